@@ -1,0 +1,80 @@
+/* query.h -- the question, as every method reads it.
+ *
+ * Units. Internally x and radii are in the model's INPUT units, that is the units of the
+ * series as given: the recipe's affine input map is part of the graph. "Model units" are
+ * what the network sees behind that map; a radius set in model units is multiplied by
+ * |input_scale| when asked for (rob_priv_query_radius).
+ */
+#ifndef ROB_QUERY_H
+#define ROB_QUERY_H
+
+#include "model/model.h"
+#include <robust/query.h>
+
+/* One row of a specification: fails when, in some group, every row has c.f + b <= 0. */
+typedef struct rob_spec {
+    int64_t rows, groups, outputs;
+    double *c;                /* (rows, outputs) */
+    double *b;                /* (rows) */
+    int32_t *group;           /* (rows), 0 <= group < groups, groups contiguous */
+} rob_spec;
+
+typedef struct rob_case {
+    double *x;                /* (steps, features) as given */
+    int64_t steps, label, target;  /* -1: none */
+    uint8_t *mask;            /* (steps, features) 1: may move; NULL: all may */
+    int64_t reference;        /* class the distance is measured from; -1 not yet computed */
+    int64_t prediction;
+    rob_spec spec;            /* of this series; valid after rob_priv_query_prepare */
+    bool wrong;               /* already fails at x itself: distance 0 */
+} rob_case;
+
+struct rob_query {
+    rob_memory memory;
+    rob_model *model;         /* a reference of its own */
+    int64_t count, capacity;
+    rob_case *cases;
+    uint8_t *mask; int64_t mask_count;      /* default mask for all, or NULL */
+    int32_t norm;             /* ROB_NORM_... */
+    double radius;            /* as set; INFINITY: search without cap */
+    int32_t units, reference;
+    rob_spec rows;            /* user's own rows; rows = 0: none */
+    bool prepared;
+    double *best;             /* (count) least distance any attack found; INFINITY: none */
+};
+
+/* Predict every case, fix reference classes and specifications (untargeted: one group per
+ * other class; targeted: one group of all rows f_k - f_target; rows set: those). Cached. */
+rob_status rob_priv_query_prepare(rob_ctx *ctx, rob_query *q);
+/* the ball's radius in the units of the series as given */
+double rob_priv_query_radius(const rob_query *q);
+/* factor from the units of the series to the units answers are reported in */
+double rob_priv_query_unit(const rob_query *q);
+
+/* ---- evaluation of many points at once ------------------------------------------------- */
+
+/* Forward and gradient programs of the query's model, tile by tile. A batch is any list
+ * of rows; row r is a point (steps_r, D) of some case. */
+typedef struct rob_evaluator rob_evaluator;
+rob_status rob_priv_evaluator_create(rob_ctx *ctx, const rob_model *model, int32_t dtype,
+                                     int64_t steps /* largest */, bool lengths_differ,
+                                     bool gradient, rob_evaluator **out);
+void rob_priv_evaluator_free(rob_evaluator *e);
+/* logits (rows, L) of points: point[r] -> (steps[r], D) doubles. */
+rob_status rob_priv_evaluate(rob_ctx *ctx, rob_evaluator *e, int64_t rows,
+                             const double *const *point, const int64_t *steps, double *logits);
+/* The same, then seed(user, row, logits_r, seed_r) sets d objective / d logits (L) and
+ * grad[r] (steps_r, D) receives the gradient of the objective. Called from workers: seed
+ * must depend on its arguments only. One forward and one backward pass. */
+rob_status rob_priv_gradients(rob_ctx *ctx, rob_evaluator *e, int64_t rows,
+                              const double *const *point, const int64_t *steps, double *logits,
+                              void (*seed)(void *user, int64_t row, const double *logits, double *seed),
+                              void *user, double *const *grad);
+
+/* margin of a specification at outputs f: min over groups of max over rows (C f + b);
+ * the deciding row in *row (may be NULL). <= 0: fails. */
+double rob_priv_spec_margin(const rob_spec *s, const double *f, int64_t *row);
+/* ||d||_p of (n) numbers, plain */
+double rob_priv_norm(int32_t norm, const double *d, int64_t n);
+
+#endif
