@@ -70,6 +70,10 @@ rob_status rob_priv_graph_status(rob_ctx *ctx, const rob_graph *g); /* latched e
 rob_id rob_priv_graph_fail(rob_graph *g, rob_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));                           /* latch; ROB_NONE */
 
+void rob_priv_graph_forgive(rob_graph *g);               /* clear the latch */
+bool rob_priv_graph_failed(const rob_graph *g);
+const rob_memory *rob_priv_graph_memory(const rob_graph *g);
+
 int32_t rob_priv_graph_count(const rob_graph *g);
 rob_node rob_priv_node(const rob_graph *g, rob_id id);   /* a copy of the description */
 rob_shape rob_priv_shape(const rob_graph *g, rob_id id); /* of a value */
@@ -90,6 +94,15 @@ bool rob_priv_shape_broadcast(const rob_shape *a, const rob_shape *b, rob_shape 
 
 /* ---- building: the one constructor (op/build.h has a line per operator) ------------- */
 rob_id rob_priv_apply(rob_graph *g, const rob_op *op, const rob_id *in, int32_t ins, rob_attr attr);
+
+/* Add a described node as it is (no fold, no shape rule), hash-consed unless it is an input
+ * or a scan; keeps a reference on its tensor, takes its scan. */
+rob_id rob_priv_graph_add(rob_graph *g, const rob_node *n);
+void rob_priv_graph_set_outs(rob_graph *g, rob_id id, int32_t outs);
+/* Output index (for g_pick) of the stack of body value v over all steps; adds the output
+ * to the scan when it is not there yet. v may be a body input (a carry: its value before
+ * the step). Negative: failed. */
+int32_t rob_priv_scan_stack(rob_graph *g, rob_id scan, rob_id v);
 
 /* ---- numbers of constants ---- */
 rob_status rob_priv_tensor_create(const rob_memory *m, int32_t dtype, rob_shape shape, rob_tensor **out); /* zeros */

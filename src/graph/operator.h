@@ -13,7 +13,8 @@ enum {
     ROB_OP_VIEW = 2,          /* no arithmetic: the output may alias an input */
     ROB_OP_CHEAP = 4,         /* recomputed rather than stashed by a scan's derivative */
     ROB_OP_AFFINE = 8,        /* affine in all inputs jointly: has `pull` */
-    ROB_OP_SMOOTH = 16        /* twice differentiable everywhere */
+    ROB_OP_SMOOTH = 16,       /* twice differentiable everywhere */
+    ROB_OP_UNIQUE = 32        /* every node is its own: never hash-consed (input, scan) */
 };
 
 /* Numbers [lo, up] for each element of one value: lo <= v <= up in real arithmetic. */
@@ -46,6 +47,8 @@ struct rob_op {
     /* Output shape (every output for split: use shape_k). Latch an error in g and return
      * false when the inputs do not fit. `in` are value ids. */
     bool (*shape)(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr, rob_shape *out);
+    /* Number of outputs when it is not 1 (split). NULL: one. */
+    int32_t (*outs)(const rob_attr *attr);
     /* An equal, simpler value, or ROB_NONE. NULL: none. */
     rob_id (*fold)(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr);
     /* dx[i] = adjoint of input i (ROB_NONE: zero), given adjoints dy[k] of the outputs. */

@@ -50,9 +50,5 @@ rob_id g_logsumexp(rob_graph *g, rob_id a);                 /* (..., C) -> (...,
 rob_id rob_priv_scan(rob_graph *g, rob_graph *body, int32_t carries, int32_t sequences,
                      int32_t constants, int32_t ys, const rob_id *in, const rob_id *out,
                      int64_t steps, int32_t reverse, const rob_id *node_in);
-/* Output index (for g_pick) of the stack of body value v over all steps; adds the output
- * to the scan when it is not there yet. v may be a body input (a carry: its value before
- * the step). */
-int32_t rob_priv_scan_stack(rob_graph *g, rob_id scan, rob_id v);
 
 #endif
