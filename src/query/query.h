@@ -25,9 +25,12 @@ typedef struct rob_case {
     uint8_t *mask;            /* (steps, features) 1: may move; NULL: all may */
     int64_t reference;        /* class the distance is measured from; -1 not yet computed */
     int64_t prediction;
+    double margin;            /* of spec at x, float64 */
     rob_spec spec;            /* of this series; valid after rob_priv_query_prepare */
     bool wrong;               /* already fails at x itself: distance 0 */
 } rob_case;
+
+typedef struct rob_evaluator rob_evaluator;
 
 struct rob_query {
     rob_memory memory;
@@ -40,8 +43,31 @@ struct rob_query {
     int32_t units, reference;
     rob_spec rows;            /* user's own rows; rows = 0: none */
     bool prepared;
-    double *best;             /* (count) least distance any attack found; INFINITY: none */
+    double *best;             /* (count) least distance any attack found, in the units of
+                                 the series as given; INFINITY: none */
+    rob_evaluator *evaluator[2][2];  /* [float32, float64][values, gradients]; cached */
+    double *scratch;          /* (count, L) outputs, points and lengths of all the cases */
+    const double **points;
+    int64_t *lengths;
 };
+
+/* ---- life; the public functions check arguments and call these -------------------------- */
+rob_status rob_priv_query_create(rob_ctx *ctx, const rob_model *model, rob_query **out);
+void rob_priv_query_free(rob_query *q);
+/* x (steps, D), finite; all of `series` or none */
+rob_status rob_priv_query_append(rob_ctx *ctx, rob_query *q, const double *x, int64_t steps,
+                                 int64_t label);
+rob_status rob_priv_query_replace(rob_ctx *ctx, rob_query *q, int64_t i, const double *x,
+                                  int64_t steps, int64_t label);
+void rob_priv_query_truncate(rob_query *q, int64_t count);
+rob_status rob_priv_query_mask(rob_ctx *ctx, rob_query *q, int64_t i, const uint8_t *mask,
+                               int64_t count);
+rob_status rob_priv_query_rows(rob_ctx *ctx, rob_query *q, const double *c, const double *b,
+                               const int32_t *group, int64_t rows);
+/* predictions, specifications and best distances are no longer known */
+void rob_priv_query_forget(rob_query *q);
+/* the mask in force for case i, or NULL: all may move */
+const uint8_t *rob_priv_query_mask_of(const rob_query *q, int64_t i);
 
 /* Predict every case, fix reference classes and specifications (untargeted: one group per
  * other class; targeted: one group of all rows f_k - f_target; rows set: those). Cached. */
@@ -55,7 +81,6 @@ double rob_priv_query_unit(const rob_query *q);
 
 /* Forward and gradient programs of the query's model, tile by tile. A batch is any list
  * of rows; row r is a point (steps_r, D) of some case. */
-typedef struct rob_evaluator rob_evaluator;
 rob_status rob_priv_evaluator_create(rob_ctx *ctx, const rob_model *model, int32_t dtype,
                                      int64_t steps /* largest */, bool lengths_differ,
                                      bool gradient, rob_evaluator **out);
@@ -71,9 +96,24 @@ rob_status rob_priv_gradients(rob_ctx *ctx, rob_evaluator *e, int64_t rows,
                               void (*seed)(void *user, int64_t row, const double *logits, double *seed),
                               void *user, double *const *grad);
 
+/* The query's own evaluator of that precision, made when first asked for and again when
+ * lengths or instruction set changed. Belongs to the query. */
+rob_status rob_priv_query_evaluator(rob_ctx *ctx, rob_query *q, int32_t dtype, bool gradient,
+                                    rob_evaluator **out);
+/* false: made for other lengths, precision of kernels or model */
+bool rob_priv_evaluator_fits(const rob_evaluator *e, const rob_ctx *ctx, int64_t steps,
+                             bool lengths_differ);
+
 /* margin of a specification at outputs f: min over groups of max over rows (C f + b);
  * the deciding row in *row (may be NULL). <= 0: fails. */
 double rob_priv_spec_margin(const rob_spec *s, const double *f, int64_t *row);
+/* margin of the group whose first row is `first`; *next: first row of the next group */
+double rob_priv_spec_group(const rob_spec *s, const double *f, int64_t first, int64_t *row,
+                           int64_t *next);
+/* the specification of one series: reference against every other class, or towards target;
+ * c, b, group hold (outputs - 1) rows */
+void rob_priv_spec_fill(rob_spec *s, int64_t outputs, int64_t reference, int64_t target);
+int64_t rob_priv_argmax(const double *f, int64_t n);   /* lowest index wins a tie */
 /* ||d||_p of (n) numbers, plain */
 double rob_priv_norm(int32_t norm, const double *d, int64_t n);
 
