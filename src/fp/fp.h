@@ -36,6 +36,18 @@ double fp_tanh_lo(double x);     double fp_tanh_up(double x);
 double fp_sigmoid_lo(double x);  double fp_sigmoid_up(double x);
 double fp_erf_lo(double x);      double fp_erf_up(double x);
 double fp_softplus_lo(double x); double fp_softplus_up(double x);
+/* Near values by the same algorithms, a few ulp off, no side promised: for choosing slopes
+ * and touching points, which are free. Never part of a bound. */
+double fp_exp(double x);
+double fp_log(double x);
+double fp_tanh(double x);
+double fp_sigmoid(double x);
+double fp_erf(double x);
+/* ends of a range: NaN means that nothing is known */
+static inline double fp_or_lo(double x) { return isnan(x) ? -INFINITY : x; }
+static inline double fp_or_up(double x) { return isnan(x) ? INFINITY : x; }
+static inline double fp_max(double a, double b) { return a > b ? a : b; }
+static inline double fp_min(double a, double b) { return a < b ? a : b; }
 /* gamma_n = n u / (1 - n u), rounded up */
 double fp_gamma(int64_t n);
 /* sum of absolute values / Euclidean norm of v[0..n), rounded up */
