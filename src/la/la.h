@@ -22,6 +22,11 @@ typedef struct rob_la {
                     const void *packed, void *c, int64_t ldc, int accumulate);
     /* y = sum_i x_i z_i in a fixed order */
     double (*dot)(int64_t n, const void *x, const void *z);
+    /* C = S + A * packed B: the product with a start of its own, S element (i,j) at
+     * start[i*lds + j] (lds 0: one row for all i; NULL: zeros). start may be c. */
+    void (*product_from)(int64_t m, int64_t n, int64_t k, const void *a, int64_t ra,
+                         int64_t ca, const void *packed, const void *start, int64_t lds,
+                         void *c, int64_t ldc);
 } rob_la;
 
 const rob_la *rob_priv_la(int32_t dtype, int32_t isa);   /* dtype 0: f32, 1: f64 */
