@@ -1,0 +1,48 @@
+/* add.c -- y = a + b. */
+#ifdef ROB_KERNEL
+#include "op/each.h"
+
+static inline vec value(const rob_node *n, vec a, vec b)
+{
+    (void)n;
+    return a + b;
+}
+ROB_EACH2(add)
+
+#else
+#include "op/rule.h"
+
+/* Constants become shifts, negations differences, a + a a scale; sums are kept in one
+ * order so that a + b and b + a are one node. */
+static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr)
+{
+    rob_id a = in[0], b = in[1], inner;
+    double v;
+    (void)ins, (void)attr;
+    if (rob_priv_is_fill(g, a, &v)) return g_affine(g, b, 1, v);
+    if (rob_priv_is_fill(g, b, &v)) return g_affine(g, a, 1, v);
+    if (a == b) return g_affine(g, a, 2, 0);
+    if (rob_priv_is_scaled(g, b, &v, &inner) && v == -1) return g_sub(g, a, inner);
+    if (rob_priv_is_scaled(g, a, &v, &inner) && v == -1) return g_sub(g, b, inner);
+    return a > b ? g_add(g, b, a) : ROB_NONE;
+}
+
+static void vjp(rob_graph *g, rob_id y, const rob_id *dy, rob_id *dx)
+{
+    (void)g, (void)y;
+    dx[0] = dx[1] = dy[0];
+}
+
+static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
+{
+    (void)y;
+    if (dx[0] == ROB_NONE || dx[1] == ROB_NONE) dy[0] = dx[0] == ROB_NONE ? dx[1] : dx[0];
+    else dy[0] = g_add(g, dx[0], dx[1]);
+}
+
+const rob_op rob_priv_op_add = {
+    .name = "add", .id = ROB_OP_add, .ins = 2,
+    .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP | ROB_OP_AFFINE,
+    .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
+};
+#endif

@@ -1,0 +1,61 @@
+/* logsumexp.c -- y = m + log sum_j exp(x_j - m), m = max x: (..., C) -> (..., 1).
+ *
+ * Its gradient is softmax x, so no derivative of it overflows. A row of -inf gives -inf. */
+#ifdef ROB_KERNEL
+#include "op/each.h"
+#include "op/row.h"
+
+void R(op_logsumexp)(const rob_node *n, const rob_shape *shape, const rob_view *in,
+                     const rob_view *out);
+void R(op_logsumexp)(const rob_node *n, const rob_shape *shape, const rob_view *in,
+                     const rob_view *out)
+{
+    (void)n, (void)shape;
+    for (int64_t r = 0; r < in->rows; r++) {
+        const real *x = (const real *)in->at + r * in->ld;
+        real most = row_most(x, in->cols);
+        real total = row_exp(x, most, in->cols, NULL);
+        ((real *)out->at)[r * out->ld] = most + vm_log(vec_all(total))[0];
+    }
+}
+
+#else
+#include "op/rule.h"
+
+static bool shape(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr,
+                  rob_shape *out)
+{
+    (void)ins, (void)attr;
+    *out = rob_priv_shape(g, in[0]);
+    if (out->rank >= 1) {
+        out->dim[out->rank - 1] = 1;
+        return true;
+    }
+    rob_priv_graph_fail(g, ROB_ESHAPE, "logsumexp: a scalar has no last axis");
+    return false;
+}
+
+static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr)
+{
+    rob_shape s = rob_priv_shape(g, in[0]);
+    (void)ins, (void)attr;
+    return rob_priv_shape_cols(&s) == 1 ? in[0] : ROB_NONE;
+}
+
+static void vjp(rob_graph *g, rob_id y, const rob_id *dy, rob_id *dx)
+{
+    dx[0] = g_mul(g, dy[0], g_softmax(g, rob_priv_input_of(g, y, 0)));
+}
+
+static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
+{
+    rob_id weight = g_softmax(g, rob_priv_input_of(g, y, 0));
+    if (dx[0] == ROB_NONE) dy[0] = ROB_NONE;
+    else dy[0] = g_sum_to(g, g_mul(g, dx[0], weight), rob_priv_shape(g, y));
+}
+
+const rob_op rob_priv_op_logsumexp = {
+    .name = "logsumexp", .id = ROB_OP_logsumexp, .ins = 1, .kind = ROB_OP_SMOOTH,
+    .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+};
+#endif

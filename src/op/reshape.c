@@ -1,0 +1,48 @@
+/* reshape.c -- the same numbers in row-major order under another shape. A view.
+ * Attributes: i[0] = rank, i[1..4] = dims. */
+#include "op/rule.h"
+
+#ifndef ROB_KERNEL
+
+static bool shape(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr,
+                  rob_shape *out)
+{
+    rob_shape from = rob_priv_shape(g, in[0]);
+    (void)ins;
+    if (!rob_priv_shape_of_attr(g, "reshape", attr, out)) return false;
+    if (rob_priv_shape_size(&from) == rob_priv_shape_size(out)) return true;
+    rob_priv_graph_fail(g, ROB_ESHAPE, "reshape: %lld elements do not make %lld",
+                        (long long)rob_priv_shape_size(&from),
+                        (long long)rob_priv_shape_size(out));
+    return false;
+}
+
+static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr)
+{
+    rob_shape from = rob_priv_shape(g, in[0]);
+    rob_shape to = rob_priv_shape_make((int32_t)attr->i[0], attr->i + 1);
+    double v;
+    (void)ins;
+    if (rob_priv_shape_equal(&from, &to)) return in[0];
+    if (rob_priv_is_fill(g, in[0], &v)) return rob_priv_fill(g, to, v);
+    if (rob_priv_is(g, in[0], &rob_priv_op_reshape))
+        return g_reshape(g, rob_priv_input_of(g, in[0], 0), to);
+    return ROB_NONE;
+}
+
+static void vjp(rob_graph *g, rob_id y, const rob_id *dy, rob_id *dx)
+{
+    dx[0] = g_reshape(g, dy[0], rob_priv_shape(g, rob_priv_input_of(g, y, 0)));
+}
+
+static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
+{
+    dy[0] = dx[0] == ROB_NONE ? ROB_NONE : g_reshape(g, dx[0], rob_priv_shape(g, y));
+}
+
+const rob_op rob_priv_op_reshape = {
+    .name = "reshape", .id = ROB_OP_reshape, .ins = 1,
+    .kind = ROB_OP_VIEW | ROB_OP_CHEAP | ROB_OP_AFFINE | ROB_OP_SMOOTH,
+    .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+};
+#endif

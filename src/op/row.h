@@ -1,0 +1,46 @@
+/* row.h -- what kernels over rows share: the largest element, and exp(x - most) with its
+ * sum. A tail is padded with -inf, which changes neither. */
+#ifndef ROB_ROW_H
+#define ROB_ROW_H
+
+#include "op/each.h"
+
+static inline vec row_load_part(const real *x, int64_t count)
+{
+    vec v = vm_all(-__builtin_inf());
+    memcpy(&v, x, (size_t)count * sizeof *x);
+    return v;
+}
+
+/* max x; 0 where that is not finite, so that x - most makes sense. NaN may be passed over
+ * here: exp(x - most) brings it back. */
+static inline real row_most(const real *x, int64_t count)
+{
+    vec most = vm_all(-__builtin_inf());
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) most = vm_max(vec_load(x + i), most);
+    if (i < count) most = vm_max(row_load_part(x + i, count - i), most);
+    real y = most[0];
+    for (int k = 1; k < LANES; k++) y = most[k] > y ? most[k] : y;
+    return y - y == 0 ? y : 0;
+}
+
+/* sum of exp(x - most), which goes to y when that is not NULL */
+static inline real row_exp(const real *x, real most, int64_t count, real *y)
+{
+    vec sum = {0};
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        vec e = vm_exp(vec_load(x + i) - most);
+        if (y != NULL) vec_store(y + i, e);
+        sum += e;
+    }
+    if (i < count) {
+        vec e = vm_exp(row_load_part(x + i, count - i) - most);
+        if (y != NULL) each_store_part(y + i, e, count - i);
+        sum += e;
+    }
+    return vm_total(sum);
+}
+
+#endif

@@ -1,0 +1,65 @@
+/* softmax.c -- y_i = exp(x_i - m) / sum_j exp(x_j - m), m = max x, over the last axis.
+ *
+ * With c = sum_j y_j d_j:  vjp and jvp are both y (d - c), since the Jacobian
+ * diag y - y y' is symmetric. A row of nothing but -inf, or with +inf, gives NaN. */
+#ifdef ROB_KERNEL
+#include "op/each.h"
+#include "op/row.h"
+
+void R(op_softmax)(const rob_node *n, const rob_shape *shape, const rob_view *in,
+                   const rob_view *out);
+void R(op_softmax)(const rob_node *n, const rob_shape *shape, const rob_view *in,
+                   const rob_view *out)
+{
+    (void)n, (void)shape;
+    for (int64_t r = 0; r < in->rows; r++) {
+        const real *x = (const real *)in->at + r * in->ld;
+        real *y = (real *)out->at + r * out->ld;
+        real most = row_most(x, in->cols);
+        real total = row_exp(x, most, in->cols, y);
+        int64_t i = 0, count = in->cols;
+        for (; i + LANES <= count; i += LANES) vec_store(y + i, vec_load(y + i) / total);
+        if (i < count)
+            each_store_part(y + i, each_load_part(y + i, count - i) / total, count - i);
+    }
+}
+
+#else
+#include "op/rule.h"
+
+static bool shape(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr,
+                  rob_shape *out)
+{
+    return rob_priv_shape_each(g, in, ins, attr, out);
+}
+
+static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr)
+{
+    rob_shape s = rob_priv_shape(g, in[0]);
+    (void)ins, (void)attr;
+    return rob_priv_shape_cols(&s) == 1 ? rob_priv_fill(g, s, 1) : ROB_NONE;
+}
+
+static rob_id along(rob_graph *g, rob_id y, rob_id d)
+{
+    rob_shape row = rob_priv_shape(g, y);
+    row.dim[row.rank > 0 ? row.rank - 1 : 0] = 1;
+    rob_id centre = g_sum_to(g, g_mul(g, y, d), row);
+    return g_mul(g, y, g_sub(g, d, centre));
+}
+
+static void vjp(rob_graph *g, rob_id y, const rob_id *dy, rob_id *dx)
+{
+    dx[0] = along(g, y, dy[0]);
+}
+
+static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
+{
+    dy[0] = dx[0] == ROB_NONE ? ROB_NONE : along(g, y, dx[0]);
+}
+
+const rob_op rob_priv_op_softmax = {
+    .name = "softmax", .id = ROB_OP_softmax, .ins = 1, .kind = ROB_OP_SMOOTH,
+    .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+};
+#endif

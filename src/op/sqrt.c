@@ -1,0 +1,26 @@
+/* sqrt.c -- y = sqrt x, NaN below 0. y' = 1 / (2 y), infinite at 0. */
+#ifdef ROB_KERNEL
+#include "op/each.h"
+
+static inline vec value(const rob_node *n, vec x)
+{
+    (void)n;
+    return vm_sqrt(x);
+}
+ROB_EACH1(sqrt)
+
+#else
+#include "op/rule.h"
+
+static rob_id partial(rob_graph *g, rob_id y, int32_t i)
+{
+    (void)i;
+    return g_affine(g, g_unary(g, "reciprocal", y), 0.5, 0);
+}
+ROB_EACH_RULES
+
+const rob_op rob_priv_op_sqrt = {
+    .name = "sqrt", .id = ROB_OP_sqrt, .ins = 1, .kind = ROB_OP_ELEMENTWISE,
+    .shape = rob_priv_shape_each, .vjp = vjp, .jvp = jvp,
+};
+#endif
