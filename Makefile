@@ -1,16 +1,60 @@
 # Makefile -- librobust
-#   make            library (static and shared) and the robust command, in build/
-#   make check      tests          make check-NOUN   one suite
-CC ?= gcc
+#   make             library (static and shared), robust command, examples: all in build/
+#   make deps        install what is missing of compilers and libraries (nothing when all is there)
+#   make demo        simulate, train, attack and certify light curves in two minutes
+#   make check       every test of the everyday kind; ends with a total line
+#   make check-NOUN  one suite, for instance check-bound
+#   make check-all   clang, ASan + UBSan, TSan, the long sweeps
+#   make check-layers check-symbols check-docs check-form check-names check-abi check-ffi
+#   make bench       timings side by side
+#   make asan, tsan  the suites under a sanitizer
+#   make docs        the reference manual out of the headers, in build/docs
+#   make install, uninstall   prefix=/usr/local DESTDIR=
+#   make clean
+# Useful to set: CC, CFLAGS, OPT, BUILD, BLAS_LIBS, JOBS, ROBUST_DATA (published data sets).
+
+# ---- deps with other goals: those goals see what deps has installed ----------------------
+ifneq (,$(and $(filter deps,$(MAKECMDGOALS)),$(filter-out deps,$(MAKECMDGOALS))))
+
+LATER := $(filter-out deps,$(MAKECMDGOALS))
+$(firstword $(LATER)): deps
+	@$(MAKE) --no-print-directory $(LATER)
+$(wordlist 2,$(words $(LATER)),$(LATER)): $(firstword $(LATER))
+	@:
+deps:
+	@sh tests/tools/deps.sh
+.PHONY: deps $(LATER)
+
+else
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CXX := $(if $(findstring clang,$(CC)),clang++,g++)
 BUILD ?= build
 OPT ?= -O2 -g
-WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+WERROR ?= -Werror
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+prefix ?= /usr/local
+
+VERSION = 0.1.0
+SONAME = librobust.so.0
+
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 CSTD = -std=c11 -D_POSIX_C_SOURCE=200809L -ffp-contract=off -fPIC -fvisibility=hidden
 CPPFLAGS += -Iinclude -Isrc -DROB_BUILDING
 ALL_CFLAGS = $(CSTD) $(OPT) $(WARN) -pthread -MMD -MP $(CFLAGS)
 BLAS_LIBS ?= -llapacke -llapack -lblas
 LIBS = $(BLAS_LIBS) -lm -lpthread
 
+PYTHON ?= python3
+TOOL = $(PYTHON) tests/tools
+# A second make with all processors, unless this one was given -j.
+FAST = $(MAKE) --no-print-directory $(if $(findstring j,$(MAKEFLAGS)),,-j$(JOBS))
+
+all: $(BUILD)/librobust.a $(BUILD)/librobust.so programs
+
+# ---- objects ----------------------------------------------------------------------------
 SRC := $(wildcard src/*/*.c)
 OBJ := $(SRC:src/%.c=$(BUILD)/obj/%.o)
 
@@ -20,10 +64,12 @@ KSRC := $(filter-out src/op/table.c src/op/build%.c src/op/plane%.c,$(KSRC))
 ISA_generic =
 ISA_avx2 = -mavx2 -mfma
 ISA_avx512 = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma
-KINDS = f32_generic f64_generic f32_avx2 f64_avx2 f32_avx512 f64_avx512
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+KINDS := f32_generic f64_generic
+ifneq (,$(filter x86_64%,$(MACHINE)))
+KINDS += f32_avx2 f64_avx2 f32_avx512 f64_avx512
+endif
 KOBJ := $(foreach k,$(KINDS),$(KSRC:src/%.c=$(BUILD)/kernel/$(k)/%.o))
-
-all: $(BUILD)/librobust.a
 
 $(BUILD)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -36,22 +82,156 @@ $(BUILD)/kernel/$(1)/%.o: src/%.c
 endef
 $(foreach k,$(KINDS),$(eval $(call kernel_rule,$(k))))
 
+# ---- libraries --------------------------------------------------------------------------
 $(BUILD)/librobust.a: $(OBJ) $(KOBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
+$(BUILD)/librobust.so.$(VERSION): $(OBJ) $(KOBJ) lib/librobust.map
+	$(CC) $(OPT) $(CFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined \
+	    -Wl,--version-script=lib/librobust.map $(OBJ) $(KOBJ) $(LIBS) -o $@
+
+$(BUILD)/librobust.so: $(BUILD)/librobust.so.$(VERSION)
+	ln -sf $(notdir $<) $(BUILD)/$(SONAME)
+	ln -sf $(SONAME) $@
+
+# ---- programs ---------------------------------------------------------------------------
+# examples/robust.c is the command line, examples/robust_*.c its other files if it has any
+COMMAND_SRC := $(wildcard examples/robust.c examples/robust_*.c)
+EXAMPLES := $(patsubst examples/%.c,%,$(filter-out $(COMMAND_SRC),$(wildcard examples/*.c)))
+COMMAND := $(if $(COMMAND_SRC),$(BUILD)/robust)
+programs: $(COMMAND) $(EXAMPLES:%=$(BUILD)/examples/%)
+
+USER_FLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -Iinclude $(OPT) $(WARN) -pthread $(CFLAGS)
+$(BUILD)/robust: $(COMMAND_SRC) $(BUILD)/librobust.a $(wildcard include/robust/*.h examples/*.h)
+	$(CC) $(USER_FLAGS) $(COMMAND_SRC) $(BUILD)/librobust.a $(LIBS) -o $@
+$(BUILD)/examples/%: examples/%.c $(BUILD)/librobust.a $(wildcard include/robust/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(USER_FLAGS) $< $(BUILD)/librobust.a $(LIBS) -o $@
+
+deps:
+	@sh tests/tools/deps.sh
+
+demo:
+	@$(FAST) $(BUILD)/robust
+	@$(BUILD)/robust demo
+
+# ---- tests ------------------------------------------------------------------------------
 TESTS := $(patsubst tests/check/%.c,%,$(wildcard tests/check/*.c))
-CHECK_LIBS = -lcheck -lsubunit -lrt -lmpfr -lgmp
+TEST_FLAGS = $(filter-out -Wconversion,$(ALL_CFLAGS)) -Itests
+CHECK_LIBS = $(shell pkg-config --libs --static check) -lmpfr -lgmp
 $(BUILD)/tests/%: tests/check/%.c $(BUILD)/librobust.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests $(filter-out -Wconversion,$(ALL_CFLAGS)) $< $(BUILD)/librobust.a $(CHECK_LIBS) $(LIBS) -o $@
+	$(CC) $(CPPFLAGS) $(TEST_FLAGS) $< $(BUILD)/librobust.a $(CHECK_LIBS) $(LIBS) -o $@
 
-check: $(TESTS:%=$(BUILD)/tests/%)
-	@for t in $(TESTS); do $(BUILD)/tests/$$t || exit 1; done
+tests: $(TESTS:%=$(BUILD)/tests/%)
+
 check-%: $(BUILD)/tests/%
 	$<
 
+# a German locale for the suites that must not notice it, where localedef can make one
+export LOCPATH ?= $(wildcard $(abspath $(BUILD))/locale)
+locale:
+	@mkdir -p $(BUILD)/locale
+	@localedef -i de_DE -f UTF-8 $(BUILD)/locale/de_DE.UTF-8 >/dev/null 2>&1 || true
+
+RUN = $(TOOL)/run.py --jobs $(JOBS)
+SUITES = $(TESTS:%=--suite %=$(BUILD)/tests/%)
+HOUSE = abi layers symbols docs form names ffi
+
+check:
+	@$(FAST) locale
+	@LOCPATH=$(abspath $(BUILD))/locale $(RUN) \
+	    --step "build=$(FAST) -k all tests" $(SUITES) \
+	    $(HOUSE:%=--suite %="$(MAKE) --no-print-directory check-%")
+
+check-all:
+	@LOCPATH=$(abspath $(BUILD))/locale $(RUN) --timeout 1500 \
+	    --step "build=$(FAST) -k all tests locale" \
+	    --step "clang build=$(FAST) -k CC=clang BUILD=$(BUILD)/clang all tests" \
+	    $(TESTS:%=--suite clang:%=$(BUILD)/clang/tests/%) \
+	    --step "asan build=$(FAST) -k $(ASAN) tests" \
+	    $(TESTS:%=--suite asan:%="$(ASAN_ENV) $(BUILD)/asan/tests/%") \
+	    --step "tsan build=$(FAST) -k $(TSAN) $(TSAN_SUITES:%=$(BUILD)/tsan/tests/%)" \
+	    $(TSAN_SUITES:%=--suite tsan:%="$(TSAN_ENV) $(BUILD)/tsan/tests/%") \
+	    $(TESTS:%=--suite long:%="ROBUST_LONG=1 $(BUILD)/tests/%")
+
+ASAN = BUILD=$(BUILD)/asan OPT='-O1 -g' \
+    CFLAGS='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
+ASAN_ENV = CK_FORK=no ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
+TSAN = BUILD=$(BUILD)/tsan OPT='-O1 -g' CFLAGS='-fsanitize=thread -fno-omit-frame-pointer'
+TSAN_ENV = CK_FORK=no TSAN_OPTIONS=die_after_fork=0 OPENBLAS_NUM_THREADS=1
+# suites that start threads; a BLAS without instrumentation only adds noise to the others
+TSAN_SUITES ?= $(filter core ctx,$(TESTS))
+
+asan:
+	@$(RUN) --step "build=$(FAST) -k $(ASAN) tests" \
+	    $(TESTS:%=--suite %="$(ASAN_ENV) $(BUILD)/asan/tests/%")
+tsan:
+	@$(RUN) --step "build=$(FAST) -k $(TSAN) $(TSAN_SUITES:%=$(BUILD)/tsan/tests/%)" \
+	    $(TSAN_SUITES:%=--suite %="$(TSAN_ENV) $(BUILD)/tsan/tests/%")
+
+check-layers:
+	@$(TOOL)/layers.py
+check-symbols: $(BUILD)/librobust.so
+	@$(TOOL)/symbols.py $(BUILD)/librobust.so
+check-docs:
+	@$(TOOL)/docs.py
+check-form:
+	@$(TOOL)/form.py
+check-names:
+	@$(TOOL)/names.py
+check-abi: all
+	@BUILD=$(BUILD) MAKE="$(MAKE)" sh tests/abi/check.sh
+check-ffi: $(BUILD)/librobust.so
+	@$(PYTHON) tests/ffi/check.py $(BUILD)
+
+# ---- the rest ---------------------------------------------------------------------------
+BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/librobust.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(TEST_FLAGS) $< $(BUILD)/librobust.a $(LIBS) -o $@
+bench: $(BENCHES:%=$(BUILD)/bench/%)
+	@for b in $(BENCHES); do echo "== $$b"; $(BUILD)/bench/$$b || exit 1; done
+
+docs:
+	@$(TOOL)/docs.py --write $(BUILD)/docs/reference.md
+
+HEADERS := $(wildcard include/robust/*.h)
+$(BUILD)/robust.pc: pkgconfig/robust.pc.in Makefile
+	@mkdir -p $(@D)
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@version@|$(VERSION)|' \
+	    -e 's|@libs@|$(LIBS)|' $< > $@
+
+install: all
+	@rm -f $(BUILD)/robust.pc
+	@$(MAKE) --no-print-directory $(BUILD)/robust.pc
+	install -d $(DESTDIR)$(prefix)/include/robust $(DESTDIR)$(prefix)/lib/pkgconfig
+	install -m 644 include/robust.h $(DESTDIR)$(prefix)/include
+	install -m 644 $(HEADERS) $(DESTDIR)$(prefix)/include/robust
+	install -m 644 $(BUILD)/librobust.a $(DESTDIR)$(prefix)/lib
+	install -m 755 $(BUILD)/librobust.so.$(VERSION) $(DESTDIR)$(prefix)/lib
+	ln -sf librobust.so.$(VERSION) $(DESTDIR)$(prefix)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(prefix)/lib/librobust.so
+	install -m 644 $(BUILD)/robust.pc $(DESTDIR)$(prefix)/lib/pkgconfig
+ifneq (,$(COMMAND))
+	install -d $(DESTDIR)$(prefix)/bin
+	install -m 755 $(BUILD)/robust $(DESTDIR)$(prefix)/bin
+endif
+
+uninstall:
+	rm -f $(HEADERS:include/%=$(DESTDIR)$(prefix)/include/%)
+	rm -f $(DESTDIR)$(prefix)/include/robust.h $(DESTDIR)$(prefix)/bin/robust
+	rm -f $(DESTDIR)$(prefix)/lib/librobust.a $(DESTDIR)$(prefix)/lib/librobust.so*
+	rm -f $(DESTDIR)$(prefix)/lib/pkgconfig/robust.pc
+	rmdir $(DESTDIR)$(prefix)/include/robust 2>/dev/null || true
+
 clean:
 	rm -rf $(BUILD)
-.PHONY: all check clean
+
+.PHONY: all programs deps demo tests locale check check-all asan tsan bench docs install \
+    uninstall clean $(HOUSE:%=check-%)
+.SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+endif
