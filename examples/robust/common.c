@@ -1,0 +1,95 @@
+/* common.c -- pieces the commands share: progress, options by name, data, accuracy. */
+#include "robust.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+int32_t show_progress(void *user, const char *stage, int64_t done, int64_t total)
+{
+    (void)user;
+    fprintf(stderr, "\r%-24s %3d %%", stage, total > 0 ? (int)(100 * done / total) : 0);
+    if (done >= total) fputs("\r                              \r", stderr);
+    return 0;
+}
+
+double seconds(void)
+{
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+
+rob_status apply_sets(const arguments *a, const char *prefix, set_number *set, void *handle)
+{
+    rob_status status = ROB_OK;
+    for (int i = 0; i < a->sets && status == ROB_OK; i++) {
+        const char *text = a->set[i], *dot = strchr(text, '.');
+        const char *equals = strchr(text, '=');
+        char name[64];
+        if (dot != NULL && dot < equals) {
+            if (strncmp(text, prefix, strlen(prefix)) != 0) continue;
+            text = dot + 1;
+        } else if (a->attack != NULL && strcmp(prefix, "attack.") == 0) {
+            continue;
+        }
+        snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
+        status = set(handle, name, strtod(equals + 1, NULL));
+    }
+    return status;
+}
+
+rob_status open_data(const arguments *a, const char *path, rob_data **out)
+{
+    rob_status status;
+    TRY(rob_data_create(ctx, out));
+    if (a->classes != NULL) TRY(rob_data_set_text(ctx, *out, "classes", a->classes));
+    TRY(rob_data_read(ctx, *out, path));
+done:
+    return status;
+}
+
+double majority_share(const rob_data *data)
+{
+    int64_t n = rob_data_count(data), most = 0, label;
+    for (int64_t c = 0; c < rob_data_classes(data); c++) {
+        int64_t here = 0;
+        for (int64_t i = 0; i < n; i++)
+            if (rob_data_get(ctx, data, i, NULL, 0, NULL, NULL, &label) == ROB_OK) here += label == c;
+        most = here > most ? here : most;
+    }
+    return n > 0 ? (double)most / (double)n : 0;
+}
+
+/* Predictions of every series through a query: the same numbers every method sees. */
+rob_status predict_all(const rob_model *model, const rob_data *data, int64_t *right)
+{
+    rob_status status;
+    rob_query *query = NULL;
+    double prediction;
+    int64_t label, count;
+    *right = 0;
+    TRY(rob_query_create(ctx, model, &query));
+    TRY(rob_query_add_data(ctx, query, data, 0, rob_data_count(data)));
+    for (int64_t i = 0; i < rob_data_count(data); i++) {
+        TRY(rob_query_get(ctx, query, "prediction", i, &prediction, 1, &count));
+        TRY(rob_data_get(ctx, data, i, NULL, 0, NULL, NULL, &label));
+        *right += (int64_t)prediction == label;
+    }
+done:
+    rob_query_free(query);
+    return status;
+}
+
+rob_status print_accuracy(const char *what, const rob_model *model, const rob_data *data)
+{
+    int64_t right, n = rob_data_count(data);
+    rob_status status = predict_all(model, data, &right);
+    if (status == ROB_OK)
+        printf("%s: accuracy %.4f on %" PRId64 " series (always the commonest class: %.4f)\n",
+               what, (double)right / (double)n, n, majority_share(data));
+    return status;
+}

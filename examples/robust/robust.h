@@ -1,0 +1,48 @@
+/* robust.h -- what the files of the command line share. */
+#ifndef ROBUST_COMMAND_H
+#define ROBUST_COMMAND_H
+
+#include <robust.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TRY(call) do { if ((status = (call)) < ROB_OK) goto done; } while (0)
+enum { MOST_SETS = 32, MOST_FILES = 8, EXIT_BAD = 2 };
+#define COMMANDS "simulate train predict attack certify"
+
+typedef struct arguments {
+    const char *command, *file[MOST_FILES], *set[MOST_SETS];
+    int files, sets;
+    const char *out, *recipe, *norm, *method, *attack, *classes, *valid, *reference, *units;
+    double radius, seed, threads, count, first, steps, share;
+    bool json, quiet;
+} arguments;
+
+extern rob_ctx *ctx;                      /* the one context of the program */
+
+/* arguments.c */
+int read_arguments(arguments *a, int argc, char **argv);   /* 0, or the exit code */
+int help(const char *command);
+int complain(const char *format, ...);    /* one line on stderr; EXIT_BAD */
+
+/* common.c */
+typedef rob_status set_number(void *handle, const char *name, double value);
+int32_t show_progress(void *user, const char *stage, int64_t done, int64_t total);
+double seconds(void);
+/* Give every --set to a handle; a prefix "attack." or "bound." names one of two. */
+rob_status apply_sets(const arguments *a, const char *prefix, set_number *set, void *handle);
+rob_status open_data(const arguments *a, const char *path, rob_data **out);
+double majority_share(const rob_data *data);
+rob_status predict_all(const rob_model *model, const rob_data *data, int64_t *right);
+rob_status print_accuracy(const char *what, const rob_model *model, const rob_data *data);
+
+/* learn.c */
+rob_status simulate(const arguments *a);
+rob_status train(const arguments *a);
+rob_status predict(const arguments *a);
+
+/* sandwich.c */
+rob_status attack_or_certify(const arguments *a);
+
+#endif

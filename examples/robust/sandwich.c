@@ -1,0 +1,148 @@
+/* sandwich.c -- attack and certify: broken at, safe within. */
+#include "robust.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static rob_status set_attack(void *h, const char *n, double v) { return rob_attack_set(ctx, h, n, v); }
+static rob_status set_bound(void *h, const char *n, double v) { return rob_bound_set(ctx, h, n, v); }
+
+static rob_status ask(const arguments *a, const rob_model *model, const rob_data *data,
+                      rob_query **query)
+{
+    static const char *const NORM[] = {"l1", "l2", "linf"};
+    static const int32_t CODE[] = {ROB_NORM_L1, ROB_NORM_L2, ROB_NORM_LINF};
+    rob_status status;
+    int64_t n = rob_data_count(data), first = (int64_t)a->first;
+    int64_t count = a->count > 0 ? (int64_t)a->count : 16;
+    int k = 0;
+    while (k < 3 && strcmp(a->norm, NORM[k]) != 0) k++;
+    if (k == 3) return complain("--norm is l1, l2 or linf, not '%s'", a->norm), -1;
+    if (first < 0 || first >= n)
+        return complain("--first: there are %" PRId64 " series", n), -1;
+    TRY(rob_query_create(ctx, model, query));
+    TRY(rob_query_add_data(ctx, *query, data, first, first + count > n ? n - first : count));
+    TRY(rob_query_set_units(ctx, *query, strcmp(a->units, "model") == 0 ? ROB_UNITS_MODEL
+                                                                        : ROB_UNITS_DATA));
+    TRY(rob_query_set_ball(ctx, *query, CODE[k], a->radius));
+    TRY(rob_query_set_reference(ctx, *query, strcmp(a->reference, "label") == 0
+                                                 ? ROB_REFERENCE_LABEL
+                                                 : ROB_REFERENCE_PREDICTION));
+done:
+    return status;
+}
+
+static rob_status run_attack(const arguments *a, const char *method, rob_query *q, double *upper,
+                             int64_t n)
+{
+    rob_status status;
+    rob_attack *attack = NULL;
+    TRY(rob_attack_create(ctx, method, &attack));
+    TRY(apply_sets(a, "attack.", set_attack, attack));
+    if (isinf(a->radius)) TRY(rob_attack_distance(ctx, attack, q, upper, n));
+    else TRY(rob_attack_margin(ctx, attack, q, upper, n));
+done:
+    rob_attack_free(attack);
+    return status;
+}
+
+static rob_status run_bound(const arguments *a, rob_query *q, double *lower, int64_t n)
+{
+    rob_status status;
+    rob_bound *bound = NULL;
+    TRY(rob_bound_create(ctx, a->method, &bound));
+    TRY(apply_sets(a, "bound.", set_bound, bound));
+    if (isinf(a->radius)) TRY(rob_bound_radius(ctx, bound, q, lower, n));
+    else TRY(rob_bound_margin(ctx, bound, q, lower, n));
+done:
+    rob_bound_free(bound);
+    return status;
+}
+
+static void print_number(double v)
+{
+    if (isfinite(v)) printf("%.9g", v);
+    else fputs("null", stdout);
+}
+
+static void print_row(const arguments *a, int64_t i, const double *lower, const double *upper,
+                      bool last)
+{
+    bool distance = isinf(a->radius);
+    if (a->json) {
+        printf("    {\"series\": %" PRId64, i + (int64_t)a->first);
+        if (lower) fputs(distance ? ", \"lower\": " : ", \"margin_lower\": ", stdout), print_number(*lower);
+        if (upper) fputs(distance ? ", \"upper\": " : ", \"margin_upper\": ", stdout), print_number(*upper);
+        printf("}%s\n", last ? "" : ",");
+        return;
+    }
+    printf("series %3" PRId64 ":", i + (int64_t)a->first);
+    if (lower) printf(distance ? " safe within %.6g" : " margin at least %.6g", *lower);
+    if (lower && upper) fputc(',', stdout);
+    if (upper && distance && isinf(*upper)) fputs(" no way to break it found", stdout);
+    else if (upper) printf(distance ? " broken at %.6g" : " margin as low as %.6g", *upper);
+    if (!distance && upper && *upper <= 0) fputs(" (broken)", stdout);
+    if (!distance && lower && *lower > 0) fputs(" (proved)", stdout);
+    fputc('\n', stdout);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median of U/L over the series that have both. */
+static void print_ratio(const double *lower, const double *upper, int64_t n)
+{
+    double ratio[4096];
+    int64_t k = 0;
+    for (int64_t i = 0; i < n && k < 4096; i++)
+        if (lower[i] > 0 && isfinite(upper[i])) ratio[k++] = upper[i] / lower[i];
+    if (k == 0) return;
+    qsort(ratio, (size_t)k, sizeof *ratio, by_size);
+    printf("broken / safe: median %.3g over %" PRId64 " series\n", ratio[k / 2], k);
+}
+
+static void print_results(const arguments *a, const double *lower, const double *upper, int64_t n,
+                          double took)
+{
+    if (a->json) printf("{\n  \"seconds\": %.3f,\n  \"series\": [\n", took);
+    for (int64_t i = 0; i < n; i++)
+        print_row(a, i, lower ? lower + i : NULL, upper ? upper + i : NULL, i + 1 == n);
+    if (a->json) puts("  ]\n}");
+    if (a->json) return;
+    if (lower && upper && isinf(a->radius)) print_ratio(lower, upper, n);
+    printf("%" PRId64 " series, %s ball, %s units, %.1f s\n", n, a->norm, a->units, took);
+}
+
+rob_status attack_or_certify(const arguments *a)
+{
+    rob_status status;
+    rob_model *model = NULL;
+    rob_data *data = NULL;
+    rob_query *query = NULL;
+    double *lower = NULL, *upper = NULL, begun = seconds();
+    bool certifies = strcmp(a->command, "certify") == 0;
+    const char *attack = certifies ? a->attack : a->method;
+    TRY(rob_model_load(ctx, a->file[0], a->recipe, &model));
+    TRY(open_data(a, a->file[1], &data));
+    if (!a->json) TRY(print_accuracy(a->file[1], model, data));
+    TRY(ask(a, model, data, &query));
+    int64_t n = rob_query_count(query);
+    if (certifies) lower = calloc((size_t)n, sizeof *lower);
+    if (attack != NULL) upper = calloc((size_t)n, sizeof *upper);
+    if (upper) TRY(run_attack(a, attack, query, upper, n));
+    if (lower && status == ROB_OK) TRY(run_bound(a, query, lower, n));
+    print_results(a, lower, upper, n, seconds() - begun);
+done:
+    free(lower);
+    free(upper);
+    rob_query_free(query);
+    rob_data_free(data);
+    rob_model_free(model);
+    return status;
+}
