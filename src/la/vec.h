@@ -48,7 +48,7 @@ typedef bits vecb __attribute__((vector_size(ROB_VEC_BYTES)));
 
 static inline vec vec_load(const real *p) { vec v; memcpy(&v, p, sizeof v); return v; }
 static inline void vec_store(real *p, vec v) { memcpy(p, &v, sizeof v); }
-static inline vec vec_all(real x) { return (vec){0} + x; }
+static inline vec vec_all(real x) { return x - (vec){0}; } /* keeps -0, costs nothing */
 
 static inline vec vec_fma(vec a, vec b, vec c)
 {
