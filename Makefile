@@ -96,14 +96,14 @@ $(BUILD)/librobust.so: $(BUILD)/librobust.so.$(VERSION)
 	ln -sf $(SONAME) $@
 
 # ---- programs ---------------------------------------------------------------------------
-# examples/robust.c is the command line, examples/robust_*.c its other files if it has any
-COMMAND_SRC := $(wildcard examples/robust.c examples/robust_*.c)
+# examples/robust.c is the command line, examples/robust/ its other files
+COMMAND_SRC := $(wildcard examples/robust.c examples/robust/*.c)
 EXAMPLES := $(patsubst examples/%.c,%,$(filter-out $(COMMAND_SRC),$(wildcard examples/*.c)))
 COMMAND := $(if $(COMMAND_SRC),$(BUILD)/robust)
 programs: $(COMMAND) $(EXAMPLES:%=$(BUILD)/examples/%)
 
 USER_FLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -Iinclude $(OPT) $(WARN) -pthread $(CFLAGS)
-$(BUILD)/robust: $(COMMAND_SRC) $(BUILD)/librobust.a $(wildcard include/robust/*.h examples/*.h)
+$(BUILD)/robust: $(COMMAND_SRC) $(BUILD)/librobust.a $(wildcard include/robust/*.h examples/robust/*.h)
 	$(CC) $(USER_FLAGS) $(COMMAND_SRC) $(BUILD)/librobust.a $(LIBS) -o $@
 $(BUILD)/examples/%: examples/%.c $(BUILD)/librobust.a $(wildcard include/robust/*.h)
 	@mkdir -p $(@D)
@@ -136,25 +136,26 @@ locale:
 	@localedef -i de_DE -f UTF-8 $(BUILD)/locale/de_DE.UTF-8 >/dev/null 2>&1 || true
 
 RUN = $(TOOL)/run.py --jobs $(JOBS)
-SUITES = $(TESTS:%=--suite %=$(BUILD)/tests/%)
+# $(call suites,PREFIX,ENVIRONMENT,BUILD,NOUNS): the options of run.py for these suites
+suites = $(foreach t,$(4),--suite "$(1)$(t)=$(strip $(2) $(3)/tests/$(t))")
 HOUSE = abi layers symbols docs form names ffi
 
 check:
 	@$(FAST) locale
 	@LOCPATH=$(abspath $(BUILD))/locale $(RUN) \
-	    --step "build=$(FAST) -k all tests" $(SUITES) \
-	    $(HOUSE:%=--suite %="$(MAKE) --no-print-directory check-%")
+	    --step "build=$(FAST) -k all tests" $(call suites,,,$(BUILD),$(TESTS)) \
+	    $(foreach h,$(HOUSE),--suite "$(h)=$(MAKE) --no-print-directory check-$(h)")
 
 check-all:
 	@LOCPATH=$(abspath $(BUILD))/locale $(RUN) --timeout 1500 \
 	    --step "build=$(FAST) -k all tests locale" \
 	    --step "clang build=$(FAST) -k CC=clang BUILD=$(BUILD)/clang all tests" \
-	    $(TESTS:%=--suite clang:%=$(BUILD)/clang/tests/%) \
+	    $(call suites,clang:,,$(BUILD)/clang,$(TESTS)) \
 	    --step "asan build=$(FAST) -k $(ASAN) tests" \
-	    $(TESTS:%=--suite asan:%="$(ASAN_ENV) $(BUILD)/asan/tests/%") \
+	    $(call suites,asan:,$(ASAN_ENV),$(BUILD)/asan,$(TESTS)) \
 	    --step "tsan build=$(FAST) -k $(TSAN) $(TSAN_SUITES:%=$(BUILD)/tsan/tests/%)" \
-	    $(TSAN_SUITES:%=--suite tsan:%="$(TSAN_ENV) $(BUILD)/tsan/tests/%") \
-	    $(TESTS:%=--suite long:%="ROBUST_LONG=1 $(BUILD)/tests/%")
+	    $(call suites,tsan:,$(TSAN_ENV),$(BUILD)/tsan,$(TSAN_SUITES)) \
+	    $(call suites,long:,ROBUST_LONG=1,$(BUILD),$(TESTS))
 
 ASAN = BUILD=$(BUILD)/asan OPT='-O1 -g' \
     CFLAGS='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
@@ -166,10 +167,10 @@ TSAN_SUITES ?= $(filter core ctx,$(TESTS))
 
 asan:
 	@$(RUN) --step "build=$(FAST) -k $(ASAN) tests" \
-	    $(TESTS:%=--suite %="$(ASAN_ENV) $(BUILD)/asan/tests/%")
+	    $(call suites,,$(ASAN_ENV),$(BUILD)/asan,$(TESTS))
 tsan:
 	@$(RUN) --step "build=$(FAST) -k $(TSAN) $(TSAN_SUITES:%=$(BUILD)/tsan/tests/%)" \
-	    $(TSAN_SUITES:%=--suite %="$(TSAN_ENV) $(BUILD)/tsan/tests/%")
+	    $(call suites,,$(TSAN_ENV),$(BUILD)/tsan,$(TSAN_SUITES))
 
 check-layers:
 	@$(TOOL)/layers.py
