@@ -1,0 +1,143 @@
+/* attack.c -- the public side of attacks: arguments checked, then src/attack. */
+#include "attack/attack.h"
+
+#include <math.h>
+#include <string.h>
+
+rob_status rob_attack_create(rob_ctx *ctx, const char *method, rob_attack **out)
+{
+    rob_status status = ROB_OK;
+    CHECK(out, ctx, ROB_EARGUMENT, "out is NULL");
+    *out = NULL;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(method, ctx, ROB_EARGUMENT, "method is NULL");
+    const rob_method *m = rob_priv_attack_method(method);
+    CHECK(m, ctx, ROB_EARGUMENT,
+          "method is '%.40s'; allowed are fgsm, pgd, deepfool, auto", method);
+    rob_attack *a = rob_priv_allocate(&ctx->memory, 1, sizeof *a);
+    CHECK(a, ctx, ROB_EMEMORY, "out of memory for an attack");
+    a->memory = ctx->memory;
+    a->method = m;
+    for (int64_t k = 0; k < m->options; k++) a->option[k] = m->option[k].value;
+    *out = a;
+done:
+    return status;
+}
+
+rob_status rob_attack_set(rob_ctx *ctx, rob_attack *a, const char *name, double value)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(a && name, ctx, ROB_EARGUMENT, "%s is NULL", a ? "name" : "attack");
+    TRY(rob_priv_option_set(ctx, a->method->option, a->method->options, a->option, name,
+                            value));
+done:
+    return status;
+}
+
+rob_status rob_attack_set_text(rob_ctx *ctx, rob_attack *a, const char *name,
+                               const char *value)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(a && name && value, ctx, ROB_EARGUMENT, "%s is NULL",
+          !a ? "attack" : !name ? "name" : "value");
+    CHECK(strcmp(name, "loss") == 0, ctx, ROB_EARGUMENT,
+          "no text option '%.40s'; there is: loss", name);
+    bool entropy = strcmp(value, "ce") == 0;
+    CHECK(entropy || strcmp(value, "margin") == 0, ctx, ROB_EARGUMENT,
+          "loss is '%.40s'; allowed are margin, ce", value);
+    CHECK(!entropy || a->method->takes_loss, ctx, ROB_EARGUMENT,
+          "loss ce is for fgsm and pgd; %s descends on the margin", a->method->name);
+    a->cross_entropy = entropy;
+done:
+    return status;
+}
+
+static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius, double *out,
+                      int64_t capacity)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(a && q, ctx, ROB_EARGUMENT, "%s is NULL", a ? "query" : "attack");
+    CHECK(!out || capacity >= q->count, ctx, ROB_ESHAPE,
+          "capacity is %lld; the query has %lld series", (long long)capacity,
+          (long long)q->count);
+    CHECK(!at_radius || isfinite(q->radius), ctx, ROB_EARGUMENT,
+          "the ball's radius is infinite; a margin needs a finite one (rob_query_set_ball)");
+    CHECK(!a->cross_entropy || q->rows.rows == 0, ctx, ROB_EUNSUPPORTED,
+          "loss ce needs classes; rows of one's own go with loss margin");
+    TRY(rob_priv_attack_run(ctx, a, q, at_radius));
+    for (int64_t i = 0; out && i < a->count; i++)
+        out[i] = at_radius ? a->found[i].margin : a->found[i].distance * a->unit;
+done:
+    return rob_priv_leave(ctx, status);
+}
+
+rob_status rob_attack_distance(rob_ctx *ctx, rob_attack *a, rob_query *q, double *upper,
+                               int64_t capacity)
+{
+    return run(ctx, a, q, false, upper, capacity);
+}
+
+rob_status rob_attack_margin(rob_ctx *ctx, rob_attack *a, rob_query *q, double *margin,
+                             int64_t capacity)
+{
+    return run(ctx, a, q, true, margin, capacity);
+}
+
+/* ---- results by name -------------------------------------------------------------------- */
+
+static double get_distance(const rob_attack *a, int64_t i) { return a->found[i].distance * a->unit; }
+static double get_margin(const rob_attack *a, int64_t i) { return a->found[i].margin; }
+static double get_calls(const rob_attack *a, int64_t i) { return (double)a->found[i].calls; }
+static double get_found(const rob_attack *a, int64_t i) { return a->found[i].found; }
+
+static const struct column {
+    const char *name;
+    double (*value)(const rob_attack *a, int64_t i);
+} columns[] = {
+    {"distance", get_distance}, {"margin", get_margin}, {"calls", get_calls},
+    {"found", get_found},
+};
+
+static const struct column *column_named(const char *name)
+{
+    for (size_t k = 0; k < sizeof columns / sizeof *columns; k++)
+        if (strcmp(columns[k].name, name) == 0) return &columns[k];
+    return NULL;
+}
+
+rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what, int64_t i,
+                          double *out, int64_t capacity, int64_t *count)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(a && what, ctx, ROB_EARGUMENT, "%s is NULL", a ? "what" : "attack");
+    const struct column *column = column_named(what);
+    bool point = strcmp(what, "point") == 0, moved = strcmp(what, "perturbation") == 0;
+    CHECK(column || point || moved, ctx, ROB_EARGUMENT,
+          "nothing is called '%.40s'; there are distance, margin, calls, found, point, "
+          "perturbation", what);
+    CHECK((i >= 0 && i < a->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
+          "series %lld was asked for; the attack answered for %lld, counted from 0%s",
+          (long long)i, (long long)a->count, column ? " (-1: all)" : "");
+    int64_t size = !column ? a->found[i].size : i == -1 ? a->count : 1;
+    CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; '%s' has %lld",
+          (long long)capacity, what, (long long)size);
+    for (int64_t k = 0; out && k < size; k++) {
+        if (column) out[k] = column->value(a, i == -1 ? k : i);
+        else out[k] = a->found[i].point[k] - (moved ? a->x[a->offset[i] + k] : 0);
+    }
+    if (count) *count = size;
+done:
+    return status;
+}
+
+void rob_attack_free(rob_attack *a)
+{
+    if (!a) return;
+    rob_memory memory = a->memory;
+    rob_priv_attack_forget(a);
+    rob_priv_release(&memory, a);
+}

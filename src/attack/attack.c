@@ -1,0 +1,104 @@
+/* attack.c -- a whole attack: blocks of series, one after the other, and their answers.
+ *
+ * Distance: U_i = ||p_i - x_i||_p of the nearest point p_i seen to fail (finish.c), 0 when
+ * x_i itself fails, infinite when nothing failed. Margin: the least F seen in the ball,
+ * F(x_i) included. dist(x_i) <= U_i always. (docs/theory/attack.md, section 1.)
+ */
+#include "attack/attack.h"
+
+#include <math.h>
+#include <string.h>
+
+static void free_found(const rob_memory *m, rob_found *found, int64_t count)
+{
+    for (int64_t i = 0; found && i < count; i++) rob_priv_release(m, found[i].point);
+    rob_priv_release(m, found);
+}
+
+void rob_priv_attack_forget(rob_attack *a)
+{
+    free_found(&a->memory, a->found, a->count);
+    rob_priv_release(&a->memory, a->x);
+    rob_priv_release(&a->memory, a->offset);
+    a->found = NULL;
+    a->x = NULL;
+    a->offset = NULL;
+    a->count = 0;
+}
+
+/* Room for the answers; all say "not attacked": nothing found at x. */
+static rob_status make_answers(rob_ctx *ctx, const rob_query *q, rob_attack *to)
+{
+    int64_t features = q->model->recipe.features, total = 0;
+    to->found = rob_priv_allocate(&to->memory, q->count, sizeof *to->found);
+    to->offset = rob_priv_allocate(&to->memory, q->count + 1, sizeof *to->offset);
+    if (!to->found || !to->offset) return rob_priv_no_memory(ctx);
+    to->count = q->count;
+    for (int64_t i = 0; i < q->count; i++) {
+        rob_found *f = &to->found[i];
+        const rob_case *c = &q->cases[i];
+        f->size = c->steps * features;
+        f->distance = c->wrong ? 0 : INFINITY;
+        f->margin = c->margin;
+        f->found = c->wrong;
+        f->point = rob_priv_allocate(&to->memory, f->size, sizeof *f->point);
+        if (!f->point) return rob_priv_no_memory(ctx);
+        memcpy(f->point, c->x, (size_t)f->size * sizeof *f->point);
+        total += f->size;
+        to->offset[i + 1] = total;
+    }
+    to->x = rob_priv_allocate(&to->memory, total, sizeof *to->x);
+    if (!to->x) return rob_priv_no_memory(ctx);
+    for (int64_t i = 0; i < q->count; i++)
+        memcpy(to->x + to->offset[i], q->cases[i].x,
+               (size_t)to->found[i].size * sizeof *to->x);
+    return ROB_OK;
+}
+
+static rob_status attack_block(rob_hunt *h, rob_attack *to, int64_t first)
+{
+    rob_status status = ROB_OK, stopped;
+    rob_priv_hunt_begin(h, first);
+    h->found = to->found + first;
+    status = h->at_radius ? h->attack->method->margin(h) : h->attack->method->distance(h);
+    if (status < ROB_OK) goto done;
+    stopped = status;
+    /* what a stopped block has is checked as it stands */
+    TRY(rob_priv_hunt_finish(h, stopped ? 0 : (int64_t)rob_priv_attack_option(h->attack,
+                                                                             "search")));
+    status = stopped;
+done:
+    return status;
+}
+
+static void keep_best(rob_query *q, const rob_attack *a)
+{
+    for (int64_t i = 0; i < a->count; i++)
+        if (a->found[i].found && a->found[i].distance < q->best[i])
+            q->best[i] = a->found[i].distance;
+}
+
+rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius)
+{
+    rob_status status = ROB_OK;
+    rob_attack fresh = *a;
+    rob_hunt h = {.at_radius = at_radius};
+    fresh.found = NULL;
+    fresh.x = NULL;
+    fresh.offset = NULL;
+    fresh.count = 0;
+    TRY(rob_priv_query_prepare(ctx, q));
+    TRY(make_answers(ctx, q, &fresh));
+    fresh.unit = rob_priv_query_unit(q);
+    if (q->count > 0) TRY(rob_priv_hunt_create(ctx, a, q, &h));
+    for (int64_t first = 0; first < q->count && status == ROB_OK; first += h.series)
+        TRY(attack_block(&h, &fresh, first));
+    if (status == ROB_OK) TRY(rob_priv_progress(ctx, "attack", q->count, q->count));
+    rob_priv_attack_forget(a);
+    *a = fresh;
+    keep_best(q, a);
+done:
+    if (status < ROB_OK) rob_priv_attack_forget(&fresh);
+    rob_priv_hunt_free(&h);
+    return status;
+}

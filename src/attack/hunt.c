@@ -1,0 +1,288 @@
+/* hunt.c -- a block of series under attack: lanes in lockstep, batches of their gradients.
+ *
+ * For every active lane, at x + delta: the outputs f, the margin F(f) of the series'
+ * specification, and the gradient of the objective,
+ *     margin:         grad of c_r . f, r the row that decides F (or the aimed-at group),
+ *     cross-entropy:  grad of -CE(reference) (or +CE(target)),
+ * both to be made small. Coordinates that may not move have gradient zero, so no rule
+ * moves them. (docs/theory/attack.md, section 1.)
+ */
+#include "attack/attack.h"
+
+#include <math.h>
+#include <string.h>
+
+int64_t rob_priv_lane_size(const rob_hunt *h, const rob_lane *l)
+{
+    return h->q->cases[l->series].steps * h->q->model->recipe.features;
+}
+
+const rob_case *rob_priv_lane_case(const rob_hunt *h, const rob_lane *l)
+{
+    return &h->q->cases[l->series];
+}
+
+/* ---- objectives -------------------------------------------------------------------------- */
+
+static void seed_margin(const rob_spec *s, int64_t row, double *seed)
+{
+    memcpy(seed, s->c + row * s->outputs, (size_t)s->outputs * sizeof *seed);
+}
+
+/* d/df of -CE(k) = onehot(k) - softmax(f), with the largest output taken out */
+static void seed_entropy(const rob_case *c, const double *f, int64_t n, double *seed)
+{
+    double top = f[rob_priv_argmax(f, n)], sum = 0;
+    double sign = c->target >= 0 ? 1 : -1;
+    for (int64_t k = 0; k < n; k++) sum += exp(f[k] - top);
+    for (int64_t k = 0; k < n; k++) seed[k] = sign * exp(f[k] - top) / sum;
+    seed[c->target >= 0 ? c->target : c->reference] -= sign;
+}
+
+/* Runs on workers: reads the hunt, writes its own row only. */
+static void seed_row(void *user, int64_t row, const double *logits, double *seed)
+{
+    const rob_hunt *h = user;
+    rob_lane *l = h->row[row];
+    const rob_case *c = rob_priv_lane_case(h, l);
+    int64_t deciding, next;
+    l->margin = l->value = rob_priv_spec_margin(&c->spec, logits, &deciding);
+    if (h->cross_entropy) {
+        seed_entropy(c, logits, c->spec.outputs, seed);
+        return;
+    }
+    if (l->aim >= 0)
+        l->value = rob_priv_spec_group(&c->spec, logits, l->aim, &deciding, &next);
+    seed_margin(&c->spec, deciding, seed);
+}
+
+/* ---- batches ----------------------------------------------------------------------------- */
+
+static void place(const rob_hunt *h, rob_lane *l)
+{
+    const double *x = rob_priv_lane_case(h, l)->x;
+    int64_t n = rob_priv_lane_size(h, l);
+    for (int64_t i = 0; i < n; i++) l->point[i] = x[i] + l->delta[i];
+}
+
+static void collect(rob_hunt *h)
+{
+    h->rows = 0;
+    for (int64_t k = 0; k < h->lanes; k++) {
+        rob_lane *l = &h->lane[k];
+        if (!l->active) continue;
+        place(h, l);
+        h->row[h->rows] = l;
+        h->point[h->rows] = l->point;
+        h->grad[h->rows] = l->grad;
+        h->steps[h->rows++] = rob_priv_lane_case(h, l)->steps;
+    }
+}
+
+static void hold_masked(const rob_hunt *h, rob_lane *l)
+{
+    const uint8_t *mask = rob_priv_query_mask_of(h->q, l->series);
+    int64_t n = rob_priv_lane_size(h, l);
+    for (int64_t i = 0; mask && i < n; i++)
+        if (!mask[i]) l->grad[i] = 0;
+}
+
+static int64_t lanes_done(const rob_hunt *h)
+{
+    return (h->lanes - h->rows) / (h->starts > 0 ? h->starts : 1);
+}
+
+static rob_status report(rob_hunt *h)
+{
+    return rob_priv_progress(h->ctx, "attack", h->first + lanes_done(h), h->total);
+}
+
+rob_status rob_priv_hunt_gradients(rob_hunt *h)
+{
+    rob_status status = ROB_OK;
+    collect(h);
+    TRY(report(h));
+    if (status == ROB_STOPPED) goto done;
+    TRY(rob_priv_gradients(h->ctx, h->slope, h->rows, h->point, h->steps, h->logits, seed_row,
+                           h, h->grad));
+    for (int64_t k = 0; k < h->rows; k++) {
+        hold_masked(h, h->row[k]);
+        h->row[k]->calls++;
+    }
+done:
+    return status;
+}
+
+rob_status rob_priv_hunt_values(rob_hunt *h)
+{
+    rob_status status = ROB_OK;
+    collect(h);
+    TRY(report(h));
+    if (status == ROB_STOPPED) goto done;
+    TRY(rob_priv_evaluate(h->ctx, h->slope, h->rows, h->point, h->steps, h->logits));
+    for (int64_t k = 0; k < h->rows; k++) {
+        const rob_spec *s = &rob_priv_lane_case(h, h->row[k])->spec;
+        h->row[k]->margin = rob_priv_spec_margin(s, h->logits + k * s->outputs, NULL);
+    }
+done:
+    return status;
+}
+
+/* ---- lanes ------------------------------------------------------------------------------- */
+
+void rob_priv_lane_keep(const rob_hunt *h, rob_lane *l)
+{
+    int64_t n = rob_priv_lane_size(h, l);
+    if (!(l->margin <= 0)) return;
+    double norm = rob_priv_norm(h->norm, l->delta, n);
+    if (!(norm < l->best_norm)) return;
+    l->best_norm = norm;
+    l->best_margin = l->margin;
+    memcpy(l->best, l->delta, (size_t)n * sizeof *l->best);
+}
+
+void rob_priv_lane_scatter(const rob_hunt *h, rob_lane *l, double r, int64_t step)
+{
+    const uint8_t *mask = rob_priv_query_mask_of(h->q, l->series);
+    int64_t n = rob_priv_lane_size(h, l), free_count = 0;
+    uint64_t stream = (uint64_t)l->series << 32 | (uint64_t)(uint32_t)l->start << 20
+                    | (uint64_t)(step & 0xfffff);
+    double seed = rob_priv_attack_option(h->attack, "seed");
+    rob_random random = rob_priv_random(h->ctx->seed + (uint64_t)seed, stream);
+    for (int64_t i = 0; i < n; i++) {
+        bool may_move = !mask || mask[i];
+        free_count += may_move;
+        l->delta[i] = !may_move ? 0 : h->norm == ROB_NORM_LINF
+                    ? 2 * rob_priv_uniform(&random) - 1 : rob_priv_normal(&random);
+    }
+    double length = rob_priv_norm(h->norm, l->delta, n);
+    double share = h->norm == ROB_NORM_LINF ? length
+                 : pow(rob_priv_uniform(&random), 1 / (double)(free_count ? free_count : 1));
+    for (int64_t i = 0; length > 0 && i < n; i++) l->delta[i] *= r * share / length;
+    rob_priv_ball_project(h->norm, r, l->delta, n);
+}
+
+void rob_priv_hunt_wake(rob_hunt *h, int32_t from, int32_t to)
+{
+    for (int64_t k = 0; k < h->lanes; k++) {
+        rob_lane *l = &h->lane[k];
+        bool idle = !h->at_radius && rob_priv_lane_case(h, l)->wrong;
+        l->active = l->start >= from && l->start < to && !idle;
+        l->aim = -1;
+    }
+}
+
+void rob_priv_hunt_gather(rob_hunt *h)
+{
+    for (int64_t s = 0; s < h->series; s++) {
+        rob_lane *home = &h->lane[s * h->starts], *best = home;
+        for (int32_t k = 1; k < h->starts; k++) {
+            rob_lane *l = home + k;
+            bool better = h->at_radius ? l->best_margin < best->best_margin
+                                       : l->best_norm < best->best_norm;
+            if (better) best = l;
+        }
+        if (best == home) continue;
+        memcpy(home->best, best->best, (size_t)rob_priv_lane_size(h, home) * sizeof(double));
+        home->best_norm = best->best_norm;
+        home->best_margin = best->best_margin;
+    }
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+enum { VECTORS = 5 };
+
+static int64_t widest(const rob_query *q)
+{
+    int64_t steps = 1;
+    for (int64_t i = 0; i < q->count; i++)
+        if (q->cases[i].steps > steps) steps = q->cases[i].steps;
+    return steps * q->model->recipe.features;
+}
+
+static rob_status allocate_lanes(rob_ctx *ctx, rob_hunt *h)
+{
+    const rob_memory *m = &h->q->memory;
+    int64_t n = widest(h->q), lanes = h->lanes, outputs = h->q->model->recipe.outputs;
+    h->lane = rob_priv_allocate(m, lanes, sizeof *h->lane);
+    h->arena = n > INT64_MAX / 64 / VECTORS / lanes ? NULL
+             : rob_priv_allocate(m, lanes * VECTORS * n, sizeof *h->arena);
+    h->row = rob_priv_allocate(m, lanes, sizeof *h->row);
+    h->point = rob_priv_allocate(m, lanes, sizeof *h->point);
+    h->grad = rob_priv_allocate(m, lanes, sizeof *h->grad);
+    h->steps = rob_priv_allocate(m, lanes, sizeof *h->steps);
+    h->logits = rob_priv_allocate(m, lanes * outputs, sizeof *h->logits);
+    h->second = rob_priv_allocate(m, lanes * outputs, sizeof *h->second);
+    if (!h->lane || !h->arena || !h->row || !h->point || !h->grad || !h->steps || !h->logits
+        || !h->second)
+        return rob_priv_no_memory(ctx);
+    for (int64_t k = 0; k < lanes; k++) {
+        double *at = h->arena + k * VECTORS * n;
+        h->lane[k].delta = at;
+        h->lane[k].grad = at + n;
+        h->lane[k].best = at + 2 * n;
+        h->lane[k].spare = at + 3 * n;
+        h->lane[k].point = at + 4 * n;
+    }
+    return ROB_OK;
+}
+
+rob_status rob_priv_hunt_create(rob_ctx *ctx, const rob_attack *a, rob_query *q, rob_hunt *h)
+{
+    rob_status status = ROB_OK;
+    int32_t precision = rob_priv_attack_option(a, "precision") > 32 ? ROB_F64 : ROB_F32;
+    h->ctx = ctx;
+    h->attack = a;
+    h->q = q;
+    h->norm = q->norm;
+    h->cap = rob_priv_query_radius(q);
+    h->total = q->count;
+    h->cross_entropy = a->cross_entropy;
+    h->starts = a->method->starts(a, q);
+    h->series = ROB_ATTACK_BLOCK / h->starts;
+    if (h->series < 1) h->series = 1;
+    if (h->series > q->count) h->series = q->count;
+    h->lanes = h->series * h->starts;
+    TRY(rob_priv_query_evaluator(ctx, q, precision, true, &h->slope));
+    TRY(rob_priv_query_evaluator(ctx, q, ROB_F64, false, &h->wide));
+    TRY(rob_priv_query_evaluator(ctx, q, ROB_F32, precision == ROB_F32, &h->narrow));
+    TRY(allocate_lanes(ctx, h));
+done:
+    return status;
+}
+
+void rob_priv_hunt_free(rob_hunt *h)
+{
+    if (!h->q) return;
+    const rob_memory *m = &h->q->memory;
+    rob_priv_release(m, h->lane);
+    rob_priv_release(m, h->arena);
+    rob_priv_release(m, h->row);
+    rob_priv_release(m, h->point);
+    rob_priv_release(m, h->grad);
+    rob_priv_release(m, h->steps);
+    rob_priv_release(m, h->logits);
+    rob_priv_release(m, h->second);
+}
+
+void rob_priv_hunt_begin(rob_hunt *h, int64_t first)
+{
+    int64_t left = h->q->count - first;
+    h->first = first;
+    if (left < h->series) h->series = left;
+    h->lanes = h->series * h->starts;
+    for (int64_t k = 0; k < h->lanes; k++) {
+        rob_lane *l = &h->lane[k];
+        l->series = first + k / h->starts;
+        l->start = (int32_t)(k % h->starts);
+        int64_t n = rob_priv_lane_size(h, l);
+        memset(l->delta, 0, (size_t)n * sizeof *l->delta);
+        memset(l->best, 0, (size_t)n * sizeof *l->best);
+        l->active = false;
+        l->aim = -1;
+        l->calls = 0;
+        l->best_norm = l->best_margin = INFINITY;
+        l->radius = l->eps = l->rate = l->low = l->high = 0;
+    }
+}

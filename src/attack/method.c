@@ -1,0 +1,189 @@
+/* method.c -- the attacks by name, their options, and what "auto" is made of.
+ *
+ * auto, distance, with a budget of C gradients a series and K searches: DeepFool towards
+ * the K most promising groups, the adaptive-ball search from where each ended (the others
+ * from a random point), then the boundary search by normals from the nearest point of all.
+ * Shares of C: at most a tenth, six tenths, the rest. auto, margin: C/K steps of projected
+ * descent, first search from x, the others from random points.
+ * (docs/theory/attack.md, section 7.)
+ */
+#include "attack/attack.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Every method has these. */
+#define COMMON                                                                            \
+    {"search", 40, 1, 1000, "evaluations", "line search to the boundary, at most"},       \
+    {"overshoot", 1e-4, 0, 1, "share", "how much further than the boundary to report"},   \
+    {"precision", 32, 32, 64, "bits", "of gradients: 32, or 64 for anything above 32"},   \
+    {"seed", 0, 0, 9007199254740992.0, "", "added to the context's seed"}
+
+static const rob_option fgsm_options[] = {
+    {"steps", 60, 1, 1000, "evaluations", "sizes tried along the direction, x 1.5 each"},
+    COMMON
+};
+static const rob_option pgd_options[] = {
+    {"steps", 40, 1, 1e6, "gradients", "of one descent"},
+    {"step", 0, 0, 10, "radius", "length of a step; 0: falling from 1/2 to 1/50"},
+    {"restarts", 1, 1, 64, "", "descents a series; all but the first start at random"},
+    {"radii", 12, 1, 100, "", "radii tried for a distance"},
+    {"stop", 0, 0, 1, "", "1: leave a series at the first failing point (margins)"},
+    COMMON
+};
+static const rob_option deepfool_options[] = {
+    {"steps", 50, 1, 1e6, "gradients", "of one search"},
+    {"candidates", 10, 1, 64, "", "groups (classes) tried, most promising first"},
+    COMMON
+};
+static const rob_option auto_options[] = {
+    {"calls", 300, 4, 1e9, "gradients", "a series, all searches together"},
+    {"searches", 0, 0, 64, "", "started a series; 0: two to four, by the groups"},
+    COMMON
+};
+
+double rob_priv_attack_option(const rob_attack *a, const char *name)
+{
+    return rob_priv_option_get(a->method->option, a->method->options, a->option, name);
+}
+
+static int64_t count_option(const rob_attack *a, const char *name)
+{
+    return (int64_t)rob_priv_attack_option(a, name);
+}
+
+static int64_t most_groups(const rob_query *q)
+{
+    int64_t most = 1;
+    for (int64_t i = 0; i < q->count; i++)
+        if (q->cases[i].spec.groups > most) most = q->cases[i].spec.groups;
+    return most;
+}
+
+static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* ---- single methods ---------------------------------------------------------------------- */
+
+static int32_t one(const rob_attack *a, const rob_query *q)
+{
+    (void)a;
+    (void)q;
+    return 1;
+}
+
+static int32_t restarts(const rob_attack *a, const rob_query *q)
+{
+    (void)q;
+    return (int32_t)count_option(a, "restarts");
+}
+
+static int32_t candidates(const rob_attack *a, const rob_query *q)
+{
+    return (int32_t)at_most(count_option(a, "candidates"), most_groups(q));
+}
+
+static rob_status deepfool_distance(rob_hunt *h)
+{
+    return rob_priv_linear_search(h, count_option(h->attack, "steps"));
+}
+
+/* The linear search, with every lane's end drawn into the ball. */
+static rob_status deepfool_margin(rob_hunt *h)
+{
+    rob_status status = ROB_OK;
+    TRY(rob_priv_linear_search(h, count_option(h->attack, "steps")));
+    if (status == ROB_STOPPED) goto done;
+    for (int64_t k = 0; k < h->lanes; k++) {
+        rob_lane *l = &h->lane[k];
+        if (l->best_norm < INFINITY)
+            memcpy(l->delta, l->best, (size_t)rob_priv_lane_size(h, l) * sizeof *l->best);
+        rob_priv_ball_project(h->norm, h->cap, l->delta, rob_priv_lane_size(h, l));
+        l->best_margin = INFINITY;
+        l->active = true;
+    }
+    TRY(rob_priv_hunt_values(h));
+    for (int64_t r = 0; r < h->rows && status == ROB_OK; r++) {
+        rob_lane *l = h->row[r];
+        l->best_margin = l->margin;
+        memcpy(l->best, l->delta, (size_t)rob_priv_lane_size(h, l) * sizeof *l->best);
+    }
+done:
+    return status;
+}
+
+/* ---- auto -------------------------------------------------------------------------------- */
+
+static int32_t searches(const rob_attack *a, const rob_query *q)
+{
+    int64_t asked = count_option(a, "searches"), calls = count_option(a, "calls");
+    int64_t natural = at_most(4, at_least(2, most_groups(q)));
+    if (asked == 0) asked = calls < 100 ? 1 : natural;
+    return (int32_t)at_least(1, at_most(asked, calls / 4));
+}
+
+/* Where the adaptive search of a lane starts: at its own DeepFool point, at random about
+ * as far, or at x. */
+static void place_lane(const rob_hunt *h, rob_lane *l)
+{
+    const rob_lane *home = l - l->start;
+    int64_t n = rob_priv_lane_size(h, l);
+    if (l->best_norm < INFINITY) {
+        memcpy(l->delta, l->best, (size_t)n * sizeof *l->delta);
+        l->eps = l->best_norm;
+    } else if (home->best_norm < INFINITY) {
+        rob_priv_lane_scatter(h, l, home->best_norm, 0);
+        l->eps = home->best_norm;
+    } else {
+        memset(l->delta, 0, (size_t)n * sizeof *l->delta);
+        l->eps = 0;
+    }
+}
+
+static rob_status auto_distance(rob_hunt *h)
+{
+    rob_status status = ROB_OK;
+    int64_t calls = count_option(h->attack, "calls"), lanes = h->starts;
+    int64_t linear = at_least(1, at_most(30, calls / 10 / lanes));
+    int64_t normal = calls * 3 / 10;
+    int64_t ball = at_least(1, (calls - normal) / lanes - linear);
+    TRY(rob_priv_linear_search(h, linear));
+    if (status == ROB_STOPPED) goto done;
+    rob_priv_hunt_wake(h, 0, h->starts);
+    for (int64_t k = h->lanes - 1; k >= 0; k--) place_lane(h, &h->lane[k]);
+    TRY(rob_priv_norm_search(h, ball));
+    if (status == ROB_STOPPED) goto done;
+    rob_priv_hunt_gather(h);
+    TRY(rob_priv_normal_search(h, normal));
+done:
+    return status;
+}
+
+static rob_status auto_margin(rob_hunt *h)
+{
+    rob_priv_hunt_wake(h, 0, h->starts);
+    for (int64_t k = 0; k < h->lanes; k++) {
+        rob_lane *l = &h->lane[k];
+        l->radius = h->cap;
+        if (l->start > 0) rob_priv_lane_scatter(h, l, l->radius, 0);
+    }
+    return rob_priv_descend(h, count_option(h->attack, "calls") / h->starts, 0, false);
+}
+
+static const rob_method methods[] = {
+    {"fgsm", fgsm_options, COUNT_OF(fgsm_options), true, one,
+     rob_priv_fast_distance, rob_priv_fast_margin},
+    {"pgd", pgd_options, COUNT_OF(pgd_options), true, restarts,
+     rob_priv_pgd_distance, rob_priv_pgd_margin},
+    {"deepfool", deepfool_options, COUNT_OF(deepfool_options), false, candidates,
+     deepfool_distance, deepfool_margin},
+    {"auto", auto_options, COUNT_OF(auto_options), false, searches,
+     auto_distance, auto_margin},
+};
+
+const rob_method *rob_priv_attack_method(const char *name)
+{
+    for (int64_t k = 0; k < COUNT_OF(methods); k++)
+        if (strcmp(methods[k].name, name) == 0) return &methods[k];
+    return NULL;
+}
