@@ -1,6 +1,25 @@
-/* robust.h -- librobust: how robust is this sequence model? */
+/* robust.h -- librobust: how robust is this sequence model?
+ *
+ * A classifier reads a sequence and answers. How far may the sequence move before the answer
+ * changes? An attack finds a nearby sequence with another answer: the distance is at most
+ * this. A bound proves that no nearer one exists: the distance is at least that.
+ *
+ * In teaching order:
+ *   status.h   what a call answers
+ *   ctx.h      the context: errors, memory, threads, cancel; what holds for all functions
+ *   tape.h     differentiable programs over tensors, and their derivatives to any order
+ *   model.h    a sequence model: described, loaded, asked
+ *   data.h     labelled sequences: read, simulated, split
+ *   trainer.h  fits a model
+ *   query.h    the question: a model, sequences, a specification, a region
+ *   attack.h   upper bounds on the distance, each with a point that proves it
+ *   bound.h    certified lower bounds
+ *
+ * Linking: `pkg-config --cflags --libs robust`.
+ */
 #ifndef ROBUST_H
 #define ROBUST_H
+
 #include <robust/status.h>
 #include <robust/ctx.h>
 #include <robust/tape.h>
@@ -10,4 +29,5 @@
 #include <robust/query.h>
 #include <robust/attack.h>
 #include <robust/bound.h>
+
 #endif
