@@ -122,7 +122,7 @@ rob_status rob_priv_pgd_distance(rob_hunt *h)
     int64_t radii = (int64_t)rob_priv_attack_option(a, "radii");
     double rate = rob_priv_attack_option(a, "step");
     TRY(first_radius(h));
-    for (int64_t k = 0; k < rob_priv_attack_option(a, "search") && status == ROB_OK; k++) {
+    for (int64_t k = 0; k < radii && status == ROB_OK; k++) {
         for (int64_t j = 0; j < h->lanes; j++) h->lane[j].eps = h->lane[j].active;
         TRY(rob_priv_descend(h, steps, rate, true));
         for (int64_t j = 0; j < h->lanes; j++)

@@ -1,0 +1,238 @@
+/* train.c -- Adam on mini-batches, with clipping, weight decay and early stopping.
+ *
+ * Per step, with g the gradient of the batch's mean cross-entropy (fit.c), scaled to norm
+ * at most `clip`:
+ *     m <- b1 m + (1-b1) g,   v <- b2 v + (1-b2) g^2,
+ *     theta <- theta - rate [ (m/(1-b1^s)) / (sqrt(v/(1-b2^s)) + 1e-8) + decay theta ],
+ * b1 = 0.9, b2 = 0.999. The order of an epoch is a shuffle of (seed, epoch). Kept are the
+ * weights of the best epoch: highest validation accuracy, then lowest validation loss;
+ * without a validation set, lowest training loss. `patience` epochs without a better one
+ * end the training. References: Kingma & Ba, ICLR 2015; Loshchilov & Hutter, ICLR 2019.
+ * (docs/theory/train.md, section 2.)
+ */
+#include "train/train.h"
+
+#include <math.h>
+#include <string.h>
+
+const rob_option rob_priv_train_options[ROB_CLIP + 1] = {
+    {"epochs", 60, 1, 1e6, "epochs", "at most"},
+    {"rate", 0.005, 1e-12, 10, "", "learning rate of Adam"},
+    {"batch", 32, 1, 1e6, "series", "of one step"},
+    {"patience", 15, 1, 1e6, "epochs", "without improvement before stopping"},
+    {"decay", 0, 0, 1, "", "weight decay, decoupled from the gradient"},
+    {"clip", 1, 0, 1e30, "", "largest norm of a gradient; 0: no clipping"},
+};
+
+typedef struct descent {
+    rob_ctx *ctx;
+    rob_trainer *t;
+    rob_fit fit;
+    const rob_data *train, *valid;
+    int64_t *order, *every;   /* shuffled training series; 0 .. of the validation set */
+    double *grad, *mean, *square, *best;  /* (size) */
+    double *curve;            /* (epochs, ROB_CURVES) */
+    int64_t step, epochs, best_epoch;
+} descent;
+
+/* ---- one step ------------------------------------------------------------------------------ */
+
+static bool clip_gradient(double *g, int64_t n, double most)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += g[i] * g[i];
+    double length = sqrt(sum);
+    if (!isfinite(length)) return false;
+    for (int64_t i = 0; most > 0 && length > most && i < n; i++) g[i] *= most / length;
+    return true;
+}
+
+static void adam(descent *d)
+{
+    const double b1 = 0.9, b2 = 0.999, tiny = 1e-8;
+    double rate = d->t->option[ROB_RATE], decay = d->t->option[ROB_DECAY];
+    double c1 = 1 - pow(b1, (double)d->step), c2 = 1 - pow(b2, (double)d->step);
+    for (int64_t i = 0; i < d->fit.size; i++) {
+        double g = d->grad[i];
+        d->mean[i] = b1 * d->mean[i] + (1 - b1) * g;
+        d->square[i] = b2 * d->square[i] + (1 - b2) * g * g;
+        double move = d->mean[i] / c1 / (sqrt(d->square[i] / c2) + tiny);
+        d->fit.theta[i] -= rate * (move + decay * d->fit.theta[i]);
+    }
+}
+
+/* ---- one epoch ----------------------------------------------------------------------------- */
+
+static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
+{
+    rob_status status = ROB_OK;
+    int64_t n = d->train->count, batch = (int64_t)d->t->option[ROB_BATCH], right = 0;
+    rob_random random = rob_priv_random(d->ctx->seed, (uint64_t)epoch);
+    double loss = 0;
+    rob_priv_shuffle(&random, d->order, n);
+    for (int64_t first = 0; first < n; first += batch) {
+        int64_t hits, count = n - first < batch ? n - first : batch;
+        loss += (double)count * rob_priv_fit_loss(d->ctx, &d->fit, d->train, d->order + first,
+                                                  count, d->grad, &hits);
+        right += hits;
+        CHECK(clip_gradient(d->grad, d->fit.size, d->t->option[ROB_CLIP]), d->ctx,
+              ROB_ENUMERIC, "epoch %lld: the gradient is not finite; a smaller rate (now %g) "
+              "may help", (long long)epoch, d->t->option[ROB_RATE]);
+        d->step++;
+        adam(d);
+        if (rob_priv_cancelled(d->ctx)) break;
+    }
+    curve[ROB_LOSS] = loss / (double)n;
+    curve[ROB_ACCURACY] = (double)right / (double)n;
+    curve[ROB_VALID_LOSS] = curve[ROB_VALID_ACCURACY] = NAN;
+    if (d->valid) {
+        curve[ROB_VALID_LOSS] = rob_priv_fit_loss(d->ctx, &d->fit, d->valid, d->every,
+                                                  d->valid->count, NULL, &right);
+        curve[ROB_VALID_ACCURACY] = (double)right / (double)d->valid->count;
+    }
+done:
+    return status;
+}
+
+static bool is_better(const descent *d, const double *now, const double *best)
+{
+    if (!d->valid) return now[ROB_LOSS] < best[ROB_LOSS];
+    if (now[ROB_VALID_ACCURACY] != best[ROB_VALID_ACCURACY])
+        return now[ROB_VALID_ACCURACY] > best[ROB_VALID_ACCURACY];
+    return now[ROB_VALID_LOSS] < best[ROB_VALID_LOSS];
+}
+
+static rob_status run_epochs(descent *d)
+{
+    rob_status status = ROB_OK;
+    int64_t most = (int64_t)d->t->option[ROB_EPOCHS];
+    int64_t patience = (int64_t)d->t->option[ROB_PATIENCE];
+    d->best_epoch = -1;
+    for (int64_t epoch = 0; epoch < most; epoch++) {
+        TRY(rob_priv_progress(d->ctx, "train", epoch, most));
+        if (status == ROB_STOPPED) goto done;
+        double *now = d->curve + epoch * ROB_CURVES;
+        TRY(run_epoch(d, epoch, now));
+        d->epochs = epoch + 1;
+        if (d->best_epoch < 0 || is_better(d, now, d->curve + d->best_epoch * ROB_CURVES)) {
+            d->best_epoch = epoch;
+            memcpy(d->best, d->fit.theta, (size_t)d->fit.size * sizeof *d->best);
+        }
+        if (epoch - d->best_epoch >= patience) break;
+    }
+    TRY(rob_priv_progress(d->ctx, "train", most, most));
+done:
+    return status;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+static rob_status check_data(rob_ctx *ctx, const rob_model *model, const rob_data *data,
+                             const char *name)
+{
+    rob_status status = ROB_OK;
+    CHECK(data->count > 0, ctx, ROB_ESHAPE, "%s has no series", name);
+    CHECK(data->features == model->recipe.features, ctx, ROB_ESHAPE,
+          "%s has %lld features a step; the model takes %lld", name,
+          (long long)data->features, (long long)model->recipe.features);
+    for (int64_t i = 0; i < data->count; i++)
+        CHECK(data->series[i].label >= 0 && data->series[i].label < model->recipe.outputs, ctx,
+              ROB_EARGUMENT, "%s, series %lld: label is %lld; the model knows 0 to %lld", name,
+              (long long)i, (long long)data->series[i].label,
+              (long long)(model->recipe.outputs - 1));
+done:
+    return status;
+}
+
+static void widen(const rob_data *data, int64_t *least, int64_t *most)
+{
+    for (int64_t i = 0; data && i < data->count; i++) {
+        int64_t steps = data->series[i].steps;
+        if (*least == 0 || steps < *least) *least = steps;
+        if (steps > *most) *most = steps;
+    }
+}
+
+static int64_t *counted(const rob_memory *m, int64_t n)
+{
+    int64_t *index = rob_priv_allocate(m, n, sizeof *index);
+    for (int64_t i = 0; index && i < n; i++) index[i] = i;
+    return index;
+}
+
+static rob_status prepare(descent *d, const rob_model *model)
+{
+    rob_status status = ROB_OK;
+    const rob_memory *m = &d->ctx->memory;
+    int64_t least = 0, most = 0, batch = (int64_t)d->t->option[ROB_BATCH];
+    if (batch > d->train->count) batch = d->train->count;
+    widen(d->train, &least, &most);
+    widen(d->valid, &least, &most);
+    TRY(rob_priv_fit_create(d->ctx, model, most, least < most,
+                            (batch + ROB_TRAIN_TILE - 1) / ROB_TRAIN_TILE, &d->fit));
+    d->order = counted(m, d->train->count);
+    d->every = counted(m, d->valid ? d->valid->count : 0);
+    d->grad = rob_priv_allocate(m, d->fit.size, sizeof *d->grad);
+    d->mean = rob_priv_allocate(m, d->fit.size, sizeof *d->mean);
+    d->square = rob_priv_allocate(m, d->fit.size, sizeof *d->square);
+    d->best = rob_priv_allocate(m, d->fit.size, sizeof *d->best);
+    d->curve = rob_priv_allocate(&d->t->memory, (int64_t)d->t->option[ROB_EPOCHS] * ROB_CURVES,
+                                 sizeof *d->curve);
+    if (!d->order || !d->every || !d->grad || !d->mean || !d->square || !d->best || !d->curve)
+        return rob_priv_no_memory(d->ctx);
+    memcpy(d->best, d->fit.theta, (size_t)d->fit.size * sizeof *d->best);
+done:
+    return status;
+}
+
+static void release(descent *d)
+{
+    const rob_memory *m = &d->ctx->memory;
+    rob_priv_fit_free(&d->fit);
+    rob_priv_release(m, d->order);
+    rob_priv_release(m, d->every);
+    rob_priv_release(m, d->grad);
+    rob_priv_release(m, d->mean);
+    rob_priv_release(m, d->square);
+    rob_priv_release(m, d->best);
+    rob_priv_release(&d->t->memory, d->curve);
+}
+
+static void fill_model(rob_model *model, const double *theta)
+{
+    for (int32_t k = 0; k < model->parameters; k++) {
+        rob_tensor *t = model->parameter[k].tensor;
+        int64_t n = rob_priv_shape_size(&t->shape);
+        for (int64_t i = 0; i < n; i++) {
+            if (t->dtype == ROB_F64) ((double *)t->data)[i] = theta[i];
+            else ((float *)t->data)[i] = (float)theta[i];
+        }
+        theta += n;
+    }
+}
+
+rob_status rob_priv_train_run(rob_ctx *ctx, rob_trainer *t, const rob_model *model,
+                              const rob_data *train, const rob_data *valid, rob_model **out)
+{
+    rob_status status = ROB_OK, ended;
+    descent d = {.ctx = ctx, .t = t, .train = train, .valid = valid};
+    rob_model *fitted = NULL;
+    TRY(check_data(ctx, model, train, "train"));
+    if (valid) TRY(check_data(ctx, model, valid, "valid"));
+    TRY(prepare(&d, model));
+    TRY(rob_priv_model_make(ctx, &model->recipe, &fitted));
+    ended = run_epochs(&d);
+    TRY(ended);
+    fill_model(fitted, d.best);
+    rob_priv_release(&t->memory, t->curve);
+    t->curve = d.curve;
+    t->epochs = d.epochs;
+    t->best = d.best_epoch;
+    d.curve = NULL;
+    *out = fitted;
+    fitted = NULL;
+done:
+    rob_model_free(fitted);
+    release(&d);
+    return status;
+}
