@@ -14,6 +14,18 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A child forked from several threads cannot start threads under this sanitizer. */
+#if defined(__SANITIZE_THREAD__)
+#define ROB_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ROB_TSAN 1
+#endif
+#endif
+#ifndef ROB_TSAN
+#define ROB_TSAN 0
+#endif
+
 /* Tests run in children, so skips are counted in a file all of them share. */
 static inline FILE *rob_skip_file(void)
 {
