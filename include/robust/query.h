@@ -1,4 +1,24 @@
-/* query.h -- the question. */
+/* query.h -- the question: which model, which series, what may change, what failing means.
+ *
+ * For each series x (T steps, D features; T may differ) the query fixes
+ *   reference      the class distances are measured from: the prediction, or the label;
+ *   specification  an "or of ands" of output rows: it fails where, in some group, every row
+ *                  has c . f(x) + b <= 0. The margin F is the least over groups of the
+ *                  largest over the group's rows; F = 0 counts as failed. Default: the
+ *                  reference class against every other, one group each;
+ *   region         a ball of a norm around x, and a mask of numbers that may move.
+ * Attacks bound the distance to the nearest failing point from above, bounds from below.
+ *
+ * Units. Series are given in their own ("data") units. The recipe's input map
+ * (x - shift)/scale leads to what the network sees ("model" units). Radii set and distances
+ * answered are both in the units chosen by rob_query_set_units; model units by default.
+ *
+ * What holds for all functions. The query keeps the allocator of the ctx it was made with,
+ * copies all it is given, and caches predictions and programs: one thread at a time. ctx
+ * NULL: ROB_EARGUMENT. A NULL handle or array where one is needed: ROB_EARGUMENT; no memory:
+ * ROB_EMEMORY; NaN or infinity: ROB_EDOMAIN. On error the query is as it was.
+ * docs/theory/query.md derives what is computed.
+ */
 #ifndef ROBUST_QUERY_H
 #define ROBUST_QUERY_H
 #include <robust/model.h>
@@ -6,22 +26,197 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** Units of radii and distances: behind the recipe's input map, or those of the series. */
 enum { ROB_UNITS_MODEL = 0, ROB_UNITS_DATA = 1 };
+
+/** What distances are measured from. */
 enum { ROB_REFERENCE_PREDICTION = 0, ROB_REFERENCE_LABEL = 1 };
+
+/** The question; opaque. */
 typedef struct rob_query rob_query;
+
+/**
+ * Make an empty query about a model.
+ *
+ * No series, L2 ball of infinite radius, model units, reference prediction, no mask.
+ * @param ctx   context
+ * @param model the model; the query takes a reference of its own
+ * @param out   receives the query; NULL on error
+ * Cost: one allocation. Since 0.1.
+ */
 ROB_API rob_status rob_query_create(rob_ctx *ctx, const rob_model *model, rob_query **out);
-ROB_API rob_status rob_query_add(rob_ctx *ctx, rob_query *q, const double *x, int64_t steps, int64_t label);
-ROB_API rob_status rob_query_add_data(rob_ctx *ctx, rob_query *q, const rob_data *data, int64_t first, int64_t count);
-ROB_API rob_status rob_query_replace(rob_ctx *ctx, rob_query *q, int64_t i, const double *x, int64_t steps, int64_t label);
+
+/**
+ * Add one series.
+ *
+ * @param ctx   context
+ * @param q     query
+ * @param x     (steps, D) numbers, time-major, D the model's features; finite
+ * @param steps T >= 1; series of one query may differ
+ * @param label true class 0 .. L-1, or -1: none
+ * @return ROB_EDOMAIN naming series, step and feature of a number that is not finite;
+ *         ROB_ESHAPE: steps < 1, or a mask for all is set and has another size
+ * Cost: a copy. Since 0.1.
+ */
+ROB_API rob_status rob_query_add(rob_ctx *ctx, rob_query *q, const double *x, int64_t steps,
+                                 int64_t label);
+
+/**
+ * Add series first .. first + count - 1 of a data set, with their labels; all or none.
+ *
+ * @param ctx   context
+ * @param q     query
+ * @param data  data set; copied from, not kept
+ * @param first first series, from 0
+ * @param count how many
+ * @return ROB_ESHAPE: the data set's features are not the model's; ROB_EARGUMENT: not so
+ *         many series, or a label the model does not know
+ * Cost: copies. Since 0.1.
+ */
+ROB_API rob_status rob_query_add_data(rob_ctx *ctx, rob_query *q, const rob_data *data,
+                                      int64_t first, int64_t count);
+
+/**
+ * Put another series in the place of series i.
+ *
+ * Mask and target of the place stay. Everything computed is forgotten. With the same number
+ * of steps neither this nor the next evaluation allocates, so a stream can be watched.
+ * @param ctx   context
+ * @param q     query
+ * @param i     which, from 0
+ * @param x     (steps, D), finite
+ * @param steps T >= 1
+ * @param label true class, or -1: none
+ * @return as rob_query_add; ROB_EARGUMENT: no series i
+ * Cost: a copy. Since 0.1.
+ */
+ROB_API rob_status rob_query_replace(rob_ctx *ctx, rob_query *q, int64_t i, const double *x,
+                                     int64_t steps, int64_t label);
+
+/**
+ * Number of series.
+ *
+ * @param q query; NULL: 0
+ * @return the count
+ * Cost: a load. Since 0.1.
+ */
 ROB_API int64_t rob_query_count(const rob_query *q);
+
+/**
+ * Set the ball { x + d : ||d|| <= radius }.
+ *
+ * For margins and attacks of fixed size the radius is the question; for distances and
+ * certified radii it is the cap of the search. Another norm forgets the best distances.
+ * @param ctx    context
+ * @param q      query
+ * @param norm   ROB_NORM_L1, ROB_NORM_L2 or ROB_NORM_LINF over all T x D numbers
+ * @param radius 0 to INFINITY (no cap), in the query's units
+ * @return ROB_EDOMAIN: a negative radius or NaN
+ * Cost: none. Since 0.1.
+ */
 ROB_API rob_status rob_query_set_ball(rob_ctx *ctx, rob_query *q, int32_t norm, double radius);
+
+/**
+ * Choose the units of the radius and of all distances answered.
+ *
+ * One model unit is |scale| data units, by the recipe's (x - shift)/scale. May be called
+ * before or after rob_query_set_ball: the radius counts in the units in force when asked.
+ * @param ctx   context
+ * @param q     query
+ * @param units ROB_UNITS_MODEL (default) or ROB_UNITS_DATA
+ * @return ROB_EARGUMENT: neither
+ * Cost: none. Since 0.1.
+ */
 ROB_API rob_status rob_query_set_units(rob_ctx *ctx, rob_query *q, int32_t units);
-ROB_API rob_status rob_query_set_mask(rob_ctx *ctx, rob_query *q, int64_t i, const uint8_t *mask, int64_t count);
+
+/**
+ * Say which numbers may move.
+ *
+ * @param ctx   context
+ * @param q     query
+ * @param i     series, or -1: the default of all, also of those added later
+ * @param mask  (T, D) bytes: nonzero may move, 0 stays as it is. NULL: take the mask away
+ * @param count T x D of every series concerned; ignored with NULL
+ * @return ROB_ESHAPE: count is not the size of a series concerned
+ * Cost: a copy. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_mask(rob_ctx *ctx, rob_query *q, int64_t i,
+                                      const uint8_t *mask, int64_t count);
+
+/**
+ * Measure from the prediction or from the label.
+ *
+ * With labels, a series that is already wrong has distance 0 ("wrong" is 1).
+ * @param ctx       context
+ * @param q         query
+ * @param reference ROB_REFERENCE_PREDICTION (default) or ROB_REFERENCE_LABEL
+ * @return ROB_EARGUMENT: neither. A series without a label is noticed when it is evaluated
+ * Cost: none; predictions are forgotten. Since 0.1.
+ */
 ROB_API rob_status rob_query_set_reference(rob_ctx *ctx, rob_query *q, int32_t reference);
+
+/**
+ * Ask for one class instead of any: fails where f_target >= f_k for all k.
+ *
+ * One group of all rows f_k - f_target, k != target.
+ * @param ctx    context
+ * @param q      query
+ * @param i      series, or -1: all there are
+ * @param target class 0 .. L-1, or -1: any other class again
+ * @return ROB_EARGUMENT: no such series or class
+ * Cost: none; predictions are forgotten. Since 0.1.
+ */
 ROB_API rob_status rob_query_set_target(rob_ctx *ctx, rob_query *q, int64_t i, int64_t target);
-ROB_API rob_status rob_query_set_rows(rob_ctx *ctx, rob_query *q, const double *c, const double *b, const int32_t *group, int64_t rows);
-ROB_API rob_status rob_query_get(rob_ctx *ctx, const rob_query *q, const char *what, int64_t i, double *out, int64_t capacity, int64_t *count);
+
+/**
+ * Set a specification of one's own for every series, in place of classes.
+ *
+ * Fails where, in some group, every row r has sum_k c[r,k] f_k + b[r] <= 0. A forecast band
+ * for output 0: two groups, rows f_0 - low and high - f_0.
+ * @param ctx   context
+ * @param q     query
+ * @param c     (rows, L) coefficients, finite
+ * @param b     (rows) constants, finite; NULL: zeros
+ * @param group (rows) ascending numbers; equal ones form a group. NULL: one group
+ * @param rows  how many; 0: back to classes
+ * @return ROB_EARGUMENT: groups not ascending
+ * Cost: a copy; predictions are forgotten. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_rows(rob_ctx *ctx, rob_query *q, const double *c,
+                                      const double *b, const int32_t *group, int64_t rows);
+
+/**
+ * Read a result by name.
+ *
+ * "prediction" argmax_k f_k(x) in float64, lowest index on ties; "margin" F(x) in float64;
+ * "reference" the class measured from; "wrong" 1 when F(x) <= 0; "best" the least distance
+ * any attack on this query found, INFINITY: none, in the query's units; "label"; "steps";
+ * "x" the series (T, D) in its own units. The first four evaluate the model when needed and
+ * are cached.
+ * @param ctx      context
+ * @param q        query
+ * @param what     one of the names
+ * @param i        series, or -1: one number for every series ("x": a series is needed)
+ * @param out      receives the numbers; NULL: only count
+ * @param capacity numbers out has room for
+ * @param count    receives how many there are; NULL: not wanted
+ * @return ROB_ESHAPE: capacity too small; ROB_ENUMERIC: the model's output is not finite;
+ *         ROB_EARGUMENT: no such name or series, a label is needed and missing, or the model
+ *         has one output and no rows are set
+ * Cost: one forward pass of the series when not cached. Since 0.1.
+ */
+ROB_API rob_status rob_query_get(rob_ctx *ctx, const rob_query *q, const char *what, int64_t i,
+                                 double *out, int64_t capacity, int64_t *count);
+
+/**
+ * Free a query.
+ *
+ * @param q query; NULL is fine. No ctx is needed and any thread will do
+ * Cost: frees. Since 0.1.
+ */
 ROB_API void rob_query_free(rob_query *q);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,22 @@
-/* trainer.h -- fits a model. */
+/* trainer.h -- fits a model to labelled series.
+ *
+ * Mean cross-entropy, minimised by Adam (Kingma & Ba 2015) on mini-batches, with decoupled
+ * weight decay (Loshchilov & Hutter 2019), clipping of the gradient's norm, and early
+ * stopping. All tensors of the model are fitted. Series may differ in length.
+ *
+ * Options by name, with defaults:
+ *   epochs 60    passes over the data, at most
+ *   rate 0.005   learning rate
+ *   batch 32     series of one step
+ *   patience 15  epochs without a better one before stopping
+ *   decay 0      weight decay
+ *   clip 1       largest norm of a gradient; 0: none
+ *
+ * What holds for all functions. A trainer keeps its options and the curves of its last run;
+ * one thread at a time. The same seed, data, build and instruction set give the same bits,
+ * with any number of worker threads. ctx NULL: ROB_EARGUMENT; NULL handles: ROB_EARGUMENT;
+ * no memory: ROB_EMEMORY. docs/theory/train.md has the formulas.
+ */
 #ifndef ROBUST_TRAINER_H
 #define ROBUST_TRAINER_H
 #include <robust/model.h>
@@ -6,14 +24,79 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** Options and curves; opaque. */
 typedef struct rob_trainer rob_trainer;
+
+/**
+ * Make a trainer with the default options.
+ *
+ * @param ctx context
+ * @param out receives the trainer; NULL on error
+ * Cost: one allocation. Since 0.1.
+ */
 ROB_API rob_status rob_trainer_create(rob_ctx *ctx, rob_trainer **out);
-/* epochs, rate, batch, patience, decay, clip */
-ROB_API rob_status rob_trainer_set(rob_ctx *ctx, rob_trainer *t, const char *name, double value);
-/* start from `model`, fit on train, stop early on valid (may be NULL); *out is a new model */
-ROB_API rob_status rob_trainer_run(rob_ctx *ctx, rob_trainer *t, const rob_model *model, const rob_data *train, const rob_data *valid, rob_model **out);
-ROB_API rob_status rob_trainer_get(rob_ctx *ctx, const rob_trainer *t, const char *what, double *out, int64_t capacity, int64_t *count);
+
+/**
+ * Set an option; the list is at the top.
+ *
+ * @param ctx   context
+ * @param t     trainer
+ * @param name  the option
+ * @param value its value; the error line says what is allowed
+ * @return ROB_EARGUMENT: no such option; ROB_EDOMAIN: value out of range
+ * Cost: none. Since 0.1.
+ */
+ROB_API rob_status rob_trainer_set(rob_ctx *ctx, rob_trainer *t, const char *name,
+                                   double value);
+
+/**
+ * Fit a model, starting from the weights of another.
+ *
+ * Kept are the weights of the best epoch: highest accuracy on valid, then lowest loss on
+ * valid; without valid, lowest loss on train.
+ * @param ctx   context; its seed orders the batches; progress stage "train" counts epochs
+ * @param t     trainer
+ * @param model start: recipe and weights; stays as it is
+ * @param train series with labels 0 .. L-1
+ * @param valid the same, for early stopping; NULL: none
+ * @param out   receives a new model; NULL on error
+ * @return ROB_STOPPED: cancelled or past the deadline; *out has the best epoch so far (the
+ *         start when there was none). ROB_ESHAPE: no series, or features differ;
+ *         ROB_EARGUMENT: a label the model does not know; ROB_ENUMERIC: the gradient is not
+ *         finite
+ * Cost: epochs x (gradients of train + forward passes of valid). Since 0.1.
+ */
+ROB_API rob_status rob_trainer_run(rob_ctx *ctx, rob_trainer *t, const rob_model *model,
+                                   const rob_data *train, const rob_data *valid,
+                                   rob_model **out);
+
+/**
+ * Read the curves of the last run by name.
+ *
+ * "loss", "accuracy" of the training batches as they were met, "valid_loss",
+ * "valid_accuracy" after the epoch (NaN without a validation set): one number an epoch.
+ * "best_epoch": the one whose weights were kept, from 0; -1: none.
+ * @param ctx      context
+ * @param t        trainer
+ * @param what     one of the names
+ * @param out      receives the numbers; NULL: only count
+ * @param capacity numbers out has room for
+ * @param count    receives how many there are; NULL: not wanted
+ * @return ROB_ESHAPE: capacity too small; ROB_EARGUMENT: no such name
+ * Cost: a copy. Since 0.1.
+ */
+ROB_API rob_status rob_trainer_get(rob_ctx *ctx, const rob_trainer *t, const char *what,
+                                   double *out, int64_t capacity, int64_t *count);
+
+/**
+ * Free a trainer.
+ *
+ * @param t trainer; NULL is fine. No ctx is needed and any thread will do
+ * Cost: frees. Since 0.1.
+ */
 ROB_API void rob_trainer_free(rob_trainer *t);
+
 #ifdef __cplusplus
 }
 #endif
