@@ -112,9 +112,18 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/librobust.a $(wildcard include/robust
 deps:
 	@sh tests/tools/deps.sh
 
+DEMO = $(BUILD)/demo
+DEMO_RECIPE ?= lstm hidden=32
 demo:
 	@$(FAST) $(BUILD)/robust
-	@$(BUILD)/robust demo
+	@mkdir -p $(DEMO)
+	$(BUILD)/robust simulate --out $(DEMO)/transits.tsv --count 1000 --share 0.2 --quiet
+	$(BUILD)/robust train $(DEMO)/transits.tsv --recipe "$(DEMO_RECIPE)" \
+	    --out $(DEMO)/model.safetensors --quiet
+	$(BUILD)/robust predict $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv
+	$(BUILD)/robust certify $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv \
+	    --count 16 --method crown --attack auto --quiet
+	@echo "the model is in $(DEMO)/model.safetensors"
 
 # ---- tests ------------------------------------------------------------------------------
 TESTS := $(patsubst tests/check/%.c,%,$(wildcard tests/check/*.c))
