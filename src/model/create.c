@@ -1,0 +1,84 @@
+/* create.c -- a model with random weights, as PyTorch starts one.
+ *
+ *     every weight and bias ~ U(-1/sqrt(H), 1/sqrt(H)),  H the hidden size
+ *
+ * which is what torch.nn.RNN, LSTM and GRU draw, and what torch.nn.Linear(H, L) draws too
+ * (its bound is 1/sqrt(fan-in)). Tensor k takes Philox stream STREAM + k of the context's
+ * seed, so a layer's start does not depend on the sizes of the others.
+ */
+#include "model/parts.h"
+
+#include <math.h>
+#include <string.h>
+
+static const uint64_t STREAM = 0x6d6f64656cu << 8;
+
+static rob_status check_size(rob_ctx *ctx, const rob_recipe *r)
+{
+    int64_t widest = r->features > r->hidden ? r->features : r->hidden;
+    int64_t rows = rob_priv_model_gates(r->kind) * r->hidden, size;
+    if (!__builtin_mul_overflow(rows, widest, &size) && size < INT64_MAX / 64) return ROB_OK;
+    return rob_priv_fail(ctx, ROB_ESHAPE, "recipe with features=%lld hidden=%lld is too large",
+                         (long long)r->features, (long long)r->hidden);
+}
+
+rob_status rob_priv_recipe_complete(rob_ctx *ctx, const rob_recipe *r)
+{
+    const char *missing = r->features == 0 ? "features" : r->hidden == 0 ? "hidden"
+                        : r->outputs == 0 ? "outputs" : NULL;
+    if (missing != NULL)
+        return rob_priv_fail(ctx, ROB_EARGUMENT, "recipe does not say %s=; a new model needs "
+                             "features= hidden= outputs=", missing);
+    return check_size(ctx, r);
+}
+
+static void fill_in(rob_recipe *r)
+{
+    if (r->layers == 0) r->layers = 1;
+    if (r->dtype == 0) r->dtype = ROB_F32;
+    if (!r->head[0]) strcpy(r->head, "fc");
+    if (!r->body[0])
+        strcpy(r->body, r->kind == ROB_KIND_LSTM ? "lstm" : r->kind == ROB_KIND_GRU ? "gru"
+                                                                                   : "rnn");
+}
+
+static void draw(rob_tensor *t, double bound, rob_random random)
+{
+    int64_t size = rob_priv_shape_size(&t->shape);
+    for (int64_t i = 0; i < size; i++) {
+        double x = bound * (2.0 * rob_priv_uniform(&random) - 1.0);
+        if (t->dtype == ROB_F32) ((float *)t->data)[i] = (float)x;
+        else ((double *)t->data)[i] = x;
+    }
+}
+
+static int64_t classes_named(const char *classes)
+{
+    int64_t count = classes[0] ? 1 : 0;
+    for (; *classes; classes++) count += *classes == ',';
+    return count;
+}
+
+rob_status rob_priv_model_random(rob_ctx *ctx, const char *recipe, rob_model **out)
+{
+    rob_status status = ROB_OK;
+    rob_recipe r;
+    rob_model *model = NULL;
+    *out = NULL;
+    TRY(rob_priv_recipe_parse(ctx, recipe, &r));
+    TRY(rob_priv_recipe_complete(ctx, &r));
+    int64_t named = classes_named(r.classes);
+    CHECK(named == 0 || named == r.outputs, ctx, ROB_ESHAPE,
+          "recipe has outputs=%lld but names %lld classes", (long long)r.outputs,
+          (long long)named);
+    fill_in(&r);
+    TRY(rob_priv_model_make(ctx, &r, &model));
+    for (int32_t k = 0; k < model->parameters; k++)
+        draw(model->parameter[k].tensor, 1.0 / sqrt((double)r.hidden),
+             rob_priv_random(ctx->seed, STREAM + (uint64_t)k));
+    *out = model;
+    model = NULL;
+done:
+    rob_model_free(model);
+    return status;
+}
