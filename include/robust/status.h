@@ -1,9 +1,9 @@
 /* status.h -- what a call answers, and the numbers every other header shares.
  *
  * A status is not a verdict. Below zero the call was broken and its outputs are as they
- * were (a constructor's *out is NULL). ROB_OK is zero. ROB_STOPPED says the work was cut
- * short by cancel, deadline or budget; outputs are valid as far as they go. "Could not
- * prove" and "found nothing" are results, not errors.
+ * were (a constructor's *out is NULL). ROB_OK is zero. ROB_STOPPED says the work was
+ * cut short by cancel, deadline or budget; outputs are valid as far as they go. "Could
+ * not prove" and "found nothing" are results, not errors.
  */
 #ifndef ROBUST_STATUS_H
 #define ROBUST_STATUS_H
@@ -25,11 +25,11 @@ typedef int32_t rob_status;
 
 enum {
     ROB_OK = 0,            /**< all of it is done */
-    ROB_STOPPED = 1,       /**< cancelled, out of time or budget: results so far are valid */
+    ROB_STOPPED = 1,       /**< cancelled, out of time or budget: results are valid */
     ROB_EMEMORY = -10,     /**< the allocator or the context's memory cap said no */
     ROB_EARGUMENT = -20,   /**< an argument is not of the allowed ones */
     ROB_ESHAPE = -30,      /**< shapes, lengths or counts do not fit together */
-    ROB_EDOMAIN = -40,     /**< a number outside the domain: NaN, Inf, a negative radius */
+    ROB_EDOMAIN = -40,     /**< a number outside the domain: NaN, a negative radius */
     ROB_EIO = -50,         /**< the operating system could not read or write */
     ROB_EFORMAT = -60,     /**< a file is not what it says it is */
     ROB_ECALLBACK = -70,   /**< a user's callback failed */

@@ -10,7 +10,8 @@
 
 enum { THREADS_MAX = 1024 };
 
-_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "rob_ctx_cancel is called by signal handlers");
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2,
+               "rob_ctx_cancel is called by signal handlers");
 
 static void *from_malloc(void *user, int64_t bytes)
 {
@@ -108,7 +109,7 @@ rob_status rob_ctx_set_deadline(rob_ctx *ctx, double seconds)
     return ROB_OK;
 }
 
-/* ---- options that are words ---------------------------------------------------------- */
+/* ---- options that are words ------------------------------------------------------ */
 
 static int32_t isa_by_name(const char *name)
 {
@@ -142,10 +143,12 @@ rob_status rob_ctx_set_text(rob_ctx *ctx, const char *name, const char *value)
     return rob_priv_fail(ctx, ROB_EARGUMENT, "no option '%.60s'; there is: isa", name);
 }
 
-/* ---- talking to the host -------------------------------------------------------------- */
+/* ---- talking to the host --------------------------------------------------------- */
 
 rob_status rob_ctx_set_progress(rob_ctx *ctx,
-    int32_t (*step)(void *user, const char *stage, int64_t done, int64_t total), void *user)
+                                int32_t (*step)(void *user, const char *stage,
+                                                int64_t done, int64_t total),
+                                void *user)
 {
     if (!ctx) return ROB_EARGUMENT;
     ctx->progress = step;
@@ -154,7 +157,8 @@ rob_status rob_ctx_set_progress(rob_ctx *ctx,
 }
 
 rob_status rob_ctx_set_log(rob_ctx *ctx,
-    void (*line)(void *user, int32_t level, const char *text), void *user)
+                           void (*line)(void *user, int32_t level, const char *text),
+                           void *user)
 {
     if (!ctx) return ROB_EARGUMENT;
     ctx->log = line;

@@ -1,8 +1,9 @@
 /* error.c -- the error line, the log, progress and the cancel latch.
  *
- * The latch has three states: CLEAR, ASKED (by rob_ctx_cancel), NOTICED (the running call
- * has seen it, or found the deadline or the callback's wish itself). rob_priv_leave clears
- * a noticed latch; a cancel that came too late for one call stops the next.
+ * The latch has three states: CLEAR, ASKED (by rob_ctx_cancel), NOTICED (the running
+ * call has seen it, or found the deadline or the callback's wish itself).
+ * rob_priv_leave clears a noticed latch; a cancel that came too late for one call stops
+ * the next.
  */
 #include "core/core.h"
 #include "core/text.h"
@@ -22,7 +23,7 @@ static void keep_to_one_line(char *line)
 rob_status rob_priv_fail(rob_ctx *ctx, rob_status code, const char *format, ...)
 {
     if (!ctx) return code;
-    char line[sizeof ctx->error];    /* an argument may be the old error text */
+    char line[sizeof ctx->error]; /* an argument may be the old error text */
     va_list list;
     va_start(list, format);
     rob_priv_format(line, sizeof line, format, list);
@@ -61,10 +62,12 @@ static bool past_deadline(const rob_ctx *ctx)
     return ctx->deadline > 0 && rob_priv_clock() >= ctx->deadline;
 }
 
-rob_status rob_priv_progress(rob_ctx *ctx, const char *stage, int64_t done, int64_t total)
+rob_status rob_priv_progress(rob_ctx *ctx, const char *stage, int64_t done,
+                             int64_t total)
 {
     bool stop = rob_priv_cancelled(ctx) || past_deadline(ctx)
-        || (ctx->progress && ctx->progress(ctx->progress_user, stage, done, total) != 0);
+                || (ctx->progress
+                    && ctx->progress(ctx->progress_user, stage, done, total) != 0);
     if (!stop) return ROB_OK;
     atomic_store(&ctx->cancelled, NOTICED);
     return ROB_STOPPED;

@@ -1,9 +1,10 @@
-/* memory.c -- zeroed, 64-byte aligned blocks out of any allocator that aligns as malloc.
+/* memory.c -- zeroed, 64-byte aligned blocks out of any allocator that aligns as
+ * malloc.
  *
  * For a request of n bytes, n + 64 are taken at address r. The caller gets
  *     p = 64 * floor(r / 64) + 64,      r < p <= r + 64,
- * and the pointer r itself is kept in the word before p. That word exists when p - r is at
- * least sizeof(void *), which holds because r is a multiple of malloc's alignment.
+ * and the pointer r itself is kept in the word before p. That word exists when p - r is
+ * at least sizeof(void *), which holds because r is a multiple of malloc's alignment.
  */
 #include "core/core.h"
 
@@ -14,7 +15,7 @@ enum { ALIGNMENT = 64 };
 static bool product_fits(int64_t count, int64_t size)
 {
     return count >= 0 && size >= 0
-        && (size == 0 || count <= (INT64_MAX - 2 * ALIGNMENT) / size);
+           && (size == 0 || count <= (INT64_MAX - 2 * ALIGNMENT) / size);
 }
 
 static char *align_behind(char *raw)
@@ -43,7 +44,8 @@ void rob_priv_release(const rob_memory *m, void *p)
     m->release(m->user, raw);
 }
 
-void *rob_priv_grow(const rob_memory *m, void *p, int64_t old, int64_t count, int64_t size)
+void *rob_priv_grow(const rob_memory *m, void *p, int64_t old, int64_t count,
+                    int64_t size)
 {
     void *bigger = rob_priv_allocate(m, count, size);
     if (!bigger) return NULL;

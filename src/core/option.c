@@ -12,7 +12,8 @@ static int64_t find_option(const rob_option *table, int64_t count, const char *n
     return -1;
 }
 
-static void list_names(const rob_option *table, int64_t count, char *out, size_t capacity)
+static void list_names(const rob_option *table, int64_t count, char *out,
+                       size_t capacity)
 {
     size_t used = 0;
     out[0] = '\0';
@@ -29,8 +30,8 @@ rob_status rob_priv_option_set(rob_ctx *ctx, const rob_option *table, int64_t co
     int64_t k = find_option(table, count, name);
     if (k < 0) {
         list_names(table, count, known, sizeof known);
-        return rob_priv_fail(ctx, ROB_EARGUMENT, "no option '%.60s'; there are: %s", name,
-                             known);
+        return rob_priv_fail(ctx, ROB_EARGUMENT, "no option '%.60s'; there are: %s",
+                             name, known);
     }
     bool has_unit = table[k].unit && *table[k].unit;
     if (!(value >= table[k].min && value <= table[k].max))

@@ -1,14 +1,14 @@
 /* pool.c -- the worker pool: tasks 0..n-1 handed out one by one, the caller works too.
  *
- * Why a pool of our own: OpenMP's runtime hangs in a child forked after use, belongs to the
- * compiler that built the host, and its threads outlive us; C11 threads and POSIX offer no
- * pool. What is needed fits this file.
+ * Why a pool of our own: OpenMP's runtime hangs in a child forked after use, belongs to
+ * the compiler that built the host, and its threads outlive us; C11 threads and POSIX
+ * offer no pool. What is needed fits this file.
  *
- * A round: the caller publishes the job under the mutex and wakes the workers; everybody
- * takes `next++` until it reaches `tasks`; the caller waits until no worker is inside.
- * Workers block all signals, so that a host's handlers run on the host's threads, and take
- * over the caller's floating-point environment for the round, so that bits do not depend on
- * who computes. Jobs must not call rob_priv_parallel themselves.
+ * A round: the caller publishes the job under the mutex and wakes the workers;
+ * everybody takes `next++` until it reaches `tasks`; the caller waits until no worker
+ * is inside. Workers block all signals, so that a host's handlers run on the host's
+ * threads, and take over the caller's floating-point environment for the round, so that
+ * bits do not depend on who computes. Jobs must not call rob_priv_parallel themselves.
  */
 #include "core/pool.h"
 
@@ -19,7 +19,7 @@
 
 typedef void round_job(void *user, int64_t task, int32_t worker);
 
-typedef struct seat {                /* what a worker thread is told at its start */
+typedef struct seat { /* what a worker thread is told at its start */
     rob_pool *pool;
     int32_t worker;
     pthread_t thread;
@@ -28,9 +28,9 @@ typedef struct seat {                /* what a worker thread is told at its star
 struct rob_pool {
     pthread_mutex_t lock;
     pthread_cond_t start, finished;
-    pid_t owner;                     /* the process that has the threads */
-    int32_t seats;                   /* threads running, the caller not counted */
-    int32_t inside;                  /* workers that have not finished the round */
+    pid_t owner;    /* the process that has the threads */
+    int32_t seats;  /* threads running, the caller not counted */
+    int32_t inside; /* workers that have not finished the round */
     uint64_t round;
     bool closing;
     round_job *job;
@@ -156,7 +156,8 @@ static void run_round(rob_pool *pool, round_job *job, void *user, int64_t tasks)
     pthread_mutex_unlock(&pool->lock);
 }
 
-void rob_priv_parallel(rob_ctx *ctx, void (*job)(void *user, int64_t task, int32_t worker),
+void rob_priv_parallel(rob_ctx *ctx,
+                       void (*job)(void *user, int64_t task, int32_t worker),
                        void *user, int64_t tasks)
 {
     rob_pool *pool = ctx->threads > 1 && tasks > 1 ? pool_of_this_process(ctx) : NULL;

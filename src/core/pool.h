@@ -4,8 +4,8 @@
 
 #include "core/core.h"
 
-/* Join the workers and free the pool; ctx->pool becomes NULL. In a forked child, where the
- * workers do not exist, only the memory is given back. */
+/* Join the workers and free the pool; ctx->pool becomes NULL. In a forked child, where
+ * the workers do not exist, only the memory is given back. */
 void rob_priv_pool_free(rob_ctx *ctx);
 
 #endif

@@ -1,11 +1,12 @@
 /* random.c -- random numbers as a pure function of (seed, stream, counter).
  *
  * Philox4x32-10: ten rounds of
- *     (c0, c1, c2, c3) <- (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0)),
- *     (k0, k1) <- (k0 + W0, k1 + W1),
+ *     (c0, c1, c2, c3) <- (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0
+ *     c0)), (k0, k1) <- (k0 + W0, k1 + W1),
  * key = seed, counter words = (counter, stream).
- * J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, Parallel random numbers: as easy as
- * 1, 2, 3, SC 2011. Normals by G. E. P. Box and M. E. Muller, Ann. Math. Stat. 29 (1958).
+ * J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, Parallel random numbers: as easy
+ * as 1, 2, 3, SC 2011. Normals by G. E. P. Box and M. E. Muller, Ann. Math. Stat. 29
+ * (1958).
  */
 #include "core/core.h"
 
@@ -13,8 +14,8 @@
 
 #define MULTIPLIER_0 UINT64_C(0xD2511F53)
 #define MULTIPLIER_1 UINT64_C(0xCD9E8D57)
-#define WEYL_0 UINT32_C(0x9E3779B9)
-#define WEYL_1 UINT32_C(0xBB67AE85)
+#define WEYL_0       UINT32_C(0x9E3779B9)
+#define WEYL_1       UINT32_C(0xBB67AE85)
 
 static void philox_round(uint32_t c[4], uint32_t k0, uint32_t k1)
 {
@@ -34,8 +35,7 @@ void rob_priv_philox(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t 
     out[1] = (uint32_t)(counter >> 32);
     out[2] = (uint32_t)stream;
     out[3] = (uint32_t)(stream >> 32);
-    for (int i = 0; i < 10; i++, k0 += WEYL_0, k1 += WEYL_1)
-        philox_round(out, k0, k1);
+    for (int i = 0; i < 10; i++, k0 += WEYL_0, k1 += WEYL_1) philox_round(out, k0, k1);
 }
 
 rob_random rob_priv_random(uint64_t seed, uint64_t stream)
@@ -76,7 +76,8 @@ double rob_priv_normal(rob_random *r)
 int64_t rob_priv_below(rob_random *r, int64_t n)
 {
     uint64_t m = (uint64_t)n, refused = (0 - m) % m, draw;
-    do draw = next_64(r); while (draw < refused);
+    do draw = next_64(r);
+    while (draw < refused);
     return (int64_t)(draw % m);
 }
 

@@ -1,10 +1,10 @@
 /* text.c -- numbers to text and back, the same under every locale.
  *
  * Reading: a decimal  d1..dk . f1..fm e x  equals the integer  d1..dkf1..fm  times
- * 10^(x - m), and strtod rounds that form correctly without ever meeting a decimal point,
- * whose spelling is the only thing a locale changes. Digits beyond DIGITS_KEPT are replaced
- * by one sticky 1: a double's rounding boundary has at most 767 significant digits
- * (subnormals with an odd last bit), so nothing longer can be a tie.
+ * 10^(x - m), and strtod rounds that form correctly without ever meeting a decimal
+ * point, whose spelling is the only thing a locale changes. Digits beyond DIGITS_KEPT
+ * are replaced by one sticky 1: a double's rounding boundary has at most 767
+ * significant digits (subnormals with an odd last bit), so nothing longer can be a tie.
  */
 #include "core/core.h"
 #include "core/text.h"
@@ -18,17 +18,14 @@
 enum { DIGITS_KEPT = 780, EXPONENT_CAP = 100000000 };
 
 typedef struct decimal {
-    char text[DIGITS_KEPT + 32];     /* sign and digits, later also the exponent */
-    int64_t kept;                    /* characters in text */
-    int64_t significant;             /* digits from the first that is not 0 */
+    char text[DIGITS_KEPT + 32]; /* sign and digits, later also the exponent */
+    int64_t kept;                /* characters in text */
+    int64_t significant;         /* digits from the first that is not 0 */
     int64_t exponent;
     bool seen_digit, sticky;
 } decimal;
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static void take_digit(decimal *d, char c, bool behind_point)
 {

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <sys/wait.h>
 
-/* ---- a context and an allocator without the public constructor ----------------------- */
+/* ---- a context and an allocator without the public constructor ------------------- */
 
 static int64_t blocks;
 
@@ -36,7 +36,7 @@ static rob_ctx context(int32_t threads)
     return ctx;
 }
 
-/* ---- memory --------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------- */
 
 START_TEST(blocks_are_aligned_zeroed_and_given_back)
 {
@@ -58,8 +58,13 @@ END_TEST
 START_TEST(impossible_sizes_are_refused_before_the_allocator_is_asked)
 {
     static const int64_t size[][2] = {
-        { INT64_MAX, 1 }, { INT64_MAX, 8 }, { INT64_MAX / 8 + 1, 8 }, { -1, 8 }, { 8, -1 },
-        { INT64_C(1) << 32, INT64_C(1) << 31 }, { INT64_C(1) << 32, INT64_C(1) << 32 },
+        { INT64_MAX, 1 },
+        { INT64_MAX, 8 },
+        { INT64_MAX / 8 + 1, 8 },
+        { -1, 8 },
+        { 8, -1 },
+        { INT64_C(1) << 32, INT64_C(1) << 31 },
+        { INT64_C(1) << 32, INT64_C(1) << 32 },
     };
     rob_memory m = counted();
     blocks = 0;
@@ -88,17 +93,24 @@ START_TEST(growing_keeps_the_old_items_and_zeroes_the_new)
 }
 END_TEST
 
-/* ---- random numbers -------------------------------------------------------------------- */
+/* ---- random numbers -------------------------------------------------------------- */
 
 /* The three vectors published with Random123 for philox4x32-10. */
 START_TEST(philox_gives_the_published_vectors)
 {
-    static const struct { uint64_t seed, stream, counter; uint32_t out[4]; } known[] = {
+    static const struct {
+        uint64_t seed, stream, counter;
+        uint32_t out[4];
+    } known[] = {
         { 0, 0, 0, { 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 } },
-        { UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        { UINT64_MAX,
+          UINT64_MAX,
+          UINT64_MAX,
           { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd } },
-        { UINT64_C(0x299f31d0a4093822), UINT64_C(0x0370734413198a2e),
-          UINT64_C(0x85a308d3243f6a88), { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 } },
+        { UINT64_C(0x299f31d0a4093822),
+          UINT64_C(0x0370734413198a2e),
+          UINT64_C(0x85a308d3243f6a88),
+          { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 } },
     };
     for (int64_t i = 0; i < COUNT_OF(known); i++) {
         uint32_t out[4];
@@ -108,8 +120,8 @@ START_TEST(philox_gives_the_published_vectors)
 }
 END_TEST
 
-/* Seeds are fixed, so the outcome is too. The bounds are 5 sigma of the true law: mean of
- * n uniforms 1/sqrt(12 n), mean of n normals 1/sqrt(n), their variance sqrt(2/n). */
+/* Seeds are fixed, so the outcome is too. The bounds are 5 sigma of the true law: mean
+ * of n uniforms 1/sqrt(12 n), mean of n normals 1/sqrt(n), their variance sqrt(2/n). */
 START_TEST(uniforms_and_normals_follow_their_laws)
 {
     enum { N = 100000 };
@@ -168,7 +180,7 @@ START_TEST(integers_below_are_uniform_and_shuffles_permute)
 }
 END_TEST
 
-/* ---- errors, options -------------------------------------------------------------------- */
+/* ---- errors, options ------------------------------------------------------------- */
 
 START_TEST(errors_are_one_line_and_may_quote_themselves)
 {
@@ -197,12 +209,14 @@ START_TEST(options_are_checked_by_their_table)
     rob_ctx ctx = context(1);
     double value[2] = { 0.01, 10 };
     const int64_t n = COUNT_OF(option_table);
-    ck_assert_int_eq(rob_priv_option_set(&ctx, option_table, n, value, "epochs", 20), ROB_OK);
+    ck_assert_int_eq(rob_priv_option_set(&ctx, option_table, n, value, "epochs", 20),
+                     ROB_OK);
     ck_assert_double_eq(rob_priv_option_get(option_table, n, value, "epochs"), 20);
     ck_assert_int_eq(rob_priv_option_set(&ctx, option_table, n, value, "epoch", 20),
                      ROB_EARGUMENT);
     ck_assert_str_eq(ctx.error, "no option 'epoch'; there are: rate, epochs");
-    ck_assert_int_eq(rob_priv_option_set(&ctx, option_table, n, value, "rate", 2), ROB_EDOMAIN);
+    ck_assert_int_eq(rob_priv_option_set(&ctx, option_table, n, value, "rate", 2),
+                     ROB_EDOMAIN);
     ck_assert_str_eq(ctx.error, "option 'rate' is 2; allowed is 1e-06 to 1 per step");
     ck_assert_int_eq(rob_priv_option_set(&ctx, option_table, n, value, "rate", NAN),
                      ROB_EDOMAIN);
@@ -211,7 +225,7 @@ START_TEST(options_are_checked_by_their_table)
 }
 END_TEST
 
-/* ---- the pool ---------------------------------------------------------------------------- */
+/* ---- the pool -------------------------------------------------------------------- */
 
 typedef struct tally {
     atomic_int count[1000];
@@ -265,7 +279,8 @@ START_TEST(a_forked_child_computes_and_leaves)
     }
     int state;
     ck_assert_int_eq(waitpid(child, &state, 0), child);
-    ck_assert_msg(WIFEXITED(state) && WEXITSTATUS(state) == 0, "the child hung or failed");
+    ck_assert_msg(WIFEXITED(state) && WEXITSTATUS(state) == 0,
+                  "the child hung or failed");
     every_task_runs_once(&ctx);
     rob_priv_pool_free(&ctx);
 }

@@ -1,4 +1,5 @@
-/* ctx.c -- the context from outside: errors, allocator, cancel, progress, deadline, fork. */
+/* ctx.c -- the context from outside: errors, allocator, cancel, progress, deadline,
+ * fork. */
 #include "check/harness.h"
 #include "core/core.h"
 
@@ -17,7 +18,7 @@ static rob_ctx *make_ctx(void)
     return ctx;
 }
 
-/* ---- creation and errors ------------------------------------------------------------- */
+/* ---- creation and errors --------------------------------------------------------- */
 
 static int64_t blocks, countdown;
 
@@ -45,11 +46,13 @@ START_TEST(creation_takes_from_the_given_allocator_and_survives_its_failure)
                      ROB_EMEMORY);
     ck_assert_ptr_null(ctx);
     countdown = -1;
-    ck_assert_int_eq(rob_ctx_create_with(failing_malloc, counted_free, NULL, &ctx), ROB_OK);
+    ck_assert_int_eq(rob_ctx_create_with(failing_malloc, counted_free, NULL, &ctx),
+                     ROB_OK);
     ck_assert_int_eq(blocks, 1);
     rob_ctx_free(ctx);
     ck_assert_int_eq(blocks, 0);
-    ck_assert_int_eq(rob_ctx_create_with(NULL, counted_free, NULL, &ctx), ROB_EARGUMENT);
+    ck_assert_int_eq(rob_ctx_create_with(NULL, counted_free, NULL, &ctx),
+                     ROB_EARGUMENT);
     ck_assert_ptr_null(ctx);
     ck_assert_int_eq(rob_ctx_create(NULL), ROB_EARGUMENT);
 }
@@ -103,12 +106,14 @@ END_TEST
 START_TEST(every_status_has_its_own_name_and_every_integer_some)
 {
     static const rob_status status[] = {
-        ROB_OK, ROB_STOPPED, ROB_EMEMORY, ROB_EARGUMENT, ROB_ESHAPE, ROB_EDOMAIN, ROB_EIO,
-        ROB_EFORMAT, ROB_ECALLBACK, ROB_ENUMERIC, ROB_EUNSUPPORTED, ROB_EINTERNAL,
+        ROB_OK,        ROB_STOPPED,  ROB_EMEMORY,      ROB_EARGUMENT,
+        ROB_ESHAPE,    ROB_EDOMAIN,  ROB_EIO,          ROB_EFORMAT,
+        ROB_ECALLBACK, ROB_ENUMERIC, ROB_EUNSUPPORTED, ROB_EINTERNAL,
     };
     for (int64_t i = 0; i < COUNT_OF(status); i++)
         for (int64_t j = 0; j < i; j++)
-            ck_assert_str_ne(rob_status_string(status[i]), rob_status_string(status[j]));
+            ck_assert_str_ne(rob_status_string(status[i]),
+                             rob_status_string(status[j]));
     ck_assert_str_eq(rob_status_string(12345), rob_status_string(INT32_MIN));
     ck_assert_int_eq(strncmp(rob_build_info(), "librobust ", 10), 0);
     ck_assert_ptr_nonnull(strstr(rob_build_info(), rob_version()));
@@ -134,7 +139,7 @@ START_TEST(kernels_can_be_chosen_and_chosen_back)
 }
 END_TEST
 
-/* ---- stopping ------------------------------------------------------------------------ */
+/* ---- stopping -------------------------------------------------------------------- */
 
 /* What a long call does: tell its progress until it is done or stopped. */
 static rob_status long_call(rob_ctx *ctx, int64_t steps, int64_t *done)
@@ -193,7 +198,10 @@ START_TEST(another_thread_cancels)
 }
 END_TEST
 
-typedef struct heard { int64_t calls, stop_at; const char *stage; } heard;
+typedef struct heard {
+    int64_t calls, stop_at;
+    const char *stage;
+} heard;
 
 static int32_t listen_to(void *user, const char *stage, int64_t done, int64_t total)
 {
@@ -256,7 +264,7 @@ START_TEST(the_log_gets_single_lines)
 }
 END_TEST
 
-/* ---- threads and processes ----------------------------------------------------------- */
+/* ---- threads and processes ------------------------------------------------------- */
 
 static void add_up(void *user, int64_t task, int32_t worker)
 {
@@ -316,7 +324,8 @@ START_TEST(the_seed_decides_start_weights)
         rob_ctx_set_seed(ctx, seed[i]);
         rob_ctx_set_threads(ctx, i + 1);
         ck_assert_int_eq(
-            rob_model_create(ctx, "lstm features=1 hidden=4 outputs=2", &model), ROB_OK);
+            rob_model_create(ctx, "lstm features=1 hidden=4 outputs=2", &model),
+            ROB_OK);
         ck_assert_int_eq(
             rob_model_get(ctx, model, "lstm.weight_hh_l0", w[i], 64, &count), ROB_OK);
         ck_assert_int_eq(count, 64);

@@ -83,7 +83,8 @@ static inline int rob_run_suite(Suite *s)
     int run = srunner_ntests_run(runner), failed = srunner_ntests_failed(runner);
     int skipped = (int)lseek(fileno(shared), 0, SEEK_END);
     srunner_free(runner);
-    printf("%d passed, %d failed, %d skipped\n", run - failed - skipped, failed, skipped);
+    printf("%d passed, %d failed, %d skipped\n", run - failed - skipped, failed,
+           skipped);
     return failed > 0 || run == 0;
 }
 

@@ -1,4 +1,5 @@
-/* text.c -- numbers read and printed: correct rounding against MPFR, under any locale. */
+/* text.c -- numbers read and printed: correct rounding against MPFR, under any locale.
+ */
 #include "check/harness.h"
 #include "core/core.h"
 
@@ -43,29 +44,52 @@ static double by_mpfr(const char *text)
 static void numbers_are_read_exactly(void)
 {
     static const char *const text[] = {
-        "0", "-0", "1", "-1.5", "+2.25", ".5", "5.", "1e3", "1E-3", "1.e+2", "0.1",
-        "3.14159265358979323846264338327950288", "1.7976931348623157e308",
-        "1.7976931348623158079e308", "1e309", "-1e400", "1e-400", "4.9e-324", "2.5e-324",
-        "2.4703282292062327e-324", "2.4703282292062328e-324", "2.2250738585072011e-308",
-        "9007199254740993", "9007199254740992.9999999", "9007199254740993.00000000001",
-        "1e99999999999999999999", "0e99999999999999999999", "0.000000000000000000001e21",
-        "100000000000000000000000000000000000000e-38", "8.5e-1", "123456789012345678901234567890",
+        "0",
+        "-0",
+        "1",
+        "-1.5",
+        "+2.25",
+        ".5",
+        "5.",
+        "1e3",
+        "1E-3",
+        "1.e+2",
+        "0.1",
+        "3.14159265358979323846264338327950288",
+        "1.7976931348623157e308",
+        "1.7976931348623158079e308",
+        "1e309",
+        "-1e400",
+        "1e-400",
+        "4.9e-324",
+        "2.5e-324",
+        "2.4703282292062327e-324",
+        "2.4703282292062328e-324",
+        "2.2250738585072011e-308",
+        "9007199254740993",
+        "9007199254740992.9999999",
+        "9007199254740993.00000000001",
+        "1e99999999999999999999",
+        "0e99999999999999999999",
+        "0.000000000000000000001e21",
+        "100000000000000000000000000000000000000e-38",
+        "8.5e-1",
+        "123456789012345678901234567890",
     };
     for (int64_t i = 0; i < COUNT_OF(text); i++) {
         int64_t used;
         double value = parse(text[i], &used), want = by_mpfr(text[i]);
-        ck_assert_msg(used == (int64_t)strlen(text[i]) && bits_of(value) == bits_of(want),
+        ck_assert_msg(used == (int64_t)strlen(text[i])
+                          && bits_of(value) == bits_of(want),
                       "'%s' gave %a, want %a", text[i], value, want);
     }
 }
 
-START_TEST(numbers_are_read_with_correct_rounding)
-{
-    numbers_are_read_exactly();
-}
+START_TEST(numbers_are_read_with_correct_rounding) { numbers_are_read_exactly(); }
 END_TEST
 
-/* Halfway between two doubles in full length (up to 768 digits), and a hair to each side. */
+/* Halfway between two doubles in full length (up to 768 digits), and a hair to each
+ * side. */
 START_TEST(ties_are_decided_by_the_last_digit)
 {
     rob_random r = rob_priv_random(5, 5);
@@ -86,11 +110,12 @@ START_TEST(ties_are_decided_by_the_last_digit)
             char *e = strchr(text, 'e'), exponent[32];
             snprintf(exponent, sizeof exponent, "%s", e);
             snprintf(e, 100, "%s%s", tail == 1 ? "00000001" : "", exponent);
-            if (tail == 2) text[0]--;    /* far below: the digits count, not their number */
+            if (tail == 2)
+                text[0]--; /* far below: the digits count, not their number */
             int64_t used;
             double value = parse(text, &used), want = by_mpfr(text);
-            ck_assert_msg(bits_of(value) == bits_of(want), "%s: %a, want %a", text, value,
-                          want);
+            ck_assert_msg(bits_of(value) == bits_of(want), "%s: %a, want %a", text,
+                          value, want);
         }
         mpfr_clears(half, next, (mpfr_ptr)0);
     }
@@ -99,10 +124,14 @@ END_TEST
 
 START_TEST(what_is_no_number_is_left_alone)
 {
-    static const struct { const char *text; int64_t used; } table[] = {
-        { "", -1 }, { "-", -1 }, { ".", -1 }, { "e5", -1 }, { "+.", -1 }, { " 1", -1 },
-        { "--1", -1 }, { "in", -1 }, { "1e", 1 }, { "1e+", 1 }, { "1,5", 1 }, { "1.5.2", 3 },
-        { "0x10", 1 }, { "inf", 3 }, { "-Infinity", 9 }, { "NaN,", 3 }, { "1 2", 1 },
+    static const struct {
+        const char *text;
+        int64_t used;
+    } table[] = {
+        { "", -1 },    { "-", -1 },    { ".", -1 },   { "e5", -1 }, { "+.", -1 },
+        { " 1", -1 },  { "--1", -1 },  { "in", -1 },  { "1e", 1 },  { "1e+", 1 },
+        { "1,5", 1 },  { "1.5.2", 3 }, { "0x10", 1 }, { "inf", 3 }, { "-Infinity", 9 },
+        { "NaN,", 3 }, { "1 2", 1 },
     };
     for (int64_t i = 0; i < COUNT_OF(table); i++) {
         int64_t used;
@@ -123,7 +152,7 @@ static void numbers_survive_print_and_parse(void)
     rob_random r = rob_priv_random(21, 0);
     for (int i = 0; i < 20000; i++) {
         uint64_t bits = (uint64_t)rob_priv_below(&r, INT64_MAX) << 1
-            | (uint64_t)rob_priv_below(&r, 2);
+                        | (uint64_t)rob_priv_below(&r, 2);
         double x, back;
         memcpy(&x, &bits, sizeof x);
         if (isnan(x)) continue;
