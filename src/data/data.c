@@ -1,0 +1,212 @@
+/* data.c -- a growing list of labelled sequences; class tables.
+ *
+ * A class is a number 0 .. C-1; class_value keeps what the file calls it. Tables merge by
+ * value: the union of the old values and the new, ascending, or the order the caller fixed
+ * with option "labels"; every label already there is mapped old class -> value -> new class.
+ */
+#include "data/parts.h"
+
+#include <math.h>
+#include <string.h>
+
+rob_status rob_priv_data_make(rob_ctx *ctx, rob_data **out)
+{
+    *out = NULL;
+    rob_data *d = rob_priv_allocate(&ctx->memory, 1, (int64_t)sizeof *d);
+    if (d == NULL) return rob_priv_no_memory(ctx);
+    d->memory = ctx->memory;
+    d->option = rob_priv_allocate(&ctx->memory, rob_priv_data_options(),
+                                  (int64_t)sizeof *d->option);
+    if (d->option == NULL) {
+        rob_data_free(d);
+        return rob_priv_no_memory(ctx);
+    }
+    rob_priv_data_defaults(d->option);
+    strcpy(d->text[ROB_DATA_ROLE], "auto");
+    *out = d;
+    return ROB_OK;
+}
+
+void rob_priv_data_cut(rob_data *d, int64_t count)
+{
+    for (int64_t i = count; i < d->count; i++)
+        rob_priv_release(&d->memory, d->series[i].x);
+    if (count < d->count) d->count = count;
+    if (d->count == 0) d->features = 0;
+}
+
+void rob_data_free(rob_data *d)
+{
+    if (d == NULL) return;
+    rob_memory m = d->memory;
+    rob_priv_data_cut(d, 0);
+    rob_priv_release(&m, d->series);
+    rob_priv_release(&m, d->class_value);
+    rob_priv_release(&m, d->option);
+    rob_priv_release(&m, d);
+}
+
+/* ---- classes --------------------------------------------------------------------------- */
+
+static int64_t find_value(const double *table, int64_t count, double value)
+{
+    for (int64_t k = 0; k < count; k++)
+        if (table[k] == value) return k;
+    return -1;
+}
+
+/* Into an ascending table with room for one more; -1 when it is full. */
+static int64_t insert_value(double *table, int64_t count, double value)
+{
+    int64_t k = count;
+    if (find_value(table, count, value) >= 0) return count;
+    if (count == ROB_CLASSES_CAP) return -1;
+    for (; k > 0 && table[k - 1] > value; k--) table[k] = table[k - 1];
+    table[k] = value;
+    return count + 1;
+}
+
+static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table, int64_t *count)
+{
+    const char *p = labels, *end = labels + strlen(labels);
+    for (*count = 0; p < end; (*count)++) {
+        double value;
+        if (!rob_priv_parse_double(&p, end, &value) || !isfinite(value)
+            || find_value(table, *count, value) >= 0 || (p < end && *p++ != ','))
+            return rob_priv_fail(ctx, ROB_EARGUMENT, "option 'labels' is '%.100s'; allowed "
+                                 "are different finite numbers with commas between", labels);
+    }
+    return ROB_OK;
+}
+
+static rob_status merged_table(rob_ctx *ctx, const rob_data *d, const double *value,
+                               int64_t n, const char *path, double *table, int64_t *count)
+{
+    if (d->text[ROB_DATA_LABELS][0])
+        return fixed_table(ctx, d->text[ROB_DATA_LABELS], table, count);
+    *count = 0;
+    for (int64_t k = 0; k < d->classes; k++)
+        *count = insert_value(table, *count, d->class_value[k]);
+    for (int64_t k = 0; k < n; k++) {
+        if (isnan(value[k])) continue;
+        *count = insert_value(table, *count, value[k]);
+        if (*count < 0)
+            return rob_priv_fail(ctx, ROB_EFORMAT, "'%.200s' has more than %d different "
+                                 "labels; is its first column the label?", path,
+                                 (int)ROB_CLASSES_CAP);
+    }
+    return ROB_OK;
+}
+
+static double value_of(const rob_data *d, int64_t i, int64_t first, const double *value)
+{
+    if (i >= first) return value[i - first];
+    return d->series[i].label >= 0 ? d->class_value[d->series[i].label] : NAN;
+}
+
+/* Every label must be in the table: only option "labels" can leave one out. */
+static rob_status check_known(rob_ctx *ctx, const rob_data *d, int64_t first,
+                              const double *value, const double *table, int64_t count)
+{
+    for (int64_t i = 0; i < d->count; i++) {
+        double v = value_of(d, i, first, value);
+        if (isnan(v) || find_value(table, count, v) >= 0) continue;
+        return rob_priv_fail(ctx, ROB_EFORMAT, "series %lld has label %g, which is not in "
+                             "option labels=%.100s", (long long)i, v,
+                             d->text[ROB_DATA_LABELS]);
+    }
+    return ROB_OK;
+}
+
+rob_status rob_priv_data_classify(rob_ctx *ctx, rob_data *d, int64_t first,
+                                  const double *value, const char *path)
+{
+    rob_status status = ROB_OK;
+    int64_t count = 0;
+    double *table = rob_priv_allocate(&d->memory, ROB_CLASSES_CAP, (int64_t)sizeof *table);
+    if (table == NULL) return rob_priv_no_memory(ctx);
+    TRY(merged_table(ctx, d, value, d->count - first, path, table, &count));
+    TRY(check_known(ctx, d, first, value, table, count));
+    for (int64_t i = 0; i < d->count; i++)
+        d->series[i].label = find_value(table, count, value_of(d, i, first, value));
+    rob_priv_release(&d->memory, d->class_value);
+    d->class_value = table;
+    d->classes = count;
+    table = NULL;
+done:
+    rob_priv_release(&d->memory, table);
+    return status;
+}
+
+/* Classes up to `label` exist from now on; a new one is called by its number, or by the
+ * next integer above the values there are. */
+static rob_status extend_classes(rob_ctx *ctx, rob_data *d, int64_t label)
+{
+    if (label < d->classes) return ROB_OK;
+    if (d->class_value == NULL) {
+        d->class_value = rob_priv_allocate(&d->memory, ROB_CLASSES_CAP,
+                                           (int64_t)sizeof *d->class_value);
+        if (d->class_value == NULL) return rob_priv_no_memory(ctx);
+    }
+    for (; d->classes <= label; d->classes++) {
+        double value = (double)d->classes;
+        for (int64_t k = 0; k < d->classes; k++)
+            value = fmax(value, floor(d->class_value[k]) + 1.0);
+        d->class_value[d->classes] = value;
+    }
+    return ROB_OK;
+}
+
+/* ---- growth ---------------------------------------------------------------------------- */
+
+static rob_status make_room(rob_ctx *ctx, rob_data *d)
+{
+    if (d->count < d->capacity) return ROB_OK;
+    int64_t capacity = 2 * d->capacity + 16;
+    rob_series *series = rob_priv_grow(&d->memory, d->series, d->count, capacity,
+                                       (int64_t)sizeof *series);
+    if (series == NULL) return rob_priv_no_memory(ctx);
+    d->series = series;
+    d->capacity = capacity;
+    return ROB_OK;
+}
+
+static rob_status check_values(rob_ctx *ctx, const rob_data *d, const double *x, int64_t steps,
+                               int64_t features)
+{
+    rob_status status = ROB_OK;
+    int64_t size;
+    CHECK(steps >= 1 && features >= 1 && !__builtin_mul_overflow(steps, features, &size), ctx,
+          ROB_ESHAPE, "steps is %lld and features %lld; both must be at least 1",
+          (long long)steps, (long long)features);
+    CHECK(d->count == 0 || features == d->features, ctx, ROB_ESHAPE,
+          "features is %lld; the series already there have %lld", (long long)features,
+          (long long)d->features);
+    for (int64_t i = 0; i < size; i++)
+        CHECK(isfinite(x[i]), ctx, ROB_EDOMAIN, "x[%lld] is %g; it must be finite",
+              (long long)i, x[i]);
+done:
+    return status;
+}
+
+rob_status rob_priv_data_append(rob_ctx *ctx, rob_data *d, const double *x, int64_t steps,
+                                int64_t features, int64_t label)
+{
+    rob_status status = ROB_OK;
+    double *copy = NULL;
+    CHECK(label >= -1 && label < ROB_CLASSES_CAP, ctx, ROB_EARGUMENT,
+          "label is %lld; allowed is -1 (none) to %d", (long long)label,
+          (int)ROB_CLASSES_CAP - 1);
+    TRY(check_values(ctx, d, x, steps, features));
+    TRY(make_room(ctx, d));
+    copy = rob_priv_allocate(&d->memory, steps * features, (int64_t)sizeof *copy);
+    if (copy == NULL) return rob_priv_no_memory(ctx);
+    TRY(extend_classes(ctx, d, label));
+    memcpy(copy, x, (size_t)(steps * features) * sizeof *copy);
+    d->series[d->count++] = (rob_series){.x = copy, .steps = steps, .label = label};
+    d->features = features;
+    copy = NULL;
+done:
+    rob_priv_release(&d->memory, copy);
+    return status;
+}
