@@ -113,7 +113,7 @@ deps:
 	@sh tests/tools/deps.sh
 
 DEMO = $(BUILD)/demo
-DEMO_RECIPE ?= lstm hidden=32
+DEMO_RECIPE ?= lstm hidden=32 readout=last
 demo:
 	@$(FAST) $(BUILD)/robust
 	@mkdir -p $(DEMO)

@@ -1,7 +1,7 @@
 /* robust.c -- the command line: simulate, train, predict, attack, certify.
  *
  *   robust simulate --out transits.tsv --count 1000
- *   robust train transits.tsv --recipe "lstm hidden=32" --out model.safetensors
+ *   robust train transits.tsv --recipe "lstm hidden=32 readout=last" --out model.safetensors
  *   robust predict model.safetensors test.tsv
  *   robust certify model.safetensors test.tsv --norm l2 --attack auto
  *

@@ -45,7 +45,7 @@ static rob_status start_model(const arguments *a, const rob_data *data, rob_mode
     rob_status status = rob_data_get(ctx, data, 0, NULL, 0, NULL, &features, NULL);
     if (status < ROB_OK) return status;
     snprintf(recipe, sizeof recipe, "%s features=%" PRId64 " outputs=%" PRId64,
-             a->recipe ? a->recipe : "lstm hidden=32", features, rob_data_classes(data));
+             a->recipe ? a->recipe : "lstm hidden=32 readout=last", features, rob_data_classes(data));
     return rob_model_create(ctx, recipe, out);
 }
 
