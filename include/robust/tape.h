@@ -23,7 +23,8 @@
  *                               0 or 1; the second operand may be a vector or a matrix
  *   rows (last axis)            softmax; logsumexp, which leaves size 1
  *   structure                   reshape {dims}, expand {dims}, permute {order}, transpose
- *                               (last two), slice {axis, first, count}, concat {axis}
+ *                               (last two), slice {axis, first, count}, concat {axis};
+ *                               split is another name of slice
  * step is 1 where x > 0, else 0; its derivative and that of sign are 0, and the derivatives
  * of relu and abs at 0 are 0.
  *
