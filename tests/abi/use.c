@@ -12,7 +12,8 @@ static rob_status ask(rob_ctx *ctx, double *upper, double *lower)
     rob_query *query = NULL;
     rob_attack *attack = NULL;
     rob_bound *bound = NULL;
-    rob_status status = rob_model_create(ctx, "lstm features=1 hidden=4 outputs=2", &model);
+    rob_status status = rob_model_create(
+        ctx, "lstm features=1 hidden=4 outputs=2 readout=last", &model);
     if (status == ROB_OK) status = rob_query_create(ctx, model, &query);
     if (status == ROB_OK) status = rob_query_add(ctx, query, x, 8, -1);
     if (status == ROB_OK) status = rob_query_set_ball(ctx, query, ROB_NORM_L2, 100);
@@ -36,7 +37,8 @@ int main(void)
     if (status != ROB_OK)
         printf("%s: %s\n", rob_status_string(status), rob_ctx_error(ctx));
     else
-        printf("librobust %s: safe within %g, broken at %g\n", rob_version(), lower, upper);
+        printf("librobust %s: safe within %g, broken at %g\n", rob_version(), lower,
+               upper);
     rob_ctx_free(ctx);
     return !(status == ROB_OK && lower >= 0 && lower <= upper);
 }

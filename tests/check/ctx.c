@@ -324,7 +324,8 @@ START_TEST(the_seed_decides_start_weights)
         rob_ctx_set_seed(ctx, seed[i]);
         rob_ctx_set_threads(ctx, i + 1);
         ck_assert_int_eq(
-            rob_model_create(ctx, "lstm features=1 hidden=4 outputs=2", &model),
+            rob_model_create(ctx, "lstm features=1 hidden=4 outputs=2 readout=last",
+                             &model),
             ROB_OK);
         ck_assert_int_eq(
             rob_model_get(ctx, model, "lstm.weight_hh_l0", w[i], 64, &count), ROB_OK);

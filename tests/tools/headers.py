@@ -3,7 +3,8 @@ import pathlib
 import re
 
 HEADERS = sorted(pathlib.Path("include/robust").glob("*.h"))
-ORDER = ["status", "ctx", "tape", "model", "data", "trainer", "query", "attack", "bound"]
+ORDER = ["status", "ctx", "tape", "model", "data", "trainer", "query", "attack", "bound",
+         "sampler"]
 PROTOTYPE = re.compile(
     r"(?P<comment>/\*(?:(?!\*/).)*\*/)?\s*ROB_API\s+(?P<result>[\w\s*]+?)(?P<name>rob_\w+)\s*"
     r"\((?P<list>.*?)\)\s*;", re.S)
