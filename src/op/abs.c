@@ -10,6 +10,7 @@ static inline vec value(const rob_node *n, vec x)
 ROB_EACH1(abs)
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr)
@@ -28,8 +29,42 @@ static rob_id partial(rob_graph *g, rob_id y, int32_t i)
 }
 ROB_EACH_RULES
 
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)n, (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        double l = fp_or_lo(in[0].lo[e]), u = fp_or_up(in[0].up[e]);
+        rob_priv_range_put(out, e, l > 0 ? l : u < 0 ? -u : 0,
+                           rob_priv_range_most(&in[0], e));
+    }
+}
+
+/* Below: any slope in [-1, 1] through 0; theta moves it from -1 to 1. Above: the chord. */
+static void relax(const rob_node *n, const rob_range *in, const double *theta,
+                  rob_planes *below, rob_planes *above)
+{
+    (void)n;
+    for (int64_t e = 0; e < below->count; e++) {
+        rob_interval x = rob_priv_range_at(&in[0], e);
+        double most = rob_priv_range_most(&in[0], e), zero = 0;
+        bool mixed = x.lo < 0 && x.up > 0;
+        double a = x.lo >= 0 || (mixed && x.up >= -x.lo) ? 1 : -1, b = a;
+        if (theta && mixed)
+            a = 2 * theta[e] - 1;
+        rob_priv_plane_put(below, false, 1, e, &x, &a, 0, &zero, 0);
+        if (mixed)
+            b = (x.up + x.lo) / (x.up - x.lo);
+        double left = fp_add_up(fabs(x.lo), -fp_mul_lo(b, x.lo));
+        double right = fp_add_up(fabs(x.up), -fp_mul_lo(b, x.up));
+        double offset = mixed ? fp_max(fp_or_up(left), fp_or_up(right)) : 0;
+        rob_priv_plane_put(above, true, 1, e, &x, &b, offset, &x.lo, most);
+    }
+}
+
 const rob_op rob_priv_op_abs = {
     .name = "abs", .id = ROB_OP_abs, .ins = 1, .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .relax = relax, .parameters = 1,
 };
 #endif

@@ -9,6 +9,7 @@ static inline vec value(const rob_node *n, vec x)
 ROB_EACH1(affine)
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr)
@@ -40,9 +41,34 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     else dy[0] = g_affine(g, dx[0], rob_priv_node(g, y).attr.x[0], 0);
 }
 
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    double scale = n->attr.x[0], shift = n->attr.x[1];
+    for (int64_t e = 0; e < size; e++) {
+        double l = scale < 0 ? in[0].up[e] : in[0].lo[e];
+        double u = scale < 0 ? in[0].lo[e] : in[0].up[e];
+        bool exact = fabs(scale) == 1;
+        double lo = exact ? scale * l : fp_mul_lo(scale, l);
+        double up = exact ? scale * u : fp_mul_up(scale, u);
+        rob_priv_range_put(out, e, shift == 0 ? lo : fp_add_lo(lo, shift),
+                           shift == 0 ? up : fp_add_up(up, shift));
+    }
+}
+
+static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
+                 int32_t i, rob_rows *in, double *base, double *loss)
+{
+    (void)k;
+    rob_priv_pull_map(out, in, &value[i], n->attr.x[0], loss, n, NULL, NULL);
+    rob_priv_pull_shift(out, n->attr.x[1], base, loss);
+}
+
 const rob_op rob_priv_op_affine = {
     .name = "affine", .id = ROB_OP_affine, .ins = 1,
     .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP | ROB_OP_AFFINE,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .pull = pull,
 };
 #endif

@@ -5,6 +5,7 @@
 #include "op/op.h"
 
 #ifndef ROB_KERNEL
+#include "op/plane.h"
 
 static bool shape(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr,
                   rob_shape *out)
@@ -98,10 +99,57 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     dy[0] = g_concat(g, part, n.ins, (int32_t)n.attr.i[0]);
 }
 
+/* an operand, its size along the axis and its elements beyond, where it starts, and the
+ * size of the whole axis */
+typedef struct operand { int64_t size, inner, first, total; } operand;
+
+static operand describe(const rob_node *n, const rob_range *in, int32_t i)
+{
+    int64_t axis = n->attr.i[0];
+    operand o = { in[i].shape.dim[axis], 1, 0, n->shape.dim[axis] };
+    for (int32_t j = 0; j < i; j++)
+        o.first += in[j].shape.dim[axis];
+    for (int32_t d = (int32_t)axis + 1; d < n->shape.rank; d++)
+        o.inner *= n->shape.dim[d];
+    return o;
+}
+
+/* element of y that is element e of an operand */
+static int64_t target(const rob_node *n, const void *user, int64_t e)
+{
+    const operand *o = user;
+    (void)n;
+    int64_t row = o->inner * o->size;
+    return e / row * (o->total * o->inner) + o->first * o->inner + e % row;
+}
+
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)k;
+    for (int32_t i = 0; i < n->ins; i++) {
+        operand o = describe(n, in, i);
+        int64_t size = rob_priv_shape_size(&in[i].shape);
+        for (int64_t e = 0; e < size; e++) {
+            int64_t j = target(n, &o, e);
+            out->lo[j] = in[i].lo[e];
+            out->up[j] = in[i].up[e];
+        }
+    }
+}
+
+static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
+                 int32_t i, rob_rows *in, double *base, double *loss)
+{
+    (void)k, (void)base;
+    operand o = describe(n, value, i);
+    rob_priv_pull_gather(out, in, &value[i], loss, n, target, &o);
+}
+
 const rob_op rob_priv_op_concat = {
     .name = "concat", .id = ROB_OP_concat, .ins = -1,
     .kind = ROB_OP_VIEW | ROB_OP_CHEAP | ROB_OP_AFFINE,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .pull = pull,
 };
 
 #endif

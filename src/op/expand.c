@@ -1,5 +1,6 @@
 /* expand.c -- repeat along dims of size 1 (and new leading dims), as numpy broadcasts.
  * Attributes: the target, i[0] = rank, i[1..4] = dims. Its adjoint is sum_to. */
+#include "op/plane.h"
 #include "op/rule.h"
 
 #ifndef ROB_KERNEL
@@ -42,9 +43,33 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     dy[0] = dx[0] == ROB_NONE ? ROB_NONE : g_expand(g, dx[0], rob_priv_shape(g, y));
 }
 
+static int64_t source(const rob_node *n, const void *user, int64_t e)
+{
+    return rob_priv_broadcast_source(&n->shape, user, e);
+}
+
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        int64_t j = source(n, &in[0].shape, e);
+        out->lo[e] = in[0].lo[j];
+        out->up[e] = in[0].up[j];
+    }
+}
+
+static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
+                 int32_t i, rob_rows *in, double *base, double *loss)
+{
+    (void)k, (void)base;
+    rob_priv_pull_map(out, in, &value[i], 1, loss, n, source, &value[i].shape);
+}
+
 const rob_op rob_priv_op_expand = {
     .name = "expand", .id = ROB_OP_expand, .ins = 1,
     .kind = ROB_OP_VIEW | ROB_OP_CHEAP | ROB_OP_AFFINE | ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .pull = pull,
 };
 #endif

@@ -20,6 +20,7 @@ void R(op_logsumexp)(const rob_node *n, const rob_shape *shape, const rob_view *
 }
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 static bool shape(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr,
@@ -54,8 +55,39 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     else dy[0] = g_sum_to(g, g_mul(g, dx[0], weight), rob_priv_shape(g, y));
 }
 
+/* m + log sum exp(x_j - m), rising in every x_j; any m will do, the largest is best */
+static double rounded_down(const double *x, int64_t count)
+{
+    double m = x[0], sum = 0;
+    for (int64_t j = 1; j < count; j++)
+        m = fp_max(m, x[j]);
+    for (int64_t j = 0; j < count; j++)
+        sum = fp_add_lo(sum, fp_exp_lo(fp_add_lo(x[j], -m)));
+    return fp_max(m, fp_or_lo(fp_add_lo(m, fp_log_lo(fp_max(0, sum)))));
+}
+
+static double rounded_up(const double *x, int64_t count)
+{
+    double m = x[0], sum = 0;
+    for (int64_t j = 1; j < count; j++)
+        m = fp_max(m, x[j]);
+    for (int64_t j = 0; j < count; j++)
+        sum = fp_add_up(sum, fp_exp_up(fp_add_up(x[j], -m)));
+    return fp_or_up(fp_add_up(m, fp_log_up(sum)));
+}
+
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)n, (void)k;
+    int64_t rows = rob_priv_shape_rows(&in[0].shape), cols = rob_priv_shape_cols(&in[0].shape);
+    for (int64_t r = 0; r < rows; r++)
+        rob_priv_range_put(out, r, rounded_down(in[0].lo + r * cols, cols),
+                           rounded_up(in[0].up + r * cols, cols));
+}
+
 const rob_op rob_priv_op_logsumexp = {
     .name = "logsumexp", .id = ROB_OP_logsumexp, .ins = 1, .kind = ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval,
 };
 #endif

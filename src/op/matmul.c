@@ -3,6 +3,7 @@
  * op transposes the last two dims when i[0] (for A) or i[1] (for B) is set; equal ranks
  * >= 2, equal leading dims. Closed: with op(A) = A, op(B) = B,
  *     dA = dY B',  dB = A' dY,  dY = dA B + A dB. */
+#include "op/plane.h"
 #include "op/rule.h"
 
 #ifndef ROB_KERNEL
@@ -81,8 +82,23 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     else dy[0] = g_add(g, left, right);
 }
 
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)k;
+    rob_priv_matmul_interval(n, in, out);
+}
+
+/* The reference; the bound engine moves many rows by packed products of its own. */
+static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
+                 int32_t i, rob_rows *in, double *base, double *loss)
+{
+    (void)k, (void)base;
+    rob_priv_matmul_pull(n, value, out, i, in, loss);
+}
+
 const rob_op rob_priv_op_matmul = {
     .name = "matmul", .id = ROB_OP_matmul, .ins = 2, .kind = ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .pull = pull,
 };
 #endif

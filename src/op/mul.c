@@ -10,6 +10,7 @@ static inline vec value(const rob_node *n, vec a, vec b)
 ROB_EACH2(mul)
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 /* Constants become scales (0 b = 0 even where b is not finite), scales move outward so
@@ -33,8 +34,60 @@ static rob_id partial(rob_graph *g, rob_id y, int32_t i)
 }
 ROB_EACH_RULES
 
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)n, (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        rob_interval y = rob_priv_range_product(rob_priv_range_at(&in[0], e),
+                                                rob_priv_range_at(&in[1], e));
+        rob_priv_range_put(out, e, y.lo, y.up);
+    }
+}
+
+/* a b - s0 a - s1 b is bilinear: least at a corner. Rounded down, the four there. */
+static double least_corner(double sign, const double s[2], const rob_interval x[2],
+                           double at[2])
+{
+    double best = INFINITY;
+    for (int i = 0; i < 4; i++) {
+        double a = i & 1 ? x[0].up : x[0].lo, b = i & 2 ? x[1].up : x[1].lo;
+        double v = fp_add_lo(fp_mul_lo(sign * a, b), -fp_mul_up(sign * s[0], a));
+        v = fp_or_lo(fp_add_lo(v, -fp_mul_up(sign * s[1], b)));
+        if (v < best) {
+            best = v;
+            at[0] = a;
+            at[1] = b;
+        }
+    }
+    return best;
+}
+
+static void put_plane(bool is_above, const rob_interval x[2], double r, int64_t e,
+                      rob_planes *out)
+{
+    rob_interval y = rob_priv_range_product(x[0], x[1]);
+    double slope[2], at[2] = { x[0].lo, x[1].lo }, sign = is_above ? -1 : 1;
+    rob_priv_product_slopes(is_above, x[0], x[1], r, &slope[0], &slope[1]);
+    double offset = sign * least_corner(sign, slope, x, at);
+    rob_priv_plane_put(out, is_above, 2, e, x, slope, offset, at, is_above ? y.up : y.lo);
+}
+
+/* McCormick, mixed by theta (below, above); exact where a factor is one number */
+static void relax(const rob_node *n, const rob_range *in, const double *theta,
+                  rob_planes *below, rob_planes *above)
+{
+    (void)n;
+    for (int64_t e = 0; e < below->count; e++) {
+        rob_interval x[2] = { rob_priv_range_at(&in[0], e), rob_priv_range_at(&in[1], e) };
+        put_plane(false, x, theta ? theta[2 * e] : 1, e, below);
+        put_plane(true, x, theta ? theta[2 * e + 1] : 1, e, above);
+    }
+}
+
 const rob_op rob_priv_op_mul = {
     .name = "mul", .id = ROB_OP_mul, .ins = 2, .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .relax = relax, .parameters = 2,
 };
 #endif

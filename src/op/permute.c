@@ -1,5 +1,6 @@
 /* permute.c -- axes in another order: dim k of y is dim order[k] of x.
  * Attributes: i[0] = rank, i[1..4] = order. Its adjoint is the inverse order. */
+#include "op/plane.h"
 #include "op/rule.h"
 
 #ifndef ROB_KERNEL
@@ -57,9 +58,44 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     dy[0] = dx[0] == ROB_NONE ? ROB_NONE : g_permute(g, dx[0], order);
 }
 
+/* element of x that is element e of y; user: the shape of x */
+static int64_t source(const rob_node *n, const void *user, int64_t e)
+{
+    const rob_shape *from = user;
+    int64_t stride[ROB_MAX_RANK] = {0}, step = 1, index = 0;
+    for (int32_t k = from->rank - 1; k >= 0; k--) {
+        stride[k] = step;
+        step *= from->dim[k];
+    }
+    for (int32_t k = n->shape.rank - 1; k >= 0; k--) {
+        index += e % n->shape.dim[k] * stride[n->attr.i[1 + k]];
+        e /= n->shape.dim[k];
+    }
+    return index;
+}
+
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        int64_t j = source(n, &in[0].shape, e);
+        out->lo[e] = in[0].lo[j];
+        out->up[e] = in[0].up[j];
+    }
+}
+
+static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
+                 int32_t i, rob_rows *in, double *base, double *loss)
+{
+    (void)k, (void)base;
+    rob_priv_pull_map(out, in, &value[i], 1, loss, n, source, &value[i].shape);
+}
+
 const rob_op rob_priv_op_permute = {
     .name = "permute", .id = ROB_OP_permute, .ins = 1,
     .kind = ROB_OP_AFFINE | ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .pull = pull,
 };
 #endif

@@ -6,6 +6,7 @@
 #include "op/op.h"
 
 #ifndef ROB_KERNEL
+#include "op/plane.h"
 
 static int32_t outputs_of(const rob_node *n)
 {
@@ -56,9 +57,28 @@ static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *
     return ROB_NONE;
 }
 
+/* The identity: `in` is the range of the output that is picked. */
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)n, (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        out->lo[e] = in[0].lo[e];
+        out->up[e] = in[0].up[e];
+    }
+}
+
+static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
+                 int32_t i, rob_rows *in, double *base, double *loss)
+{
+    (void)k, (void)base;
+    rob_priv_pull_map(out, in, &value[i], 1, loss, n, NULL, NULL);
+}
+
 const rob_op rob_priv_op_pick = {
     .name = "pick", .id = ROB_OP_pick, .ins = 1,
     .kind = ROB_OP_VIEW | ROB_OP_CHEAP | ROB_OP_AFFINE, .shape = shape, .fold = fold,
+    .interval = interval, .pull = pull,
 };
 
 #endif

@@ -10,6 +10,7 @@ static inline vec value(const rob_node *n, vec x)
 ROB_EACH1(relu)
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 static rob_id partial(rob_graph *g, rob_id y, int32_t i)
@@ -18,8 +19,40 @@ static rob_id partial(rob_graph *g, rob_id y, int32_t i)
 }
 ROB_EACH_RULES
 
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)n, (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++)
+        rob_priv_range_put(out, e, fp_max(0, fp_or_lo(in[0].lo[e])),
+                           fp_max(fp_or_up(in[0].up[e]), 0));
+}
+
+/* Below: any slope in [0, 1] through 0 (theta; by default that of the longer side).
+ * Above: the chord. */
+static void relax(const rob_node *n, const rob_range *in, const double *theta,
+                  rob_planes *below, rob_planes *above)
+{
+    (void)n;
+    for (int64_t e = 0; e < below->count; e++) {
+        rob_interval x = rob_priv_range_at(&in[0], e);
+        double a = x.lo >= 0 || (x.up > 0 && x.up >= -x.lo), b = a, offset = 0, zero = 0;
+        if (theta && x.lo < 0 && x.up > 0)
+            a = theta[e];
+        rob_priv_plane_put(below, false, 1, e, &x, &a, 0, &zero, fp_max(0, fp_or_lo(x.lo)));
+        if (x.lo < 0 && x.up > 0) {
+            b = x.up / (x.up - x.lo);
+            double left = fp_or_up(-fp_mul_lo(b, x.lo));
+            offset = fp_max(left, fp_or_up(fp_add_up(x.up, -fp_mul_lo(b, x.up))));
+        }
+        rob_priv_plane_put(above, true, 1, e, &x, &b, offset, &x.lo,
+                           fp_max(fp_or_up(x.up), 0));
+    }
+}
+
 const rob_op rob_priv_op_relu = {
     .name = "relu", .id = ROB_OP_relu, .ins = 1, .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .relax = relax, .parameters = 1,
 };
 #endif

@@ -1,5 +1,6 @@
 /* reshape.c -- the same numbers in row-major order under another shape. A view.
  * Attributes: i[0] = rank, i[1..4] = dims. */
+#include "op/plane.h"
 #include "op/rule.h"
 
 #ifndef ROB_KERNEL
@@ -40,9 +41,27 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     dy[0] = dx[0] == ROB_NONE ? ROB_NONE : g_reshape(g, dx[0], rob_priv_shape(g, y));
 }
 
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)n, (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        out->lo[e] = in[0].lo[e];
+        out->up[e] = in[0].up[e];
+    }
+}
+
+static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
+                 int32_t i, rob_rows *in, double *base, double *loss)
+{
+    (void)k, (void)base;
+    rob_priv_pull_map(out, in, &value[i], 1, loss, n, NULL, NULL);
+}
+
 const rob_op rob_priv_op_reshape = {
     .name = "reshape", .id = ROB_OP_reshape, .ins = 1,
     .kind = ROB_OP_VIEW | ROB_OP_CHEAP | ROB_OP_AFFINE | ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .pull = pull,
 };
 #endif

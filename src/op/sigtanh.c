@@ -13,6 +13,7 @@ static inline vec value(const rob_node *n, vec a, vec b)
 ROB_EACH2(sigtanh)
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr)
@@ -31,8 +32,59 @@ static rob_id partial(rob_graph *g, rob_id y, int32_t i)
 }
 ROB_EACH_RULES
 
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)n, (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        rob_interval y = rob_priv_range_sigtanh(rob_priv_range_at(&in[0], e),
+                                                rob_priv_range_at(&in[1], e));
+        rob_priv_range_put(out, e, y.lo, y.up);
+    }
+}
+
+/* Slopes: McCormick of the two factors composed with a line of each; offset: exact. An
+ * upper plane is a lower one of sigmoid(x) tanh(-y). */
+static void put_plane(bool is_above, const rob_interval x[2], const double *theta,
+                      int64_t e, rob_planes *out)
+{
+    rob_interval y = rob_priv_range_sigtanh(x[0], x[1]);
+    rob_interval s = { fp_sigmoid_lo(x[0].lo), fp_sigmoid_up(x[0].up) };
+    rob_interval t = { fp_tanh_lo(x[1].lo), fp_tanh_up(x[1].up) };
+    double limit = is_above ? y.up : y.lo, c[2], at[2];
+    if (!isfinite(x[0].up - x[0].lo) || !isfinite(x[1].up - x[1].lo)) {
+        rob_priv_plane_flat(out, 2, e, limit);
+        return;
+    }
+    rob_priv_product_slopes(is_above, s, t, theta ? theta[0] : 1, &c[0], &c[1]);
+    double slope[2] = {
+        rob_priv_gate_slope(&rob_priv_uni_sigmoid, is_above, c[0], x[0],
+                            theta ? theta + 1 : NULL),
+        rob_priv_gate_slope(&rob_priv_uni_tanh, is_above, c[1], x[1],
+                            theta ? theta + 2 : NULL),
+    };
+    rob_interval v = is_above ? (rob_interval){ -x[1].up, -x[1].lo } : x[1];
+    double sign = is_above ? -1 : 1;
+    double offset = sign * rob_priv_min_sigtanh(sign * slope[0], slope[1], x[0], v, at);
+    at[1] *= sign;
+    rob_priv_plane_put(out, is_above, 2, e, x, slope, offset, at, limit);
+}
+
+/* theta: McCormick's r, the touching points of sigmoid and tanh; below, then above */
+static void relax(const rob_node *n, const rob_range *in, const double *theta,
+                  rob_planes *below, rob_planes *above)
+{
+    (void)n;
+    for (int64_t e = 0; e < below->count; e++) {
+        rob_interval x[2] = { rob_priv_range_at(&in[0], e), rob_priv_range_at(&in[1], e) };
+        put_plane(false, x, theta ? theta + 6 * e : NULL, e, below);
+        put_plane(true, x, theta ? theta + 6 * e + 3 : NULL, e, above);
+    }
+}
+
 const rob_op rob_priv_op_sigtanh = {
     .name = "sigtanh", .id = ROB_OP_sigtanh, .ins = 2, .kind = ROB_SMOOTH_EACH,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .relax = relax, .parameters = 6,
 };
 #endif

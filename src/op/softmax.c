@@ -25,6 +25,7 @@ void R(op_softmax)(const rob_node *n, const rob_shape *shape, const rob_view *in
 }
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 static bool shape(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr,
@@ -58,8 +59,40 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     dy[0] = dx[0] == ROB_NONE ? ROB_NONE : along(g, y, dx[0]);
 }
 
+/* y_i = 1 / (1 + sum_{j != i} exp(x_j - x_i)), up rounded: x_i low, the others high */
+static double least_share(const double *own, const double *other, int64_t i, int64_t count)
+{
+    double sum = 1;
+    for (int64_t j = 0; j < count; j++)
+        if (j != i)
+            sum = fp_add_up(sum, fp_exp_up(fp_add_up(other[j], -own[i])));
+    return isnan(sum) ? 0 : fp_max(0, fp_div_lo(1, sum));
+}
+
+static double largest_share(const double *own, const double *other, int64_t i, int64_t count)
+{
+    double sum = 1;
+    for (int64_t j = 0; j < count; j++)
+        if (j != i)
+            sum = fp_add_lo(sum, fp_exp_lo(fp_add_lo(other[j], -own[i])));
+    return isnan(sum) ? 1 : fp_min(1, fp_div_up(1, fp_max(1, sum)));
+}
+
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)k;
+    int64_t rows = rob_priv_shape_rows(&n->shape), cols = rob_priv_shape_cols(&n->shape);
+    for (int64_t r = 0; r < rows; r++) {
+        const double *lo = in[0].lo + r * cols, *up = in[0].up + r * cols;
+        for (int64_t i = 0; i < cols; i++)
+            rob_priv_range_put(out, r * cols + i, least_share(lo, up, i, cols),
+                               largest_share(up, lo, i, cols));
+    }
+}
+
 const rob_op rob_priv_op_softmax = {
     .name = "softmax", .id = ROB_OP_softmax, .ins = 1, .kind = ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval,
 };
 #endif

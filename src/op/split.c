@@ -5,6 +5,7 @@
 #include "op/op.h"
 
 #ifndef ROB_KERNEL
+#include "op/plane.h"
 
 static int64_t part_size(const rob_attr *a, int64_t k)
 {
@@ -51,10 +52,43 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     for (int32_t k = 0; k < n.outs; k++) dy[k] = g_pick(g, node, k);
 }
 
+/* element of the input that is element e of output k; user: k */
+static int64_t source(const rob_node *n, const void *user, int64_t e)
+{
+    int64_t k = *(const int64_t *)user, first = 0, total = 0, inner = 1;
+    int64_t axis = n->attr.i[0], size = part_size(&n->attr, k);
+    for (int64_t j = 0; j < n->attr.i[1]; j++) {
+        first += j < k ? part_size(&n->attr, j) : 0;
+        total += part_size(&n->attr, j);
+    }
+    for (int32_t d = (int32_t)axis + 1; d < n->shape.rank; d++)
+        inner *= n->shape.dim[d];
+    return (e / (inner * size) * total + first) * inner + e % (inner * size);
+}
+
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    int64_t size = rob_priv_shape_size(&out->shape), part = k;
+    for (int64_t e = 0; e < size; e++) {
+        int64_t j = source(n, &part, e);
+        out->lo[e] = in[0].lo[j];
+        out->up[e] = in[0].up[j];
+    }
+}
+
+static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
+                 int32_t i, rob_rows *in, double *base, double *loss)
+{
+    (void)base;
+    int64_t part = k;
+    rob_priv_pull_map(out, in, &value[i], 1, loss, n, source, &part);
+}
+
 const rob_op rob_priv_op_split = {
     .name = "split", .id = ROB_OP_split, .ins = 1,
     .kind = ROB_OP_VIEW | ROB_OP_CHEAP | ROB_OP_AFFINE,
     .shape = shape, .outs = outs, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .pull = pull,
 };
 
 /* Shape of output k of a node with several: a part, a last carry, or a stack over steps. */

@@ -10,6 +10,7 @@ static inline vec value(const rob_node *n, vec x)
 ROB_EACH1(square)
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr)
@@ -29,8 +30,22 @@ static rob_id partial(rob_graph *g, rob_id y, int32_t i)
 }
 ROB_EACH_RULES
 
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)n, (void)k;
+    rob_priv_uni_interval(&rob_priv_uni_square, &in[0], out);
+}
+
+static void relax(const rob_node *n, const rob_range *in, const double *theta,
+                  rob_planes *below, rob_planes *above)
+{
+    (void)n;
+    rob_priv_uni_relax(&rob_priv_uni_square, &in[0], theta, below, above);
+}
+
 const rob_op rob_priv_op_square = {
     .name = "square", .id = ROB_OP_square, .ins = 1, .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .relax = relax, .parameters = 2,
 };
 #endif

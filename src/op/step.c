@@ -10,6 +10,7 @@ static inline vec value(const rob_node *n, vec x)
 ROB_EACH1(step)
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr)
@@ -27,8 +28,33 @@ static rob_id partial(rob_graph *g, rob_id y, int32_t i)
 }
 ROB_EACH_RULES
 
+/* rising: the value at either end; no line is better than these constants */
+static double at(double x)
+{
+    return x > 0;
+}
+
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)n, (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++)
+        rob_priv_range_put(out, e, at(fp_or_lo(in[0].lo[e])), at(fp_or_up(in[0].up[e])));
+}
+
+static void relax(const rob_node *n, const rob_range *in, const double *theta,
+                  rob_planes *below, rob_planes *above)
+{
+    (void)n, (void)theta;
+    for (int64_t e = 0; e < below->count; e++) {
+        rob_priv_plane_flat(below, 1, e, at(fp_or_lo(in[0].lo[e])));
+        rob_priv_plane_flat(above, 1, e, at(fp_or_up(in[0].up[e])));
+    }
+}
+
 const rob_op rob_priv_op_step = {
     .name = "step", .id = ROB_OP_step, .ins = 1, .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .relax = relax,
 };
 #endif

@@ -10,6 +10,7 @@ static inline vec value(const rob_node *n, vec a, vec b)
 ROB_EACH2(sub)
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr)
@@ -38,9 +39,26 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     else dy[0] = dx[0] == ROB_NONE ? g_neg(g, dx[1]) : g_sub(g, dx[0], dx[1]);
 }
 
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)n, (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++)
+        rob_priv_range_put(out, e, fp_add_lo(in[0].lo[e], -in[1].up[e]),
+                           fp_add_up(in[0].up[e], -in[1].lo[e]));
+}
+
+static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
+                 int32_t i, rob_rows *in, double *base, double *loss)
+{
+    (void)k, (void)base;
+    rob_priv_pull_map(out, in, &value[i], i == 0 ? 1 : -1, loss, n, NULL, NULL);
+}
+
 const rob_op rob_priv_op_sub = {
     .name = "sub", .id = ROB_OP_sub, .ins = 2,
     .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP | ROB_OP_AFFINE,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .pull = pull,
 };
 #endif

@@ -52,6 +52,7 @@ void R(op_sum_to)(const rob_node *n, const rob_shape *shape, const rob_view *in,
 }
 
 #else
+#include "op/plane.h"
 #include "op/rule.h"
 
 static bool shape(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr,
@@ -101,9 +102,39 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
     dy[0] = dx[0] == ROB_NONE ? ROB_NONE : g_sum_to(g, dx[0], rob_priv_shape(g, y));
 }
 
+/* the sum that element e of the input goes to */
+static int64_t target(const rob_node *n, const void *user, int64_t e)
+{
+    return rob_priv_broadcast_source(user, &n->shape, e);
+}
+
+static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
+{
+    (void)k;
+    int64_t size = rob_priv_shape_size(&out->shape);
+    int64_t from = rob_priv_shape_size(&in[0].shape);
+    for (int64_t j = 0; j < size; j++)
+        out->lo[j] = out->up[j] = 0;
+    for (int64_t e = 0; e < from; e++) {
+        int64_t j = target(n, &in[0].shape, e);
+        out->lo[j] = fp_add_lo(out->lo[j], in[0].lo[e]);
+        out->up[j] = fp_add_up(out->up[j], in[0].up[e]);
+    }
+    for (int64_t j = 0; j < size; j++)
+        rob_priv_range_put(out, j, out->lo[j], out->up[j]);
+}
+
+static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
+                 int32_t i, rob_rows *in, double *base, double *loss)
+{
+    (void)k, (void)base;
+    rob_priv_pull_gather(out, in, &value[i], loss, n, target, &value[i].shape);
+}
+
 const rob_op rob_priv_op_sum_to = {
     .name = "sum_to", .id = ROB_OP_sum_to, .ins = 1,
     .kind = ROB_OP_AFFINE | ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
+    .interval = interval, .pull = pull,
 };
 #endif
