@@ -75,6 +75,7 @@ static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table, i
             || find_value(table, *count, value) >= 0 || (p < end && *p++ != ','))
             return rob_priv_fail(ctx, ROB_EARGUMENT, "option 'labels' is '%.100s'; allowed "
                                  "are different finite numbers with commas between", labels);
+        table[*count] = value;
     }
     return ROB_OK;
 }

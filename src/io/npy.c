@@ -11,7 +11,6 @@
  */
 #include "io/io.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { HEADER_CAP = 1 << 16 };
@@ -142,16 +141,25 @@ static bool size_of_array(const header *h, int64_t bytes, int64_t *out)
     return !__builtin_mul_overflow(size, (int64_t)h->size, &needed) && needed == bytes;
 }
 
+/* Integers of 8 bytes that a double cannot hold. */
+static bool is_beyond(const header *h, const uint8_t *at)
+{
+    const uint64_t most = (uint64_t)1 << 53;
+    if (h->kind == 'f' || h->size < 8) return false;
+    uint64_t word = rob_priv_io_word(at, 8, h->big_endian);
+    if (h->kind == 'i' && word >> 63) word = ~word + 1;
+    return word > most;
+}
+
 static rob_status take_numbers(rob_ctx *ctx, const header *h, const uint8_t *data,
                                const char *path, rob_array *a)
 {
-    bool wide = h->kind != 'f' && h->size == 8;
     for (int64_t k = 0; k < a->size; k++) {
-        double x = number_at(h, data + k * h->size);
-        if (wide && fabs(x) > 0x1p53)
+        const uint8_t *at = data + k * h->size;
+        if (is_beyond(h, at))
             return rob_priv_fail(ctx, ROB_EFORMAT, "'%.200s': integer number %lld is beyond "
                                  "2^53", path, (long long)k);
-        a->at[place_of(h, k)] = x;
+        a->at[place_of(h, k)] = number_at(h, at);
     }
     return ROB_OK;
 }

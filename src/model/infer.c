@@ -196,15 +196,16 @@ done:
 static rob_status ask_for_recipe(rob_ctx *ctx, const char *path, const rob_recipe *found)
 {
     static const char *const words[] = {"rnn nonlinearity=tanh", "", "lstm", "gru"};
-    char line[400], more[48] = "";
+    char line[400];
+    const char *more = "";
     rob_priv_recipe_print(found, line, sizeof line);
     const char *rest = strchr(line, ' ') + 1;
     if (found->kind == ROB_KIND_RNN_TANH) {
         rest = strchr(rest, ' ') + 1;
-        snprintf(more, sizeof more, " or nonlinearity=relu,");
+        more = "or nonlinearity=relu; ";
     }
     return rob_priv_fail(ctx, ROB_EFORMAT, "'%.120s' carries no recipe. Its tensors say: %s "
-                         "%s. They do not say the rest; write \"%s readout=last\" (%s or "
+                         "%s. They do not say the rest; write \"%s readout=last\" (%sor "
                          "readout=mean; input=(x-SHIFT)/SCALE if inputs are scaled)", path,
                          found->kind == ROB_KIND_RNN_TANH ? "rnn" : words[found->kind], rest,
                          words[found->kind], more);
