@@ -1,0 +1,128 @@
+/* bound.c -- the public side of certified bounds: arguments checked, then src/bound. */
+#include "bound/solve.h"
+
+#include <math.h>
+#include <string.h>
+
+rob_status rob_bound_create(rob_ctx *ctx, const char *method, rob_bound **out)
+{
+    rob_status status = ROB_OK;
+    CHECK(out, ctx, ROB_EARGUMENT, "out is NULL");
+    *out = NULL;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(method, ctx, ROB_EARGUMENT, "method is NULL");
+    int32_t k = 0;
+    while (k < ROB_BOUND_METHODS && strcmp(rob_priv_bound_method[k], method) != 0) k++;
+    CHECK(k < ROB_BOUND_METHODS, ctx, ROB_EARGUMENT,
+          "method is '%.40s'; allowed are interval, crown, auto", method);
+    rob_bound *b = rob_priv_allocate(&ctx->memory, 1, (int64_t)sizeof *b);
+    CHECK(b, ctx, ROB_EMEMORY, "out of memory for a bound");
+    b->memory = ctx->memory;
+    b->method = k;
+    for (int32_t i = 0; i < ROB_BOUND_OPTIONS; i++)
+        b->option[i] = rob_priv_bound_option[i].value;
+    *out = b;
+done:
+    return status;
+}
+
+rob_status rob_bound_set(rob_ctx *ctx, rob_bound *b, const char *name, double value)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(b && name, ctx, ROB_EARGUMENT, "%s is NULL", b ? "name" : "bound");
+    TRY(rob_priv_option_set(ctx, rob_priv_bound_option, ROB_BOUND_OPTIONS, b->option, name,
+                            value));
+done:
+    return status;
+}
+
+static rob_status run(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius, double *lower,
+                      int64_t capacity)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(b && q, ctx, ROB_EARGUMENT, "%s is NULL", b ? "query" : "bound");
+    CHECK(!lower || capacity >= q->count, ctx, ROB_ESHAPE,
+          "capacity is %lld; the query has %lld series", (long long)capacity,
+          (long long)q->count);
+    CHECK(radius || isfinite(q->radius), ctx, ROB_EARGUMENT,
+          "the ball's radius is infinite; a margin needs a finite one (rob_query_set_ball)");
+    int64_t count = q->count;
+    TRY(rob_priv_bound_solve(ctx, b, q, radius));
+    bool kept = b->count == count;
+    for (int64_t i = 0; lower && i < count; i++) {
+        double nothing = radius ? 0 : -INFINITY;
+        const rob_answer *a = kept ? &b->answer[i] : NULL;
+        lower[i] = !a ? nothing : radius ? a->radius : a->margin;
+    }
+done:
+    return rob_priv_leave(ctx, status);
+}
+
+rob_status rob_bound_radius(rob_ctx *ctx, rob_bound *b, rob_query *q, double *lower,
+                            int64_t capacity)
+{
+    return run(ctx, b, q, true, lower, capacity);
+}
+
+rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q, double *lower,
+                            int64_t capacity)
+{
+    return run(ctx, b, q, false, lower, capacity);
+}
+
+/* ---- answers by name --------------------------------------------------------------------- */
+
+static double get_margin(const rob_answer *a) { return a->margin; }
+static double get_radius(const rob_answer *a) { return a->radius; }
+static double get_calls(const rob_answer *a) { return a->calls; }
+static double get_seconds(const rob_answer *a) { return a->seconds; }
+static double get_depth(const rob_answer *a) { return a->depth; }
+
+static const struct column {
+    const char *name;
+    double (*value)(const rob_answer *a);
+} columns[] = {
+    {"margin", get_margin}, {"radius", get_radius}, {"calls", get_calls},
+    {"seconds", get_seconds}, {"depth", get_depth},
+};
+
+static const struct column *column_named(const char *name)
+{
+    for (int64_t k = 0; k < COUNT_OF(columns); k++)
+        if (strcmp(columns[k].name, name) == 0) return &columns[k];
+    return NULL;
+}
+
+rob_status rob_bound_get(rob_ctx *ctx, const rob_bound *b, const char *what, int64_t i,
+                         double *out, int64_t capacity, int64_t *count)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(b && what, ctx, ROB_EARGUMENT, "%s is NULL", b ? "what" : "bound");
+    const struct column *column = column_named(what);
+    bool rows = strcmp(what, "rows") == 0;
+    CHECK(column || rows, ctx, ROB_EARGUMENT,
+          "nothing is called '%.40s'; there are margin, radius, calls, seconds, depth, rows",
+          what);
+    CHECK((i >= 0 && i < b->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
+          "series %lld was asked for; the bound answered for %lld, counted from 0%s",
+          (long long)i, (long long)b->count, column ? " (-1: all)" : "");
+    int64_t size = rows ? b->answer[i].rows : i == -1 ? b->count : 1;
+    CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; '%s' has %lld",
+          (long long)capacity, what, (long long)size);
+    for (int64_t k = 0; out && k < size; k++)
+        out[k] = rows ? b->answer[i].row[k] : column->value(&b->answer[i == -1 ? k : i]);
+    if (count) *count = size;
+done:
+    return status;
+}
+
+void rob_bound_free(rob_bound *b)
+{
+    if (!b) return;
+    rob_memory memory = b->memory;
+    rob_priv_bound_forget(b);
+    rob_priv_release(&memory, b);
+}

@@ -1,0 +1,213 @@
+/* bound.h -- the engine of certified lower bounds, inside.
+ *
+ *     network of cells (lower.c)  ->  ranges of every cell on a ball (range.c)
+ *     rows of coefficients moved back to x (sweep.c), concretised there (ball.c)
+ *     margins, radii (margin.c, radius.c), many series (solve.c)
+ *
+ * Coefficients are free; only constants are rigorous. A sweep keeps, for every row,
+ *
+ *     row(x) >= sum over cells A_cell . cell(x) + base - (1 + m u) loss      on the ball,
+ *
+ * in real arithmetic, whatever rounding did to A. See docs/theory/bound.md.
+ */
+#ifndef ROB_BOUND_INTERNAL_H
+#define ROB_BOUND_INTERNAL_H
+
+#include "fp/fp.h"
+#include "la/la.h"
+#include "la/rows.h"
+#include "op/op.h"
+
+/* ---- the network, unrolled ------------------------------------------------------------ */
+
+enum {
+    ROB_CELL_INPUT,      /* numbers [first, first + size) of x */
+    ROB_CELL_KNOWN,      /* does not depend on x: lo, up are its range */
+    ROB_CELL_VIEW,       /* numbers [first, first + size) of cell `root` */
+    ROB_CELL_JOIN,       /* its inputs one behind the other */
+    ROB_CELL_SUM,        /* in[0] + sign in[1] */
+    ROB_CELL_PRODUCT,    /* in[0] (rows, K) times known weights (K, N) */
+    ROB_CELL_LINEAR,     /* any other affine operator, by its pull */
+    ROB_CELL_CURVED      /* between planes; operators without planes: between constants */
+};
+
+/* An operand. sole: no other operand touches these numbers of the root. */
+typedef struct rob_link { int32_t cell; bool sole; rob_shape shape; } rob_link;
+
+typedef struct rob_cell {
+    int32_t kind, root;           /* root: itself unless a view */
+    int32_t time;                 /* step of the scan it was made in; -1: none */
+    int32_t age;                  /* latest step it depends on */
+    int32_t ins, output;          /* output: k of a node with several */
+    bool live, tight;             /* depends on x; deserves a bound of its own */
+    int64_t size, first;
+    int64_t link;                 /* links [link, link + ins) */
+    int64_t at;                   /* range: numbers [at, at + size) of the work's arrays */
+    int64_t plane;                /* planes or weights of loss in the work's array */
+    const double *lo, *up, *big;  /* KNOWN: range and max(|lo|, |up|) */
+    const void *packed;           /* PRODUCT: weights transposed, packed */
+    rob_node node;
+    double sign;
+} rob_cell;
+
+typedef struct rob_network {
+    rob_memory memory;
+    int32_t isa;
+    const rob_la *la;
+    const rob_rows_kernel *kernel;
+    rob_graph *graph;
+    int64_t steps, features;
+    rob_cell *cell;
+    int32_t cells, capacity;
+    rob_link *link;
+    int64_t links, link_capacity;
+    void **owned;                 /* everything else, to be freed */
+    int64_t owns, owned_capacity;
+    int32_t time;                 /* step being made; -1: outside any scan */
+    int64_t range_size, plane_size, widest, most_ins;
+    int32_t output;               /* the cell of the outputs */
+} rob_network;
+
+/* The graph (owned from here on, also on failure) at x (steps, 1, features), unrolled. */
+rob_status rob_priv_network_create(rob_ctx *ctx, rob_graph *graph, rob_id x, rob_id output,
+                                   rob_network **out);
+void rob_priv_network_free(rob_network *net);
+/* multiply-adds of a bound with all its ranges, back-substituting `depth` steps (0: all) */
+double rob_priv_network_cost(const rob_network *net, int64_t depth, int64_t rows);
+
+/* building, shared by lower*.c */
+int32_t rob_priv_cell_add(rob_network *net, const rob_cell *c, const rob_link *in);
+void *rob_priv_network_own(rob_network *net, int64_t count, int64_t size);
+int32_t rob_priv_cell_known(rob_network *net, int64_t size, const double *lo, const double *up);
+int32_t rob_priv_cell_view(rob_network *net, int32_t of, int64_t first, int64_t size);
+int32_t rob_priv_cell_join(rob_network *net, const int32_t *part, int64_t parts);
+/* A cell for output k of node n on operands `in`; ROB_NONE when out of memory. */
+int32_t rob_priv_cell_apply(rob_network *net, const rob_node *n, int32_t k, rob_shape shape,
+                            const rob_link *in, int32_t ins);
+rob_status rob_priv_cells_finish(rob_network *net);
+int32_t rob_priv_live_ins(const rob_network *net, const rob_cell *c, const rob_link **in);
+
+/* ---- one thread's workspace ------------------------------------------------------------- */
+
+typedef struct rob_block { double *at; int64_t capacity; int32_t users; } rob_block;
+
+/* {x0 + d : ||d||_norm <= eps, d = 0 where mask is 0} */
+typedef struct rob_ball {
+    const double *x;
+    const uint8_t *mask;
+    int32_t norm;
+    double eps;
+} rob_ball;
+
+/* What a sweep proves of a row: at any radius e <= the ball's, row >= fixed - e slope.
+ * value is the best lower bound on the ball itself. */
+typedef struct rob_proof { double value, fixed, slope; } rob_proof;
+
+typedef struct rob_work {
+    rob_memory memory;
+    const rob_network *net;
+    rob_ball ball;
+    int64_t depth;                /* steps back-substituted; 0: all */
+    double *lo, *up, *big;        /* (range_size) */
+    double *plane;                /* (plane_size) */
+    double *touch;                /* (ROB_MAX_INS widest) scratch of relax */
+    double *fresh;                /* (2 widest) a range before intersection */
+    double *unit;                 /* (tile, widest) rows to start from */
+    int64_t *which;               /* (tile) */
+    rob_block *pool;
+    int32_t blocks, block_capacity;
+    int32_t *block;               /* (cells) block held by a root; -1: none */
+    int64_t tile;                 /* rows swept at a time */
+    double *base, *loss, *cost, *measure, *base2, *loss2;    /* (tile) */
+    rob_proof *proof;             /* (tile) */
+    rob_range *range;             /* (most_ins) */
+    bool broken;                  /* a range is empty or infinite: nothing is proved */
+    double ops;                   /* roundings in any chain of losses so far */
+    bool (*stop)(void *user);     /* asked once a step; NULL: never stop */
+    void *stop_user;
+    /* For tests: called on the planes made, so that a wrong one can be seeded and the
+     * tests be seen to catch it. */
+    void (*fault)(rob_bend *b);
+} rob_work;
+
+rob_status rob_priv_work_open(const rob_network *net, rob_work **out);
+void rob_priv_work_close(rob_work *w);
+
+/* Does an operator come between planes (rather than between constants)? */
+static inline bool rob_priv_has_planes(const rob_node *n)
+{
+    return n->op->relax != NULL && (n->op->kind & ROB_OP_ELEMENTWISE) != 0
+           && n->ins <= ROB_MAX_INS;
+}
+
+static inline rob_range rob_priv_cell_range(const rob_work *w, int32_t i)
+{
+    const rob_cell *c = &w->net->cell[i];
+    rob_range r = {{1, {c->size}}, (double *)c->lo, (double *)c->up};
+    if (c->live) {
+        r.lo = w->lo + c->at;
+        r.up = w->up + c->at;
+    }
+    return r;
+}
+
+static inline const double *rob_priv_cell_big(const rob_work *w, int32_t i)
+{
+    const rob_cell *c = &w->net->cell[i];
+    return c->live ? w->big + c->at : c->big;
+}
+
+/* Ranges of all cells on the ball: by intervals, or also by sweeps (crown). ROB_STOPPED:
+ * cancelled, ranges incomplete. */
+rob_status rob_priv_ranges(rob_work *w, bool crown);
+/* Planes of a curved cell and weights of loss, from the ranges of its operands. */
+void rob_priv_plane_prepare(rob_work *w, int32_t cell);
+/* The planes: operands are the live ones, in order. */
+rob_bend rob_priv_plane_of(const rob_work *w, int32_t cell);
+/* Weights of loss of a product. Both: absolute slack of one row behind the weights. */
+const double *rob_priv_plane_weight(const rob_work *w, int32_t cell);
+/* ranges of the operands of a cell, in w->range */
+const rob_range *rob_priv_operands(rob_work *w, const rob_cell *c);
+
+/* Rows a (rows <= tile, lda) of coefficients on numbers of `cell`, plus base; proofs in
+ * w->proof. */
+rob_status rob_priv_sweep(rob_work *w, int32_t cell, int64_t rows, const double *a,
+                          int64_t lda, const double *base);
+
+/* ---- the ball ------------------------------------------------------------------------------- */
+void rob_priv_ball_range(const rob_ball *b, int64_t first, int64_t size, double *lo, double *up);
+/* Coefficients a (rows, lda) on x[first..first+size): add a.x0 to base, what it may cost to
+ * loss, and to measure what the dual norm needs (squares, absolute sums, or maxima). */
+void rob_priv_ball_collect(const rob_ball *b, int64_t first, int64_t size, int64_t rows,
+                           const double *a, int64_t lda, double *base, double *loss,
+                           double *measure);
+/* dual norm, rounded up, from a measure of at most `ops` roundings */
+double rob_priv_ball_slope(const rob_ball *b, double measure, double ops);
+
+/* ---- specifications ------------------------------------------------------------------------- */
+
+/* Rows C f + b of outputs, groups of them. */
+typedef struct rob_demand {
+    int64_t rows, groups, outputs;
+    const double *c, *b;
+    const int32_t *group;
+} rob_demand;
+
+/* One bound on one ball. row: (rows) proofs. margin: min over groups of max over rows of
+ * value. crossing: largest radius <= infinity up to which the affine forms alone prove
+ * every group; certified where it does not exceed the ball's. */
+typedef struct rob_outcome { double margin, crossing; } rob_outcome;
+rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_demand *d,
+                               bool crown, rob_proof *row, rob_outcome *out);
+
+typedef struct rob_search {
+    double cap, tolerance;
+    int64_t calls_max;
+    double radius, margin;        /* out: certified; margin proved there */
+    int64_t calls;
+} rob_search;
+/* Largest radius found: every one reported was certified by a call of its own. */
+rob_status rob_priv_bound_radius(rob_work *w, const rob_ball *ball, const rob_demand *d,
+                                 bool crown, rob_proof *row, rob_search *s);
+
+#endif

@@ -1,0 +1,83 @@
+/* margin.c -- what is proved of a specification on one ball.
+ *
+ * A group of rows C f + b is safe as soon as one of them is proved positive; the
+ * specification is when all groups are:  margin = min over groups of max over rows.
+ * A row's value is the better of its sweep and its interval, sum_j C_j [lo_j, up_j] + b.
+ */
+#include "bound/bound.h"
+
+static rob_range output_range(const rob_work *w)
+{
+    return rob_priv_cell_range(w, w->net->output);
+}
+
+static double row_on_range(const rob_demand *d, int64_t r, const rob_range *f)
+{
+    double sum = d->b[r];
+    for (int64_t j = 0; j < d->outputs; j++) {
+        double c = d->c[r * d->outputs + j];
+        if (c != 0) sum = fp_add_lo(sum, fp_mul_lo(c, c > 0 ? f->lo[j] : f->up[j]));
+    }
+    return fp_or_lo(sum);
+}
+
+static rob_status sweep_rows(rob_work *w, const rob_demand *d, rob_proof *row)
+{
+    rob_status status = ROB_OK;
+    for (int64_t r = 0; r < d->rows && status == ROB_OK; r += w->tile) {
+        int64_t count = d->rows - r < w->tile ? d->rows - r : w->tile;
+        status = rob_priv_sweep(w, w->net->output, count, d->c + r * d->outputs, d->outputs,
+                                d->b + r);
+        for (int64_t k = 0; k < count && status == ROB_OK; k++) {
+            double on_range = row[r + k].value;
+            row[r + k] = w->proof[k];
+            row[r + k].value = fp_max(row[r + k].value, on_range);
+        }
+    }
+    return status;
+}
+
+/* Largest radius at which fixed - e slope > 0, rounded down. */
+static double crossing_of(const rob_proof *p)
+{
+    if (!(p->fixed > 0)) return 0;
+    if (p->slope == 0) return INFINITY;
+    double e = fp_lo(fp_div_lo(p->fixed, p->slope));
+    return e > 0 ? e : 0;
+}
+
+static rob_outcome judge(const rob_demand *d, const rob_proof *row)
+{
+    rob_outcome worst = {INFINITY, INFINITY};
+    for (int64_t g = 0; g < d->groups; g++) {
+        rob_outcome best = {-INFINITY, 0};
+        for (int64_t r = 0; r < d->rows; r++) {
+            if (d->group[r] != g) continue;
+            best.margin = fp_max(row[r].value, best.margin);
+            best.crossing = fp_max(crossing_of(&row[r]), best.crossing);
+        }
+        worst.margin = fp_min(best.margin, worst.margin);
+        worst.crossing = fp_min(best.crossing, worst.crossing);
+    }
+    return worst;
+}
+
+rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_demand *d,
+                               bool crown, rob_proof *row, rob_outcome *out)
+{
+    w->ball = *ball;
+    *out = (rob_outcome){-INFINITY, 0};
+    for (int64_t r = 0; r < d->rows; r++)
+        row[r] = (rob_proof){-INFINITY, -INFINITY, INFINITY};
+    if (d->groups == 0) return ROB_OK;
+    rob_status status = rob_priv_ranges(w, crown);
+    if (status != ROB_OK || w->broken) return status;
+    rob_range f = output_range(w);
+    for (int64_t r = 0; r < d->rows; r++) {
+        double value = row_on_range(d, r, &f);
+        row[r] = (rob_proof){value, value, 0};
+    }
+    if (crown) status = sweep_rows(w, d, row);
+    if (status == ROB_OK) *out = judge(d, row);
+    return status;
+}

@@ -1,0 +1,220 @@
+/* range.c -- ranges of every cell of the network on a ball.
+ *
+ * Cells are visited operands first. A cell's range is the image of its operands' ranges by
+ * the operator's interval rule, intersected, where planes will be made on it, with what
+ * sweeps of +v_e and -v_e back to x prove:
+ *
+ *     lo_e = max(interval, lower bound of v_e),   up_e = min(interval, -(lower bound of -v_e)).
+ *
+ * Ranges by intervals alone are computed first and intersected too, so sweeps can only help.
+ */
+#include "bound/bound.h"
+
+#include <string.h>
+
+static void image_of_join(rob_work *w, const rob_cell *c, double *lo, double *up)
+{
+    for (int32_t k = 0; k < c->ins; k++) {
+        int32_t part = w->net->link[c->link + k].cell;
+        rob_range r = rob_priv_cell_range(w, part);
+        size_t bytes = (size_t)w->net->cell[part].size * sizeof(double);
+        memcpy(lo, r.lo, bytes);
+        memcpy(up, r.up, bytes);
+        lo += w->net->cell[part].size;
+        up += w->net->cell[part].size;
+    }
+}
+
+static void image_of_sum(rob_work *w, const rob_cell *c, double *lo, double *up)
+{
+    const rob_range *in = rob_priv_operands(w, c);
+    for (int64_t e = 0; e < c->size; e++) {
+        lo[e] = fp_add_lo(in[0].lo[e], c->sign > 0 ? in[1].lo[e] : -in[1].up[e]);
+        up[e] = fp_add_up(in[0].up[e], c->sign > 0 ? in[1].up[e] : -in[1].lo[e]);
+    }
+}
+
+/* fresh <- the interval rule */
+static void image_of(rob_work *w, const rob_cell *c)
+{
+    double *lo = w->fresh, *up = w->fresh + w->net->widest;
+    if (c->kind == ROB_CELL_INPUT) {
+        rob_priv_ball_range(&w->ball, c->first, c->size, lo, up);
+    } else if (c->kind == ROB_CELL_JOIN) {
+        image_of_join(w, c, lo, up);
+    } else if (c->kind == ROB_CELL_SUM) {
+        image_of_sum(w, c, lo, up);
+    } else {
+        rob_range out = {c->node.shape, lo, up};
+        c->node.op->interval(&c->node, rob_priv_operands(w, c), c->output, &out);
+    }
+    for (int64_t e = 0; e < c->size; e++) {
+        lo[e] = fp_or_lo(lo[e]);
+        up[e] = fp_or_up(up[e]);
+    }
+}
+
+static void intersect(rob_work *w, const rob_cell *c)
+{
+    const double *lo = w->fresh, *up = w->fresh + w->net->widest;
+    for (int64_t e = 0; e < c->size; e++) {
+        w->lo[c->at + e] = fp_max(w->lo[c->at + e], lo[e]);
+        w->up[c->at + e] = fp_min(w->up[c->at + e], up[e]);
+    }
+}
+
+/* Numbers of a cell that have a width, from *next on: at most `most`. */
+static int64_t some_with_width(const rob_work *w, const rob_cell *c, int64_t *next,
+                               int64_t most, int64_t *which)
+{
+    int64_t count = 0;
+    for (; *next < c->size && count < most; (*next)++)
+        if (w->up[c->at + *next] > w->lo[c->at + *next]) which[count++] = *next;
+    return count;
+}
+
+/* Bounds of v_e, e in which, by rows +e_e and -e_e. */
+static rob_status tighten_some(rob_work *w, int32_t cell, const int64_t *which,
+                               int64_t count)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    memset(w->unit, 0, (size_t)(2 * count * c->size) * sizeof *w->unit);
+    for (int64_t k = 0; k < count; k++) {
+        w->unit[2 * k * c->size + which[k]] = 1;
+        w->unit[(2 * k + 1) * c->size + which[k]] = -1;
+    }
+    rob_status status = rob_priv_sweep(w, cell, 2 * count, w->unit, c->size, NULL);
+    for (int64_t k = 0; k < count && status == ROB_OK; k++) {
+        double *lo = &w->lo[c->at + which[k]], *up = &w->up[c->at + which[k]];
+        *lo = fp_max(w->proof[2 * k].value, *lo);
+        *up = fp_min(-w->proof[2 * k + 1].value, *up);
+    }
+    return status;
+}
+
+static rob_status tighten(rob_work *w, int32_t cell)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    rob_status status = ROB_OK;
+    for (int64_t next = 0; next < c->size && status == ROB_OK;) {
+        int64_t count = some_with_width(w, c, &next, w->tile / 2, w->which);
+        if (count > 0) status = tighten_some(w, cell, w->which, count);
+    }
+    return status;
+}
+
+/* Largest magnitudes; an empty or infinite range breaks the proof. */
+static void seal(rob_work *w, const rob_cell *c)
+{
+    for (int64_t e = c->at; e < c->at + c->size; e++) {
+        w->big[e] = fp_max(fabs(w->lo[e]), fabs(w->up[e]));
+        if (!(w->lo[e] <= w->up[e]) || !isfinite(w->big[e])) w->broken = true;
+    }
+}
+
+static bool has_range(const rob_cell *c) { return c->live && c->kind != ROB_CELL_VIEW; }
+
+static void by_intervals(rob_work *w)
+{
+    for (int32_t i = 0; i < w->net->cells; i++) {
+        const rob_cell *c = &w->net->cell[i];
+        if (!has_range(c)) continue;
+        image_of(w, c);
+        memcpy(w->lo + c->at, w->fresh, (size_t)c->size * sizeof(double));
+        memcpy(w->up + c->at, w->fresh + w->net->widest, (size_t)c->size * sizeof(double));
+        seal(w, c);
+    }
+    w->broken = false;
+}
+
+rob_status rob_priv_ranges(rob_work *w, bool crown)
+{
+    w->broken = false;
+    by_intervals(w);
+    int32_t time = -1;
+    for (int32_t i = 0; crown && i < w->net->cells && !w->broken; i++) {
+        const rob_cell *c = &w->net->cell[i];
+        if (!has_range(c)) continue;
+        if (c->time != time && w->stop != NULL && w->stop(w->stop_user)) return ROB_STOPPED;
+        time = c->time;
+        image_of(w, c);
+        intersect(w, c);
+        seal(w, c);
+        if (c->tight && !w->broken) {
+            rob_status status = tighten(w, i);
+            if (status != ROB_OK) return status;
+            seal(w, c);
+        }
+        rob_priv_plane_prepare(w, i);
+    }
+    return ROB_OK;
+}
+
+/* ---- the workspace -------------------------------------------------------------------- */
+
+/* Rows a time: blocks of the widest product's coefficients stay in the second-level cache. */
+static int64_t rows_at_a_time(const rob_network *net)
+{
+    int64_t widest = 1;
+    for (int32_t i = 0; i < net->cells; i++)
+        if (net->cell[i].kind == ROB_CELL_PRODUCT && net->cell[i].size > widest)
+            widest = net->cell[i].size;
+    int64_t rows = (1 << 15) / widest / 12 * 12;
+    return rows < 24 ? 24 : rows > 192 ? 192 : rows;
+}
+
+static int64_t widest_tight(const rob_network *net)
+{
+    int64_t widest = 1;
+    for (int32_t i = 0; i < net->cells; i++)
+        if (net->cell[i].tight && net->cell[i].size > widest) widest = net->cell[i].size;
+    return widest;
+}
+
+static bool reserve(rob_work *w, double **p, int64_t count)
+{
+    *p = rob_priv_allocate(&w->memory, count + 1, (int64_t)sizeof **p);
+    return *p != NULL;
+}
+
+rob_status rob_priv_work_open(const rob_network *net, rob_work **out)
+{
+    *out = NULL;
+    rob_work *w = rob_priv_allocate(&net->memory, 1, (int64_t)sizeof *w);
+    if (w == NULL) return ROB_EMEMORY;
+    w->memory = net->memory;
+    w->net = net;
+    w->tile = rows_at_a_time(net);
+    bool fine = reserve(w, &w->lo, net->range_size) && reserve(w, &w->up, net->range_size)
+        && reserve(w, &w->big, net->range_size) && reserve(w, &w->plane, net->plane_size)
+        && reserve(w, &w->touch, ROB_MAX_INS * net->widest)
+        && reserve(w, &w->fresh, 2 * net->widest)
+        && reserve(w, &w->unit, w->tile * widest_tight(net)) && reserve(w, &w->base, w->tile)
+        && reserve(w, &w->loss, w->tile) && reserve(w, &w->cost, w->tile)
+        && reserve(w, &w->measure, w->tile) && reserve(w, &w->base2, w->tile)
+        && reserve(w, &w->loss2, w->tile);
+    w->which = rob_priv_allocate(&w->memory, w->tile, (int64_t)sizeof *w->which);
+    w->proof = rob_priv_allocate(&w->memory, w->tile, (int64_t)sizeof *w->proof);
+    w->range = rob_priv_allocate(&w->memory, net->most_ins + 1, (int64_t)sizeof *w->range);
+    w->block = rob_priv_allocate(&w->memory, net->cells, (int64_t)sizeof *w->block);
+    fine = fine && w->which != NULL && w->proof != NULL && w->range != NULL
+        && w->block != NULL;
+    for (int32_t i = 0; fine && i < net->cells; i++) w->block[i] = -1;
+    if (fine) *out = w;
+    else rob_priv_work_close(w);
+    return fine ? ROB_OK : ROB_EMEMORY;
+}
+
+void rob_priv_work_close(rob_work *w)
+{
+    if (w == NULL) return;
+    rob_memory m = w->memory;
+    for (int32_t i = 0; i < w->blocks; i++) rob_priv_release(&m, w->pool[i].at);
+    void *const all[] = {
+        w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,
+        w->cost, w->measure, w->base2, w->loss2, w->which, w->proof, w->range, w->block,
+        w->pool,
+    };
+    for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&m, all[i]);
+    rob_priv_release(&m, w);
+}

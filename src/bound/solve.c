@@ -1,0 +1,281 @@
+/* solve.c -- many series: networks by length, workers by series.
+ *
+ * Series of one length share an unrolled network, which is read only. Every job sets the
+ * floating-point environment, has a workspace of its own and writes one answer, so answers
+ * do not depend on the number of workers. Radii are searched in the units of the series;
+ * the region is rounded up and the answer down when units are changed.
+ */
+#include "bound/solve.h"
+
+#include <stdlib.h>
+
+enum { LENGTHS_AT_ONCE = 16 };
+
+const char *const rob_priv_bound_method[ROB_BOUND_METHODS] = {"interval", "crown", "auto"};
+
+const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
+    {"steps", 0, 0, 1e9, "steps",
+     "time steps back-substituted before known ranges are used; 0: all, and the method "
+     "auto chooses"},
+    {"tolerance", 1e-3, 1e-9, 1, "", "relative width of the last bracket of a radius"},
+    {"calls", 60, 2, 1e6, "", "most bounds computed for one radius"},
+    {"cost", 5e11, 1, 1e300, "multiply-adds",
+     "what the method auto may spend on one bound"},
+};
+
+typedef struct task {
+    const rob_case *series;
+    rob_network *net;
+    rob_answer *answer;
+    int64_t depth;
+    bool crown;
+    rob_status status;
+} task;
+
+typedef struct solver {
+    rob_ctx *ctx;
+    const rob_bound *bound;
+    const rob_query *query;
+    bool radius;
+    int64_t total;
+    atomic_int finished;
+    task *tasks;
+} solver;
+
+/* ---- one series ---------------------------------------------------------------------- */
+
+typedef struct watch { solver *s; int32_t worker; } watch;
+
+/* The caller's thread reports and looks at the clock; the others see the latch. */
+static bool must_stop(void *user)
+{
+    watch *t = user;
+    if (t->worker != 0) return rob_priv_cancelled(t->s->ctx);
+    return rob_priv_progress(t->s->ctx, "bound", atomic_load(&t->s->finished), t->s->total)
+           != ROB_OK;
+}
+
+static rob_demand demand_of(const rob_spec *s)
+{
+    return (rob_demand){s->rows, s->groups, s->outputs, s->c, s->b, s->group};
+}
+
+static double region_radius(const rob_query *q)
+{
+    double eps = rob_priv_query_radius(q);
+    return rob_priv_query_unit(q) == 1 ? eps : fp_up(fp_up(eps));
+}
+
+/* In the query's units, rounded down, never above its cap. */
+static double reported_radius(const rob_query *q, double eps)
+{
+    double unit = rob_priv_query_unit(q);
+    if (eps == 0 || unit == 1) return eps;
+    return fp_max(fp_min(fp_mul_lo(eps, fp_lo(unit)), q->radius), 0);
+}
+
+static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
+{
+    const rob_case *c = t->series;
+    rob_demand d = demand_of(&c->spec);
+    rob_ball ball = {c->x, c->mask, s->query->norm, region_radius(s->query)};
+    if (c->mask == NULL && s->query->mask != NULL) ball.mask = s->query->mask;
+    if (!s->radius) {
+        rob_outcome out;
+        rob_status status = rob_priv_bound_ball(w, &ball, &d, t->crown, row, &out);
+        t->answer->calls = 1;
+        if (status == ROB_OK) t->answer->margin = out.margin;
+        return status;
+    }
+    rob_search search = {.cap = ball.eps, .tolerance = s->bound->option[ROB_BOUND_TOLERANCE],
+                         .calls_max = (int64_t)s->bound->option[ROB_BOUND_CALLS]};
+    if (c->wrong) return ROB_OK;
+    rob_status status = rob_priv_bound_radius(w, &ball, &d, t->crown, row, &search);
+    t->answer->radius = reported_radius(s->query, search.radius);
+    t->answer->margin = search.margin;
+    t->answer->calls = (double)search.calls;
+    return status;
+}
+
+static void run_task(void *user, int64_t k, int32_t worker)
+{
+    solver *s = user;
+    task *t = &s->tasks[k];
+    watch eye = {s, worker};
+    if (must_stop(&eye)) {
+        t->status = ROB_STOPPED;
+        return;
+    }
+    double begun = rob_priv_clock();
+    const rob_memory *m = &t->net->memory;
+    int64_t rows = t->series->spec.rows;
+    rob_work *w = NULL;
+    rob_proof *row = rob_priv_allocate(m, rows + 1, (int64_t)sizeof *row);
+    rob_fp_state fp = rob_priv_fp_enter();
+    t->status = row != NULL ? rob_priv_work_open(t->net, &w) : ROB_EMEMORY;
+    if (t->status == ROB_OK) {
+        w->depth = t->depth;
+        w->stop = must_stop;
+        w->stop_user = &eye;
+        w->fault = s->bound->fault;
+        t->status = solve_series(s, t, w, row);
+        for (int64_t r = 0; r < rows; r++) t->answer->row[r] = row[r].value;
+    }
+    rob_priv_fp_leave(fp);
+    rob_priv_work_close(w);
+    rob_priv_release(m, row);
+    t->answer->seconds = rob_priv_clock() - begun;
+    atomic_fetch_add(&s->finished, 1);
+}
+
+/* ---- which bound --------------------------------------------------------------------- */
+
+/* Auto: the deepest back-substitution that fits the budget; intervals when none does. */
+static void choose_depth(const solver *s, task *t)
+{
+    const rob_bound *b = s->bound;
+    int64_t rows = t->series->spec.rows;
+    t->crown = b->method != ROB_BOUND_INTERVAL;
+    t->depth = (int64_t)b->option[ROB_BOUND_STEPS];
+    if (b->method == ROB_BOUND_AUTO && t->depth == 0) {
+        double budget = b->option[ROB_BOUND_COST];
+        if (rob_priv_network_cost(t->net, 0, rows) > budget) {
+            t->depth = t->net->steps;
+            while (t->depth > 1 && rob_priv_network_cost(t->net, t->depth, rows) > budget)
+                t->depth /= 2;
+            t->crown = rob_priv_network_cost(t->net, t->depth, rows) <= budget;
+        }
+    }
+    t->answer->depth = t->crown ? (double)t->depth : -1;
+}
+
+/* ---- many series --------------------------------------------------------------------- */
+
+static rob_status network_of(rob_ctx *ctx, const rob_model *model, int64_t steps,
+                             rob_network **out)
+{
+    rob_status status = ROB_OK;
+    rob_graph *g = NULL;
+    *out = NULL;
+    TRY(rob_priv_graph_create(ctx, &g));
+    rob_id x = rob_priv_input(g, rob_priv_shape3(steps, 1, model->recipe.features));
+    rob_id y = rob_priv_model_emit(model, g, x, ROB_NONE, NULL);
+    TRY(rob_priv_graph_status(ctx, g));
+    status = rob_priv_network_create(ctx, g, x, y, out);
+    g = NULL;
+done:
+    rob_priv_graph_free(g);
+    return status;
+}
+
+static int by_length(const void *a, const void *b)
+{
+    const task *p = a, *q = b;
+    if (p->series->steps != q->series->steps)
+        return p->series->steps < q->series->steps ? -1 : 1;
+    return p->series < q->series ? -1 : p->series > q->series;
+}
+
+/* Networks for a wave of tasks from `first` on; returns the task behind it in *end. */
+static rob_status open_wave(solver *s, int64_t first, int64_t *end)
+{
+    rob_status status = ROB_OK;
+    int64_t k = first;
+    for (int32_t lengths = 0; k < s->total; k++) {
+        task *t = &s->tasks[k];
+        bool same = k > first && t[-1].series->steps == t->series->steps;
+        if (!same && lengths++ == LENGTHS_AT_ONCE) break;
+        if (same) t->net = t[-1].net;
+        else TRY(network_of(s->ctx, s->query->model, t->series->steps, &t->net));
+        choose_depth(s, t);
+    }
+done:
+    *end = k;
+    return status;
+}
+
+static void close_wave(solver *s, int64_t first, int64_t end)
+{
+    for (int64_t k = first; k < end; k++)
+        if (k == first || s->tasks[k].net != s->tasks[k - 1].net)
+            rob_priv_network_free(s->tasks[k].net);
+}
+
+static rob_status run_wave(solver *s, int64_t first, int64_t *end)
+{
+    rob_status status = ROB_OK, worst = ROB_OK;
+    TRY(open_wave(s, first, end));
+    solver *wave = s;
+    task *all = s->tasks;
+    wave->tasks = all + first;
+    rob_priv_parallel(s->ctx, run_task, wave, *end - first);
+    wave->tasks = all;
+    for (int64_t k = first; k < *end; k++) {
+        if (all[k].status < ROB_OK) TRY(all[k].status);
+        if (all[k].status > worst) worst = all[k].status;
+    }
+    status = worst;
+done:
+    close_wave(s, first, *end);
+    if (status == ROB_EMEMORY) rob_priv_no_memory(s->ctx);
+    return status;
+}
+
+static void free_answers(const rob_memory *m, rob_answer *answer, int64_t count)
+{
+    for (int64_t i = 0; answer != NULL && i < count; i++)
+        rob_priv_release(m, answer[i].row);
+    rob_priv_release(m, answer);
+}
+
+void rob_priv_bound_forget(rob_bound *b)
+{
+    free_answers(&b->memory, b->answer, b->count);
+    b->answer = NULL;
+    b->count = 0;
+}
+
+/* Answers that claim nothing, and a task for each. */
+static rob_status begin(solver *s, const rob_bound *b, rob_answer **out)
+{
+    int64_t count = s->total;
+    s->tasks = rob_priv_allocate(&b->memory, count + 1, (int64_t)sizeof *s->tasks);
+    rob_answer *a = rob_priv_allocate(&b->memory, count + 1, (int64_t)sizeof *a);
+    *out = a;
+    if (s->tasks == NULL || a == NULL) return rob_priv_no_memory(s->ctx);
+    for (int64_t i = 0; i < count; i++) {
+        const rob_case *c = &s->query->cases[i];
+        a[i].margin = -INFINITY;
+        a[i].rows = c->spec.rows;
+        a[i].row = rob_priv_allocate(&b->memory, c->spec.rows + 1, (int64_t)sizeof(double));
+        if (a[i].row == NULL) return rob_priv_no_memory(s->ctx);
+        for (int64_t r = 0; r < c->spec.rows; r++) a[i].row[r] = -INFINITY;
+        s->tasks[i] = (task){.series = c, .answer = &a[i]};
+    }
+    qsort(s->tasks, (size_t)count, sizeof *s->tasks, by_length);
+    return ROB_OK;
+}
+
+rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius)
+{
+    rob_status status = ROB_OK;
+    rob_answer *answer = NULL;
+    solver s = {.ctx = ctx, .bound = b, .query = q, .radius = radius, .total = q->count};
+    TRY(rob_priv_query_prepare(ctx, q));
+    if (status == ROB_STOPPED) {
+        rob_priv_bound_forget(b);
+        goto done;
+    }
+    TRY(begin(&s, b, &answer));
+    for (int64_t k = 0, end; k < s.total && status == ROB_OK; k = end)
+        TRY(run_wave(&s, k, &end));
+    if (status == ROB_OK) status = rob_priv_progress(ctx, "bound", s.total, s.total);
+    rob_priv_bound_forget(b);
+    b->answer = answer;
+    b->count = s.total;
+    answer = NULL;
+done:
+    free_answers(&b->memory, answer, s.total);
+    rob_priv_release(&b->memory, s.tasks);
+    return status;
+}

@@ -1,0 +1,35 @@
+/* solve.h -- a bound as the public interface holds it. */
+#ifndef ROB_BOUND_SOLVE_H
+#define ROB_BOUND_SOLVE_H
+
+#include "bound/bound.h"
+#include "query/query.h"
+#include <robust/bound.h>
+
+enum { ROB_BOUND_INTERVAL, ROB_BOUND_CROWN, ROB_BOUND_AUTO, ROB_BOUND_METHODS };
+enum { ROB_BOUND_STEPS, ROB_BOUND_TOLERANCE, ROB_BOUND_CALLS, ROB_BOUND_COST,
+       ROB_BOUND_OPTIONS };
+extern const char *const rob_priv_bound_method[ROB_BOUND_METHODS];
+extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
+
+/* depth: steps back-substituted; 0 all; -1 none, intervals. */
+typedef struct rob_answer {
+    double margin, radius, calls, seconds, depth;
+    int64_t rows;
+    double *row;
+} rob_answer;
+
+struct rob_bound {
+    rob_memory memory;
+    int32_t method;
+    double option[ROB_BOUND_OPTIONS];
+    int64_t count;
+    rob_answer *answer;           /* (count) of the last call */
+    void (*fault)(rob_bend *b);   /* tests seed wrong planes here; NULL */
+};
+
+/* Margins (radius false) or radii of every series of a prepared query. */
+rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius);
+void rob_priv_bound_forget(rob_bound *b);
+
+#endif
