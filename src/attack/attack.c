@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { PUSHES = 12 };         /* trials that take 1e-6 beyond x to 8 times as far */
+
 static void free_found(const rob_memory *m, rob_found *found, int64_t count)
 {
     for (int64_t i = 0; found && i < count; i++) rob_priv_release(m, found[i].point);
@@ -58,14 +60,14 @@ static rob_status make_answers(rob_ctx *ctx, const rob_query *q, rob_attack *to)
 static rob_status attack_block(rob_hunt *h, rob_attack *to, int64_t first)
 {
     rob_status status = ROB_OK, stopped;
+    int64_t rounds = (int64_t)rob_priv_attack_option(h->attack, "search");
     rob_priv_hunt_begin(h, first);
     h->found = to->found + first;
     status = h->at_radius ? h->attack->method->margin(h) : h->attack->method->distance(h);
     if (status < ROB_OK) goto done;
     stopped = status;
-    /* what a stopped block has is checked as it stands */
-    TRY(rob_priv_hunt_finish(h, stopped ? 0 : (int64_t)rob_priv_attack_option(h->attack,
-                                                                             "search")));
+    /* what a stopped block has is pushed across and checked, no more */
+    TRY(rob_priv_hunt_finish(h, stopped && rounds > PUSHES ? PUSHES : rounds));
     status = stopped;
 done:
     return status;

@@ -122,7 +122,7 @@ void rob_priv_hunt_gather(rob_hunt *h);
 
 /* ---- answers (finish.c) ----------------------------------------------------------------- */
 /* Best of each series, moved to the boundary along its ray, rounded to float32 and
- * checked in both precisions; rounds: evaluations allowed (0: only check). */
+ * checked in both precisions; rounds: evaluations allowed after the first. */
 rob_status rob_priv_hunt_finish(rob_hunt *h, int64_t rounds);
 
 /* ---- phases that methods are made of, and methods --------------------------------------- */

@@ -197,7 +197,7 @@ static rob_status finish_distance(rob_hunt *h, int64_t rounds)
         l->low = l->high = 0;
     }
     TRY(search_rays(h, rounds));
-    if (rounds > 0) TRY(overshoot_rays(h));
+    TRY(overshoot_rays(h));
     for (int64_t s = 0; s < h->series; s++) {
         rob_found *f = &h->found[s];
         const rob_case *c = &h->q->cases[h->first + s];

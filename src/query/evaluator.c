@@ -33,7 +33,7 @@ struct rob_evaluator {
     rob_model *model;
     int32_t dtype, isa;
     int64_t steps, features, outputs;
-    bool lengths_differ, gradient;
+    bool lengths_differ, masked, gradient;
     program program[PROGRAMS];
     double *seed;             /* (seeds, L): one row a worker */
     int32_t seeds;
@@ -96,7 +96,7 @@ static void load_rows(const batch *b, rob_work *w, int64_t first, int64_t count)
 {
     const rob_evaluator *e = b->e;
     void *x = rob_priv_work_at(w, b->p->x);
-    void *mask = e->lengths_differ ? rob_priv_work_at(w, b->p->mask) : NULL;
+    void *mask = e->masked ? rob_priv_work_at(w, b->p->mask) : NULL;
     for (int64_t r = 0; r < count; r++) {
         const double *point = b->point[first + r];
         int64_t steps = b->steps[first + r];
@@ -160,7 +160,7 @@ static void emit_program(rob_evaluator *e, program *p)
     int64_t rows = p->rows;
     p->mask = p->seed = p->grad = ROB_NONE;
     p->x = rob_priv_input(g, rob_priv_shape3(e->steps, rows, e->features));
-    if (e->lengths_differ) p->mask = rob_priv_input(g, rob_priv_shape3(e->steps, rows, 1));
+    if (e->masked) p->mask = rob_priv_input(g, rob_priv_shape3(e->steps, rows, 1));
     p->logits = rob_priv_model_emit(e->model, g, p->x, p->mask, NULL);
     if (!e->gradient) return;
     p->seed = rob_priv_input(g, rob_priv_shape2(rows, e->outputs));
@@ -255,6 +255,9 @@ rob_status rob_priv_evaluator_create(rob_ctx *ctx, const rob_model *model, int32
     e->features = model->recipe.features;
     e->outputs = model->recipe.outputs;
     e->lengths_differ = lengths_differ;
+    /* a mean over a known number of steps is folded into other places than one over a
+     * row's own: with the mask always there, a row alone keeps its bits */
+    e->masked = lengths_differ || model->recipe.readout != ROB_READOUT_LAST;
     e->gradient = gradient;
     *out = e;
     return ROB_OK;
