@@ -2,10 +2,10 @@
  *
  * A root lives from the first to the last step of its program that touches it (a step of a
  * scan's body touches what lies outside when the scan runs). First fit over the roots by
- * first use. To the end live: inputs, values wanted, what a prologue leaves, and what one
- * stage leaves to another, so a stage may be run again without the earlier ones. An
- * element-wise result takes over the memory of an operand of its size that dies there.
- * A body's arena is one block in its parent, alive while the scan runs.
+ * first use. Inputs and values wanted live always; to the end lives what a prologue leaves
+ * and what one stage leaves to another, so a stage may be run again without the earlier
+ * ones. An element-wise result takes over the memory of an operand of its size that dies
+ * there. A body's arena is one block in its parent, alive while the scan runs.
  */
 #include "run/plan.h"
 
@@ -68,7 +68,7 @@ static void see_what_persists(rob_plan *plan)
             r->persists = true;
         if (r->persists)
             r->last = FOREVER;
-        if (r->is_input)
+        if (r->always)
             r->first = 0;
     }
 }
@@ -155,7 +155,7 @@ static void place_root(rob_plan *plan, arena *a, const run_program *p, int32_t r
 {
     run_root *r = &plan->root[root];
     const int32_t steps = p->list[0].count + p->list[1].count;
-    const int32_t from = at < steps && at >= p->list[0].count && !r->is_input
+    const int32_t from = at < steps && at >= p->list[0].count && !r->always
                              ? donor(plan, root, step_at(p, at), at) : -1;
     if (from >= 0)
         hand_over(a, plan, from, root);

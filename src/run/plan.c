@@ -41,7 +41,7 @@ static void place_inputs(run_build *b)
         if (b->maker->status != ROB_OK)
             return;
         rob_priv_run_strides(&s, p.stride);
-        plan->root[p.root].is_input = plan->root[p.root].persists = true;
+        plan->root[p.root].always = plan->root[p.root].persists = true;
         b->at[id] = p;
         plan->slot[id] = (run_slot){p.root, 0, size};
     }
@@ -67,7 +67,7 @@ static void keep(run_build *b, rob_id id)
     }
     if (b->maker->status != ROB_OK)
         return;
-    plan->root[p.root].persists = true;
+    plan->root[p.root].always = plan->root[p.root].persists = true;
     plan->slot[id] = (run_slot){p.root, p.offset, rob_priv_shape_size(&s)};
 }
 

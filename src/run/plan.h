@@ -24,8 +24,8 @@ typedef struct run_place {
 
 typedef struct run_root {
     int32_t kind, program, move;
-    bool persists;                /* from its first use (an input: always) to the end */
-    bool is_input;
+    bool persists;                /* from its first use to the end */
+    bool always;                  /* from the start too: inputs and values wanted */
     bool invariant;               /* written by the prologue only */
     bool donated;                 /* its memory went on to an in-place result */
     int64_t bytes, offset;        /* arena: offset from the program's base */

@@ -6,7 +6,9 @@
  *
  * Stages: values wanted may be grouped; rob_priv_run(work, s) computes what stage s adds,
  * keeping what earlier stages left, so a caller can look at logits, set a seed input,
- * and go on to the gradient without computing twice.
+ * and go on to the gradient without computing twice. A stage may be run again (with other
+ * inputs) without the earlier ones, and values wanted stay readable until their own stage
+ * runs again.
  */
 #ifndef ROB_RUN_H
 #define ROB_RUN_H
