@@ -14,6 +14,7 @@
  *   query.h    the question: a model, sequences, a specification, a region
  *   attack.h   upper bounds on the distance, each with a point that proves it
  *   bound.h    certified lower bounds
+ *   sampler.h  how probable a failure is under random perturbations
  *
  * Linking: `pkg-config --cflags --libs robust`.
  */
@@ -29,5 +30,6 @@
 #include <robust/query.h>
 #include <robust/attack.h>
 #include <robust/bound.h>
+#include <robust/sampler.h>
 
 #endif
