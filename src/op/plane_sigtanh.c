@@ -118,7 +118,7 @@ static double tolerance(const problem *q, double least)
 {
     double x = 0.5 * q->x.lo + 0.5 * q->x.up, y = 0.5 * q->y.lo + 0.5 * q->y.up;
     double mean = fp_sigmoid(x) * fp_tanh(y) - q->a * x - q->b * y - least;
-    return 1e-3 * fabs(mean) + 1e-9 * fabs(least) + 1e-15;
+    return 3e-4 * fabs(mean) + 1e-9 * fabs(least) + 1e-15;
 }
 
 double rob_priv_min_sigtanh(double a, double b, rob_interval x, rob_interval y, double at[2])
