@@ -81,8 +81,8 @@ static double between(const hunt *h)
     return exp(a + t * width);
 }
 
-/* Where to look next. Nothing proved yet: shrink; nothing failed yet: the optimistic guess,
- * not too far; then inside the bracket. */
+/* Where to look next. Nothing proved yet: shrink; nothing failed yet: towards the optimistic
+ * guess; then inside the bracket. */
 static double next_radius(const hunt *h)
 {
     if (h->good.eps == 0) {
@@ -92,6 +92,7 @@ static double next_radius(const hunt *h)
     if (isfinite(h->bad.eps)) return between(h);
     double most = h->good.eps * (h->streak > 4 ? 0x1p12 : 16);
     double guess = fmin(h->crossing * (1 - 0x1p-40), most);
+    if (guess > 1.5 * h->good.eps) guess = sqrt(guess * h->good.eps);
     return fmin(fmax(guess, h->good.eps * (1 + h->s->tolerance)), h->s->cap);
 }
 

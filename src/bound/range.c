@@ -140,12 +140,11 @@ rob_status rob_priv_ranges(rob_work *w, bool crown)
         image_of(w, c);
         intersect(w, c);
         seal(w, c);
-        if (c->tight && !w->broken) {
-            rob_status status = tighten(w, i);
-            if (status != ROB_OK) return status;
-            seal(w, c);
-        }
         rob_priv_plane_prepare(w, i);
+        if (!c->tight || w->broken) continue;
+        rob_status status = tighten(w, i);
+        if (status != ROB_OK) return status;
+        seal(w, c);
     }
     return ROB_OK;
 }
