@@ -8,7 +8,7 @@
  *            c_t = sigma(f) c_{t-1} + sigma(i) tanh(g),  h_t = sigma(o) tanh(c_t)
  *     GRU    (r, z, n) = p_t,  (r', z', n') = W_hh h_{t-1} + b_hh
  *            m = tanh(n + sigma(r + r') n'),  h_t = m + sigma(z + z') (h_{t-1} - m)
- * Read-out  s = h_T  or  s = 1/T sum_t h_t;  logits = W s + b.
+ * Read-out  logits = W h_T + b  or  (W sum_t h_t) / T + b.
  * A row that has ended (mask 0) keeps every carry, bit for bit, and adds nothing to the mean.
  *
  * Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000; Cho et al. 2014
@@ -153,19 +153,23 @@ static rob_id recur(const layer *l, rob_id u, bool stack)
 
 /* ---- read-out ---------------------------------------------------------------------------- */
 
-/* s (B, H) = sum_t h_t / T, over the steps each row has */
-static rob_id mean_of(const layer *l, rob_id h)
+/* sum_t h_t (B, H) over the steps each row has */
+static rob_id sum_of(const layer *l, rob_id h)
 {
     rob_graph *g = l->g;
-    rob_shape flat = rob_priv_shape2(l->batch, l->hidden);
-    rob_shape thin = rob_priv_shape3(1, l->batch, l->hidden);
-    if (l->mask == ROB_NONE)
-        return g_affine(g, g_reshape(g, g_sum_to(g, h, thin), flat),
-                        1.0 / (double)l->steps, 0.0);
-    rob_id length = g_reshape(g, g_sum_to(g, l->mask, rob_priv_shape3(1, l->batch, 1)),
-                              rob_priv_shape2(l->batch, 1));
-    rob_id sum = g_reshape(g, g_sum_to(g, g_mul(g, h, l->mask), thin), flat);
-    return g_div(g, sum, length);
+    if (l->mask != ROB_NONE) h = g_mul(g, h, l->mask);
+    h = g_sum_to(g, h, rob_priv_shape3(1, l->batch, l->hidden));
+    return g_reshape(g, h, rob_priv_shape2(l->batch, l->hidden));
+}
+
+/* z (B, L) / T, T the steps each row has: divided behind the product, in both cases at the
+ * same place, so that a row has the bits it has alone */
+static rob_id per_step(const layer *l, rob_id z)
+{
+    rob_graph *g = l->g;
+    if (l->mask == ROB_NONE) return g_affine(g, z, 1.0 / (double)l->steps, 0.0);
+    rob_id length = g_sum_to(g, l->mask, rob_priv_shape3(1, l->batch, 1));
+    return g_div(g, z, g_reshape(g, length, rob_priv_shape2(l->batch, 1)));
 }
 
 static rob_id map_input(const rob_recipe *r, rob_graph *g, rob_id x)
@@ -195,8 +199,9 @@ rob_id rob_priv_model_emit(const rob_model *model, rob_graph *g, rob_id x, rob_i
         h = recur(&l, h, stack);
         if (rob_priv_graph_failed(g)) return ROB_NONE;
     }
-    if (r->readout == ROB_READOUT_MEAN) h = mean_of(&l, h);
+    bool mean = r->readout == ROB_READOUT_MEAN;
     rob_id w = parameter_at(model, g, parameter, 4 * r->layers);
     rob_id b = parameter_at(model, g, parameter, 4 * r->layers + 1);
-    return g_add(g, g_matmul(g, h, w, 0, 1), b);
+    rob_id z = g_matmul(g, mean ? sum_of(&l, h) : h, w, 0, 1);
+    return g_add(g, mean ? per_step(&l, z) : z, b);
 }
