@@ -223,13 +223,27 @@ static int plane_against(const planes *p, mpfr_t *z, int ins, const mpfr_t y, mp
 
 typedef struct fault { int low_plane, high_plane, low_range, high_range; } fault;
 
+/* bits that hold any sum of products of these numbers and of numbers near them exactly */
+static mpfr_prec_t bits_for(const relaxed *x)
+{
+    bool extreme = false;
+    for (int i = 0; i < 3; i++) {
+        double v[4] = { x->box[i].lo, x->box[i].up, x->below.slope[i], x->above.slope[i] };
+        for (int k = 0; k < 4; k++)
+            extreme = extreme || fabs(v[k]) > 0x1p60 || (v[k] != 0 && fabs(v[k]) < 0x1p-60);
+    }
+    return extreme ? LINEAR_BITS : 1300;
+}
+
 static fault look_at_points(const subject *s, const relaxed *x, rob_random *r, int points)
 {
     mpfr_t z[3], y, sum, term;
     fault f = { 0 };
     int ins = s->op->ins;
-    mpfr_inits2(LINEAR_BITS, z[0], z[1], z[2], sum, term, (mpfr_ptr)0);
-    mpfr_init2(y, s->bits);
+    mpfr_prec_t bits = bits_for(x);
+    mpfr_inits2(bits, sum, term, (mpfr_ptr)0);
+    mpfr_inits2(53, z[0], z[1], z[2], (mpfr_ptr)0);
+    mpfr_init2(y, s->bits < bits ? s->bits : bits);
     for (int k = 0; k < points; k++) {
         const planes *near = k & 1 ? &x->above : &x->below;
         int pick = k / 2;
@@ -383,6 +397,51 @@ START_TEST(test_tightness)
 }
 END_TEST
 
+/* ---- against composed relaxations ------------------------------------------------------------------ */
+
+/* The offset the same slopes get from McCormick of two factors, each replaced by its line:
+ * factor i is c_i times its line below or above by sign, and the product's constant. */
+static double composed_offset(const relaxed *x, bool above, bool second_is_tanh)
+{
+    rob_interval s = { fp_sigmoid(x->box[0].lo), fp_sigmoid(x->box[0].up) }, t = x->box[1];
+    if (second_is_tanh)
+        t = (rob_interval){ fp_tanh(x->box[1].lo), fp_tanh(x->box[1].up) };
+    double c0 = above ? t.up : t.lo, c1 = s.lo, offset = -s.lo * (above ? t.up : t.lo);
+    offset += c0 * rob_priv_uni_line(&rob_priv_uni_sigmoid, above == (c0 > 0), x->box[0], NULL).offset;
+    if (second_is_tanh)
+        offset += c1 * rob_priv_uni_line(&rob_priv_uni_tanh, above, x->box[1], NULL).offset;
+    return offset;
+}
+
+/* Never below the composed plane (1e-12: rounding of numbers of size 1); strictly above it
+ * on average for two S-shaped factors. With a linear factor and r = 1 the composed plane
+ * touches already. */
+START_TEST(test_dominates_composition)
+{
+    const subject *s = NULL;
+    rob_random r = rob_priv_random(14, (uint64_t)_i);
+    double gained = 0;
+    for (int i = 0; i < SUBJECT_COUNT; i++)
+        if (SUBJECTS[i].op == (_i ? &rob_priv_op_sigmul : &rob_priv_op_sigtanh))
+            s = &SUBJECTS[i];
+    for (int k = 0; k < 300; k++) {
+        relaxed x = { 0 };
+        for (int i = 0; i < 2; i++)
+            x.box[i] = box_of_kind(&r, 3 + (int)(4 * rob_priv_uniform(&r)));
+        apply_rules(s, &x, NULL);
+        double below = composed_offset(&x, false, !_i), above = composed_offset(&x, true, !_i);
+        bool flat_below = x.below.slope[0] == 0 && x.below.slope[1] == 0;
+        bool flat_above = x.above.slope[0] == 0 && x.above.slope[1] == 0;
+        ck_assert_msg(flat_below || x.below.offset >= below - 1e-12 * (1 + fabs(below)),
+                      "%s: %.17g below %.17g", s->op->name, x.below.offset, below);
+        ck_assert_msg(flat_above || x.above.offset <= above + 1e-12 * (1 + fabs(above)),
+                      "%s: %.17g above %.17g", s->op->name, x.above.offset, above);
+        gained += (flat_below ? 0 : x.below.offset - below) + (flat_above ? 0 : above - x.above.offset);
+    }
+    ck_assert_msg(_i == 1 || gained > 0.1, "gained %g", gained);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("relax");
@@ -390,6 +449,7 @@ int main(void)
     tcase_add_loop_test(c, test_containment, 0, SUBJECT_COUNT);
     tcase_add_loop_test(c, test_seeded_fault_is_caught, 0, SUBJECT_COUNT);
     tcase_add_loop_test(c, test_tightness, 0, SUBJECT_COUNT);
+    tcase_add_loop_test(c, test_dominates_composition, 0, 2);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
