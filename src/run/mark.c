@@ -25,6 +25,7 @@ run_build *rob_priv_run_build(run_maker *m, run_build *parent, const rob_graph *
     b->outs = rob_priv_run_scratch(m, n, sizeof *b->outs);
     b->wanted = rob_priv_run_scratch(m, n, sizeof *b->wanted);
     b->body = rob_priv_run_scratch(m, n, sizeof *b->body);
+    b->sunk = rob_priv_run_scratch(m, n, sizeof *b->sunk);
     if (m->status != ROB_OK)
         return NULL;
     for (int32_t i = 0; i < n; i++) {

@@ -103,6 +103,7 @@ static void make(run_maker *m, const rob_graph *g, const rob_id *want, const int
     rob_priv_run_mark(b);
     place_inputs(b);
     rob_priv_run_fuse_sums(b);
+    rob_priv_run_sink(b);
     rob_priv_run_place_concats(b);
     lower_stages(b, want, stage, count);
     if (m->status == ROB_OK)

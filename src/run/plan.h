@@ -118,13 +118,22 @@ typedef struct run_build {
     int32_t count, program, now;  /* now: the stage being lowered */
     int32_t *stage;               /* -1: dead */
     int32_t *uses;
-    int32_t *fused;               /* matmul: the add that computes it; else -1 */
+    int32_t *fused;               /* the add or scan that computes it; else -1 */
     run_place *at, *preset, *plain;   /* value; where it must go; a contiguous copy */
     uint8_t *plainness;           /* of the copy: 0 none, 1 rows, 2 whole */
     run_place **outs;             /* scan: places of its outputs */
     uint8_t **wanted;             /* scan: which outputs are read */
     struct run_build **body;      /* scan */
+    rob_id **sunk;                /* scan: the product that alone reads an output */
 } run_build;
+
+/* Y (m, n) = A (m, k) B (k, n), `batch` times. */
+typedef struct run_factors {
+    int64_t m, n, k, batch;
+    run_place a, b, y;
+    int64_t ra, ca, rb, cb, ry;   /* strides of rows and columns */
+    int64_t ja, jb, jy;           /* from a batch to the next */
+} run_factors;
 
 /* place.c: geometry of strided values */
 void rob_priv_run_strides(const rob_shape *s, int64_t *stride);
@@ -163,6 +172,13 @@ void rob_priv_run_copy(run_build *b, bool prologue, const rob_shape *s,
 void rob_priv_run_fuse_sums(run_build *b);                 /* product.c */
 void rob_priv_run_lower_matmul(run_build *b, rob_id id);
 bool rob_priv_run_lower_sum(run_build *b, rob_id id);      /* false: not fused */
+void rob_priv_run_read_strides(const rob_node *n, const rob_shape *a, run_factors *f);
+void rob_priv_run_emit_product(run_build *b, bool once, const run_factors *f,
+                               const run_place *start);
+void rob_priv_run_sink(run_build *b);                      /* sink.c */
+run_place rob_priv_run_sunk_slice(run_build *b, run_build *body, rob_id rows, int64_t steps);
+void rob_priv_run_sunk_product(run_build *b, run_build *body, rob_id product, int64_t steps,
+                               const run_place *v, const run_place *slot);
 void rob_priv_run_lower_scan(run_build *b, rob_id id);     /* scan.c */
 void rob_priv_run_place_concats(run_build *b);             /* concat.c */
 

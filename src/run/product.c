@@ -8,15 +8,8 @@
  */
 #include "run/plan.h"
 
-typedef struct factors {
-    int64_t m, n, k, batch;
-    run_place a, b, y;
-    int64_t ra, ca, rb, cb, ry;     /* strides of rows and columns */
-    int64_t ja, jb, jy;             /* from a batch to the next */
-} factors;
-
 /* strides of the leading dims as one; false: they are not one loop */
-static bool batches(const rob_shape *s, factors *f)
+static bool batches(const rob_shape *s, run_factors *f)
 {
     const run_place *const all[3] = {&f->a, &f->b, &f->y};
     int64_t dim[ROB_MAX_RANK], step[3][ROB_MAX_RANK];
@@ -30,7 +23,7 @@ static bool batches(const rob_shape *s, factors *f)
     return loops <= 1;
 }
 
-static void read_strides(const rob_node *n, const rob_shape *a, factors *f)
+void rob_priv_run_read_strides(const rob_node *n, const rob_shape *a, run_factors *f)
 {
     const int32_t r = n->shape.rank - 2;
     const int ta = n->attr.i[0] != 0, tb = n->attr.i[1] != 0;
@@ -45,7 +38,7 @@ static void read_strides(const rob_node *n, const rob_shape *a, factors *f)
 }
 
 /* one B for all batches and rows that go on: a single tall product */
-static void merge_batches(factors *f)
+static void merge_batches(run_factors *f)
 {
     if (f->batch == 1 || f->jb != 0 || f->ja != f->m * f->ra || f->jy != f->m * f->ry)
         return;
@@ -112,7 +105,7 @@ static int32_t pack_step(run_build *b, const run_packed *p, int64_t bytes)
 }
 
 /* root of the packed B (all batches) */
-static int32_t pack(run_build *b, const factors *f, int64_t bytes)
+static int32_t pack(run_build *b, const run_factors *f, int64_t bytes)
 {
     run_maker *m = b->maker;
     run_packed p = {.from = {f->b.root, f->b.offset}, .k = f->k, .n = f->n, .row = f->rb,
@@ -127,18 +120,39 @@ static int32_t pack(run_build *b, const factors *f, int64_t bytes)
 }
 
 /* S on the output's rows: a place whose columns follow each other */
-static run_place start_of(run_build *b, rob_id id, const factors *f)
+static run_place start_of(run_build *b, rob_id id, const run_factors *f)
 {
     const run_place p = rob_priv_run_value(b, id);
     return p.stride[1] == 1 || f->n == 1 ? p : rob_priv_run_plain(b, id, false);
+}
+
+void rob_priv_run_emit_product(run_build *b, bool once, const run_factors *f,
+                               const run_place *start)
+{
+    const int64_t e = b->maker->plan->element;
+    const int64_t bytes = (b->maker->plan->la->packed_bytes(f->k, f->n) + 63) / 64 * 64;
+    const int32_t packed = pack(b, f, bytes);
+    run_step *s = rob_priv_run_step(b, once, RUN_PRODUCT);
+    s->ins = 3;
+    s->m = f->m, s->n = f->n, s->k = f->k, s->ra = f->ra, s->ca = f->ca;
+    s->lds = start->root >= 0 ? start->stride[0] : 0;
+    s->batch = f->batch;
+    s->jump[0] = f->ja * e;
+    s->jump[1] = f->jb ? bytes : 0;
+    s->jump[RUN_OUT] = f->jy * e;
+    s->ref[0] = (run_ref){f->a.root, f->a.offset};
+    s->ref[1] = (run_ref){packed, 0};
+    s->ref[2] = (run_ref){start->root, start->offset};
+    s->ref[RUN_OUT] = (run_ref){f->y.root, f->y.offset};
+    s->in[2] = (rob_view){.rows = f->m, .cols = f->n, .ld = s->lds};
+    s->out = (rob_view){.rows = f->m, .cols = f->n, .ld = f->ry};
 }
 
 static void lower_product(run_build *b, rob_id id, rob_id to, rob_id start)
 {
     const rob_node n = rob_priv_node(b->g, id);
     const rob_shape a = rob_priv_shape(b->g, n.in[0]);
-    const int64_t e = b->maker->plan->element;
-    factors f = {.a = rob_priv_run_value(b, n.in[0]), .b = rob_priv_run_value(b, n.in[1])};
+    run_factors f = {.a = rob_priv_run_value(b, n.in[0]), .b = rob_priv_run_value(b, n.in[1])};
     const bool once = start < 0 && b->preset[to].root < 0
                       && rob_priv_run_is_invariant(b, f.a.root)
                       && rob_priv_run_is_invariant(b, f.b.root);
@@ -150,25 +164,11 @@ static void lower_product(run_build *b, rob_id id, rob_id to, rob_id start)
         f.b = rob_priv_run_plain(b, n.in[1], true);
         batches(&n.shape, &f);
     }
-    read_strides(&n, &a, &f);
+    rob_priv_run_read_strides(&n, &a, &f);
     merge_batches(&f);
     if (start >= 0)
         from = start_of(b, start, &f);
-    const int64_t bytes = (b->maker->plan->la->packed_bytes(f.k, f.n) + 63) / 64 * 64;
-    const int32_t packed = pack(b, &f, bytes);
-    run_step *s = rob_priv_run_step(b, once, RUN_PRODUCT);
-    s->ins = 3;
-    s->m = f.m, s->n = f.n, s->k = f.k, s->ra = f.ra, s->ca = f.ca, s->lds = from.stride[0];
-    s->batch = f.batch;
-    s->jump[0] = f.ja * e;
-    s->jump[1] = f.jb ? bytes : 0;
-    s->jump[RUN_OUT] = f.jy * e;
-    s->ref[0] = (run_ref){f.a.root, f.a.offset};
-    s->ref[1] = (run_ref){packed, 0};
-    s->ref[2] = (run_ref){from.root, from.offset};
-    s->ref[RUN_OUT] = (run_ref){f.y.root, f.y.offset};
-    s->in[2] = (rob_view){.rows = f.m, .cols = f.n, .ld = s->lds};
-    s->out = (rob_view){.rows = f.m, .cols = f.n, .ld = f.ry};
+    rob_priv_run_emit_product(b, once, &f, &from);
     b->at[to] = f.y;
 }
 

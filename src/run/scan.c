@@ -28,6 +28,8 @@ typedef struct job {
     rob_node n;
     const rob_scan *s;
     const uint8_t *wanted;
+    const rob_id *sunk;               /* NULL: none */
+    rob_id id;
     carry *carry;
     int64_t steps;
 } job;
@@ -71,6 +73,12 @@ static void place_sequence(job *j, int32_t i)
 {
     const rob_id in = j->s->in[i];
     const rob_shape step = body_shape(j, in);
+    if (j->b->fused[j->n.in[i]] == j->id) {
+        const run_place rows = rob_priv_run_sunk_slice(
+            j->b, j->body, rob_priv_node(j->b->g, j->n.in[i]).in[0], j->steps);
+        j->body->at[in] = rows;
+        return;
+    }
     run_place outer = rob_priv_run_value(j->b, j->n.in[i]);
     if (!reads_well(&step, outer.stride + 1))
         outer = rob_priv_run_plain(j->b, j->n.in[i], true);
@@ -108,11 +116,16 @@ static bool can_be_placed(const job *j, int32_t i)
     return rob_priv_run_owns(j->body, next);
 }
 
+static bool wants_stack(const job *j, int32_t k)
+{
+    return j->wanted[k] && (!j->sunk || j->sunk[k] == ROB_NONE);
+}
+
 static bool is_stacked(const job *j, int32_t i)
 {
     const rob_scan *s = j->s;
     for (int32_t k = s->carries; k < s->carries + s->ys; k++) {
-        if (!j->wanted[k])
+        if (!wants_stack(j, k))
             continue;
         const rob_id v = seen_through(j, s->out[k]);
         if (v == s->in[i] || (j->carry[i].placed && v == s->out[i]))
@@ -201,7 +214,7 @@ static void preset_stacks(job *j)
 {
     const rob_scan *s = j->s;
     for (int32_t k = s->carries; k < s->carries + s->ys; k++) {
-        if (!j->wanted[k])
+        if (!wants_stack(j, k))
             continue;
         const rob_id v = seen_through(j, s->out[k]);
         if (rob_priv_run_owns(j->body, v) && j->body->preset[v].root < 0)
@@ -254,6 +267,22 @@ static run_place output_of(job *j, int32_t k)
     return stack_of(j, &s, &p);
 }
 
+/* step by step, the product that alone reads output k */
+static void multiply_output(job *j, int32_t k)
+{
+    const rob_id v = j->s->out[k];
+    const rob_shape s = body_shape(j, v), all = rob_priv_shape(j->b->g, j->sunk[k]);
+    const rob_shape narrow = rob_priv_shape2(s.dim[0], all.dim[1]);
+    const int64_t slice = rob_priv_shape_size(&narrow);
+    const int32_t memory = rob_priv_run_root(j->b->maker, RUN_ARENA, j->b->program,
+                                             slice * j->steps);
+    const run_place from = rob_priv_run_value(j->body, v);
+    const run_place slot = moving_place(j, &narrow, (run_move){.base = {memory, 0},
+                                                               .stride = slice});
+    rob_priv_run_sunk_product(j->b, j->body, j->sunk[k], j->steps, &from, &slot);
+    j->b->at[j->sunk[k]] = (run_place){.root = memory, .stride = {all.dim[1], 1}};
+}
+
 /* ---- the node ---------------------------------------------------------------------- */
 
 static void set_program(job *j)
@@ -272,6 +301,7 @@ void rob_priv_run_lower_scan(run_build *b, rob_id id)
 {
     const rob_node n = rob_priv_node(b->g, id);
     job j = {.b = b, .body = b->body[id], .n = n, .s = n.scan, .wanted = b->wanted[id],
+             .sunk = b->sunk[id], .id = id,
              .steps = n.scan->steps};
     j.carry = rob_priv_run_scratch(b->maker, j.s->carries, sizeof *j.carry);
     b->outs[id] = rob_priv_run_scratch(b->maker, n.scan->carries + n.scan->ys,
@@ -280,6 +310,7 @@ void rob_priv_run_lower_scan(run_build *b, rob_id id)
     if (b->maker->status != ROB_OK)
         return;
     rob_priv_run_fuse_sums(j.body);
+    rob_priv_run_sink(j.body);
     place_inputs(&j);
     for (int32_t i = 0; i < j.s->carries; i++)
         place_carry(&j, i);
@@ -289,8 +320,10 @@ void rob_priv_run_lower_scan(run_build *b, rob_id id)
     if (b->maker->status == ROB_OK)
         copy_carries(&j);
     for (int32_t k = 0; k < j.s->carries + j.s->ys && b->maker->status == ROB_OK; k++)
-        if (j.wanted[k])
+        if (k < j.s->carries ? j.wanted[k] : wants_stack(&j, k))
             b->outs[id][k] = output_of(&j, k);
+        else if (j.wanted[k] && k >= j.s->carries)
+            multiply_output(&j, k);
     if (b->maker->status == ROB_OK)
         set_program(&j);
 }
