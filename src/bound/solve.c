@@ -142,7 +142,7 @@ static void choose_depth(const solver *s, task *t)
         if (rob_priv_network_cost(t->net, 0, rows) > budget) {
             t->depth = t->net->steps;
             while (t->depth > 1 && rob_priv_network_cost(t->net, t->depth, rows) > budget)
-                t->depth /= 2;
+                t->depth -= 1 + t->depth / 8;
             t->crown = rob_priv_network_cost(t->net, t->depth, rows) <= budget;
         }
     }
