@@ -8,7 +8,8 @@
  * function of u = (|x| - 2)/(|x| + b).
  * P, R, N, F are Chebyshev fits to far below half a unit in the last place; the errors left
  * are those of the few last operations. Reference: Muller, Elementary Functions, 3rd ed.
- * NaN in, NaN out; overflow gives inf, underflow passes through the subnormals to 0.
+ * NaN in, NaN out; overflow gives inf, underflow passes through the subnormals to 0 (in
+ * the sigmoid only the largest of them; the rest are 0).
  */
 #ifndef ROB_VMATH_H
 #define ROB_VMATH_H
@@ -22,6 +23,7 @@ typedef word vecw __attribute__((vector_size(ROB_VEC_BYTES)));
 enum { MANTISSA = 23, BIAS = 127 };
 #define EXP_LEAST -104.0
 #define EXP_MOST 89.0
+#define FAST_LEAST -87.0
 #define LN2_HI 0x1.62e4p-1
 #define LN2_LO 0x1.7f7d1cp-20
 #define TANH_MOST 10.0
@@ -40,6 +42,7 @@ static const real erf_far[] = {
 enum { MANTISSA = 52, BIAS = 1023 };
 #define EXP_LEAST -746.0
 #define EXP_MOST 710.0
+#define FAST_LEAST -708.0
 #define LN2_HI 0x1.62e42feep-1
 #define LN2_LO 0x1.a39ef35793c76p-33
 #define TANH_MOST 20.0
@@ -199,20 +202,22 @@ static inline vec vm_tanh(vec x) /* -m / (2 + m), m = exp(-2|x|) - 1 */
     return vm_sign_of(x, m / (m + 2));
 }
 
-static inline vec vm_sigmoid(vec x) /* {1, e} / (1 + e), e = exp(-|x|) */
+/* exp, but inf from 2^(BIAS + 1/2) on and never below exp(FAST_LEAST): one scaling */
+static inline vec vm_exp_below_the_bar(vec x)
 {
-    vec e = vm_exp(-vm_abs(x));
-    vec top = vec_select((vecb)(x >= vm_all(0)), vm_all(1), e);
-    return top / (e + 1);
+    x = vm_min(vm_all(EXP_MOST), vm_max(vm_all(FAST_LEAST), x));
+    vm_reduced e = vm_reduce(x);
+    return (vm_expm1_small(e.r) + 1) * vm_two_to((vecw)e.place);
 }
 
-/* sigmoid(a) tanh(b) with one division: {1, e} |m| / ((1 + e)(2 + m)) */
+/* 1 / (1 + exp(-x)); 0 where that is below 2^-(BIAS + 1/2) */
+static inline vec vm_sigmoid(vec x) { return 1 / (vm_exp_below_the_bar(-x) + 1); }
+
+/* sigmoid(a) tanh(b) with one division: |m| / ((1 + exp(-a)) (2 + m)) */
 static inline vec vm_sigmoid_tanh(vec a, vec b)
 {
-    vec e = vm_exp(-vm_abs(a));
-    vec top = vec_select((vecb)(a >= vm_all(0)), vm_all(1), e);
     vec m = vm_expm1_negative(vm_min(vm_all(TANH_MOST), vm_abs(b)) * -2);
-    return vm_sign_of(b, top * m / ((e + 1) * (m + 2)));
+    return vm_sign_of(b, m / ((vm_exp_below_the_bar(-a) + 1) * (m + 2)));
 }
 
 /* ---- log and its relatives ----------------------------------------------------------------- */

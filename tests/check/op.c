@@ -261,6 +261,13 @@ static const kernel_case cases[] = {
     {"sigtanh", exact_sigtanh, 8, 4.5}, {"sigmul", exact_sigmul, 8, 3},
 };
 
+/* Gates are allowed to lose the digits of a subnormal sigmoid, not to grow. */
+static bool sigmoid_is_subnormal(int32_t dtype, const kernel_case *c, double x)
+{
+    return strncmp(c->name, "sig", 3) == 0 && c->exact != exact_sign
+           && x < (dtype == 0 ? -87.3 : -708.3);
+}
+
 static double worst_error(const operands *o, const kernel_case *c, double *at)
 {
     double worst = 0, x[3] = {0};
@@ -268,8 +275,11 @@ static double worst_error(const operands *o, const kernel_case *c, double *at)
     mpfr_init2(y, BITS);
     for (int64_t e = 0; e < o->count; e++) {
         for (int32_t i = 0; i < o->ins; i++) x[i] = take(o->dtype, o->in[i], e);
-        /* the sigmoid of a product may be subnormal, with few digits left */
-        if (o->ins == 2 && x[0] < (o->dtype == 0 ? -87 : -708)) continue;
+        if (sigmoid_is_subnormal(o->dtype, c, x[0])) {
+            ck_assert(fabs(take(o->dtype, o->out, e)) <= (o->dtype == 0 ? 0x1p-125 : 0x1p-1021)
+                                                             * (1 + fabs(x[1])));
+            continue;
+        }
         c->exact(y, x);
         double got = take(o->dtype, o->out, e);
         double error = error_in_ulps(o->dtype, y, got);
