@@ -1,11 +1,12 @@
 /* beta.c -- the regularised incomplete beta function in log space, its inverse, and the
  * exact binomial interval.
  *
- *     I_x(a, b) = x^a y^b / (a B(a, b)) K,     y = 1 - x,
- * K the continued fraction 1/(1+ c_1/(1+ c_2/(1+ ...))),
- *     c_{2m+1} = -(a+m)(a+b+m) x / ((a+2m)(a+2m+1)),
- *     c_{2m}   = m (b-m) x / ((a+2m-1)(a+2m)),
- * used for x below the mean, and 1 - I_y(b, a) above it (NIST DLMF 8.17.22).
+ *     I_x(a, b) = x^a y^b / B(a, b) K,     y = 1 - x,
+ * K the continued fraction 1/(beta_1 + alpha_2/(beta_2 + alpha_3/(beta_3 + ...))),
+ *     alpha_{n+1} = (a+n-1)(a+b+n-1) n (b-n) x^2 / (a+2n-1)^2,
+ *     beta_{n+1} = n + n (b-n) x/(a+2n-1) + (a+n)(l + 1 + n (1+y))/(a+2n+1),
+ * l = a - (a+b) x (A. R. DiDonato & A. H. Morris, ACM Trans. Math. Softw. 18 (1992), form
+ * 9), used for x below the mean, and 1 - I_y(b, a) above it.
  *
  * The factor in front is a binomial probability in disguise. With n = a + b and the Stirling
  * remainder s(z) = log Gamma(z+1) - (z+1/2) log z + z - log(2 pi)/2,
@@ -50,23 +51,22 @@ static double log_factor(double a, double b, double x, double y)
          - stirling_remainder(b) - distance;
 }
 
-static double away_from_zero(double v) { return fabs(v) < 1e-290 ? 1e-290 : v; }
-
-/* K by Lentz's rule: ratios of successive numerators and denominators */
-static double fraction(double a, double b, double x)
+/* K from the front, with ratios of successive numerators and denominators (Lentz's rule).
+ * l = a - (a+b) x = a y - b x >= 0, so every beta is positive and nothing cancels. */
+static double fraction(double a, double b, double x, double y)
 {
     enum { LONGEST = 4000000 };
-    double up = 1, down = 1 / away_from_zero(1 - (a + b) * x / (a + 1)), k = down;
-    for (int m = 1; m < LONGEST; m++) {
-        double even = m * (b - m) * x / ((a + 2.0 * m - 1) * (a + 2.0 * m));
-        down = 1 / away_from_zero(1 + even * down);
-        up = away_from_zero(1 + even / up);
+    double l = a * y - b * x;
+    double up = INFINITY, down = (1 + 1 / a) / (l + 1), k = down;
+    for (int i = 1; i < LONGEST; i++) {
+        double n = i, middle = a + 2 * n - 1;
+        double alpha = (a + n - 1) / middle * ((a + b + n - 1) / middle) * n * (b - n) * x * x;
+        double beta = n + n * (b - n) * x / middle
+                    + (a + n) * (l + 1 + n * (1 + y)) / (a + 2 * n + 1);
+        down = 1 / (beta + alpha * down);
+        up = beta + alpha / up;
         k *= down * up;
-        double odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1));
-        down = 1 / away_from_zero(1 + odd * down);
-        up = away_from_zero(1 + odd / up);
-        k *= down * up;
-        if (fabs(down * up - 1) < 0x1p-52) break;
+        if (fabs(down * up - 1) < 0x1p-51) break;
     }
     return k;
 }
@@ -77,7 +77,7 @@ static bool below_mean(double a, double b, double x, double y) { return x * b <=
 static double log_lower_tail(double a, double b, double x, double y)
 {
     if (x <= 0) return -INFINITY;
-    return log_factor(a, b, x, y) + log(fraction(a, b, x) / a);
+    return log_factor(a, b, x, y) + log(fraction(a, b, x, y));
 }
 
 /* log(1 - e^l), l <= 0 */
