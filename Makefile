@@ -11,7 +11,7 @@
 #   make docs        the reference manual out of the headers, in build/docs
 #   make install, uninstall   prefix=/usr/local DESTDIR=
 #   make clean
-# Useful to set: CC, CFLAGS, OPT, BUILD, BLAS_LIBS, JOBS, ROBUST_DATA (published data sets).
+# Useful to set: V=1 (whole commands), CC, CFLAGS, OPT, BUILD, BLAS_LIBS, JOBS, ROBUST_DATA (published data sets).
 
 # ---- deps with other goals: those goals see what deps has installed ----------------------
 ifneq (,$(and $(filter deps,$(MAKECMDGOALS)),$(filter-out deps,$(MAKECMDGOALS))))
@@ -52,6 +52,10 @@ TOOL = $(PYTHON) tests/tools
 # A second make with all processors, unless this one was given -j.
 FAST = $(MAKE) --no-print-directory $(if $(findstring j,$(MAKEFLAGS)),,-j$(JOBS))
 
+# V=1 prints the commands in full
+say = $(if $(V),,@echo "$(1) $(2)";)
+Q = $(if $(V),,@)
+
 all: $(BUILD)/librobust.a $(BUILD)/librobust.so programs
 
 # ---- objects ----------------------------------------------------------------------------
@@ -73,27 +77,27 @@ KOBJ := $(foreach k,$(KINDS),$(KSRC:src/%.c=$(BUILD)/kernel/$(k)/%.o))
 
 $(BUILD)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
 
 define kernel_rule
 $(BUILD)/kernel/$(1)/%.o: src/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) $$(ALL_CFLAGS) -O3 -fno-math-errno -fno-trapping-math -DROB_KERNEL -DROB_KERNEL_$(firstword $(subst _, ,$(1))) -DROB_KERNEL_$(lastword $(subst _, ,$(1))) $$(ISA_$(lastword $(subst _, ,$(1)))) -c $$< -o $$@
+	$$(call say,CC,$$< $(1))$$(CC) $$(CPPFLAGS) $$(ALL_CFLAGS) -O3 -fno-math-errno -fno-trapping-math -DROB_KERNEL -DROB_KERNEL_$(firstword $(subst _, ,$(1))) -DROB_KERNEL_$(lastword $(subst _, ,$(1))) $$(ISA_$(lastword $(subst _, ,$(1)))) -c $$< -o $$@
 endef
 $(foreach k,$(KINDS),$(eval $(call kernel_rule,$(k))))
 
 # ---- libraries --------------------------------------------------------------------------
 $(BUILD)/librobust.a: $(OBJ) $(KOBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)ar rcs $@ $^
 
 $(BUILD)/librobust.so.$(VERSION): $(OBJ) $(KOBJ) lib/librobust.map
-	$(CC) $(OPT) $(CFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined \
+	$(call say,LD,$@)$(CC) $(OPT) $(CFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined \
 	    -Wl,--version-script=lib/librobust.map $(OBJ) $(KOBJ) $(LIBS) -o $@
 
 $(BUILD)/librobust.so: $(BUILD)/librobust.so.$(VERSION)
-	ln -sf $(notdir $<) $(BUILD)/$(SONAME)
-	ln -sf $(SONAME) $@
+	$(Q)ln -sf $(notdir $<) $(BUILD)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
 
 # ---- programs ---------------------------------------------------------------------------
 # examples/robust.c is the command line, examples/robust/ its other files
@@ -104,10 +108,10 @@ programs: $(COMMAND) $(EXAMPLES:%=$(BUILD)/examples/%)
 
 USER_FLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -Iinclude $(OPT) $(WARN) -pthread $(CFLAGS)
 $(BUILD)/robust: $(COMMAND_SRC) $(BUILD)/librobust.a $(wildcard include/robust/*.h examples/robust/*.h)
-	$(CC) $(USER_FLAGS) $(COMMAND_SRC) $(BUILD)/librobust.a $(LIBS) -o $@
+	$(call say,CC,$@)$(CC) $(USER_FLAGS) $(COMMAND_SRC) $(BUILD)/librobust.a $(LIBS) -o $@
 $(BUILD)/examples/%: examples/%.c $(BUILD)/librobust.a $(wildcard include/robust/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(USER_FLAGS) $< $(BUILD)/librobust.a $(LIBS) -o $@
+	$(call say,CC,$@)$(CC) $(USER_FLAGS) $< $(BUILD)/librobust.a $(LIBS) -o $@
 
 deps:
 	@sh tests/tools/deps.sh
@@ -131,7 +135,7 @@ TEST_FLAGS = $(filter-out -Wconversion,$(ALL_CFLAGS)) -Itests
 CHECK_LIBS = $(shell pkg-config --libs --static check) -lmpfr -lgmp
 $(BUILD)/tests/%: tests/check/%.c $(BUILD)/librobust.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(TEST_FLAGS) $< $(BUILD)/librobust.a $(CHECK_LIBS) $(LIBS) -o $@
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(TEST_FLAGS) $< $(BUILD)/librobust.a $(CHECK_LIBS) $(LIBS) -o $@
 
 tests: $(TESTS:%=$(BUILD)/tests/%)
 
@@ -200,7 +204,7 @@ check-ffi: $(BUILD)/librobust.so
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/librobust.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(TEST_FLAGS) $< $(BUILD)/librobust.a $(LIBS) -o $@
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(TEST_FLAGS) $< $(BUILD)/librobust.a $(LIBS) -o $@
 bench: $(BENCHES:%=$(BUILD)/bench/%)
 	@for b in $(BENCHES); do echo "== $$b"; $(BUILD)/bench/$$b || exit 1; done
 
