@@ -34,6 +34,9 @@ enum {
 /* An operand. sole: no other operand touches these numbers of the root. */
 typedef struct rob_link { int32_t cell; bool sole; rob_shape shape; } rob_link;
 
+/* Products with so few columns are taken as dot products. */
+enum { ROB_NARROW = 4 };
+
 typedef struct rob_cell {
     int32_t kind, root;           /* root: itself unless a view */
     int32_t time;                 /* step of the scan it was made in; -1: none */
@@ -45,7 +48,8 @@ typedef struct rob_cell {
     int64_t at;                   /* range: numbers [at, at + size) of the work's arrays */
     int64_t plane;                /* planes or weights of loss in the work's array */
     const double *lo, *up, *big;  /* KNOWN: range and max(|lo|, |up|) */
-    const void *packed;           /* PRODUCT: weights transposed, packed */
+    const void *packed;           /* PRODUCT: op(W)' (N, K), packed; K <= ROB_NARROW: the
+                                   * doubles op(W) (K, N) */
     rob_node node;
     double sign;
 } rob_cell;

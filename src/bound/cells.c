@@ -163,7 +163,7 @@ static bool is_product(const rob_network *net, const rob_node *n, const rob_link
            && in[0].shape.rank == 2 && n->attr.i[0] == 0;
 }
 
-/* op(W)' (N, K) packed once per weights and orientation */
+/* op(W)' (N, K), prepared once per weights and orientation */
 static const void *packed_weights(rob_network *net, const double *w, rob_shape s, bool tb)
 {
     for (int32_t i = 0; i < net->cells; i++) {
@@ -173,6 +173,12 @@ static const void *packed_weights(rob_network *net, const double *w, rob_shape s
             return c->packed;
     }
     int64_t n = s.dim[!tb], k = s.dim[tb];
+    if (k <= ROB_NARROW) {
+        double *rows = rob_priv_network_own(net, k * n, (int64_t)sizeof *rows);
+        for (int64_t i = 0; rows != NULL && i < k * n; i++)
+            rows[i] = w[tb ? i % n * k + i / n : i];
+        return rows;
+    }
     void *packed = rob_priv_network_own(net, net->la->packed_bytes(n, k), 1);
     if (packed != NULL)
         net->la->pack(n, k, w, tb ? s.dim[1] : 1, tb ? 1 : s.dim[1], packed);

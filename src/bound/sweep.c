@@ -202,12 +202,19 @@ static bool through_product(sweep *s, int32_t i, const double *a)
     const int64_t n = in[1].shape.dim[!tb], k = in[1].shape.dim[tb], rows = c->size / n;
     const double *weight = rob_priv_plane_weight(s->w, i);
     place p;
-    if (!place_of(s, in[0].cell, false, &p)) return false;
+    const bool narrow = k <= ROB_NARROW;
+    if (!place_of(s, in[0].cell, narrow, &p)) return false;
     bool start = p.fresh && is_whole(s->net, in[0].cell);
     if (!p.fresh && !in[0].sole) charge_place(s, in[0].cell, &p, (double)n + 2);
     s->net->kernel->cost(s->rows, c->size, a, c->size, weight, s->w->cost);
     charge(s, 1, weight[c->size]);
     s->w->ops += (double)(c->size + n) + 8;
+    if (narrow) {
+        for (int64_t r = 0; r < rows; r++)
+            s->net->kernel->narrow(s->rows, n, k, a + r * n, c->size, c->packed, p.at + r * k,
+                                   p.ld);
+        return true;
+    }
     if (rows == 1) {
         s->net->la->product(s->rows, k, n, a, n, 1, c->packed, p.at, p.ld, !start);
         return true;

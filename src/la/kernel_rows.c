@@ -38,37 +38,64 @@ static inline vec load(const double *p, int64_t n)
     return n >= LANES ? vec_load(p) : load_some(p, n);
 }
 
-/* One vector of one row: `left` elements from e on. */
-static inline __attribute__((always_inline)) void bend_vector(
-    const rob_bend *b, const int ins, int64_t e, int64_t left, const double *a,
-    double *const *to, vec *base, vec *cost)
+#define INLINE static inline __attribute__((always_inline))
+enum { TALL = 4 };
+#define UNROLL _Pragma("GCC unroll 4")
+
+/* One vector of `tall` rows: `left` elements from e on. Planes are read once for all. */
+INLINE void bend_vector(const rob_bend *b, const int ins, const int tall, int64_t e,
+                        int64_t left, const double *a, int64_t lda, double *const *to,
+                        const int64_t *ld, vec *base, vec *cost)
 {
-    vec x = load(a + e, left);
-    vecb below = (vecb)(x >= (vec){0});
-    for (int i = 0; i < ins; i++) {
-        vec s = vec_select(below, load(b->lo[i] + e, left), load(b->up[i] + e, left));
-        vec y = vec_fma(x, s, load(to[i] + e, left));
-        memcpy(to[i] + e, &y, (left < LANES ? (size_t)left : LANES) * sizeof(double));
+    const vec weight = load(b->weight + e, left);
+    const vec below = load(b->lo_offset + e, left), above = load(b->up_offset + e, left);
+    vec lo[3], up[3];
+    UNROLL for (int i = 0; i < ins; i++) {
+        lo[i] = load(b->lo[i] + e, left);
+        up[i] = load(b->up[i] + e, left);
     }
-    vec o = vec_select(below, load(b->lo_offset + e, left), load(b->up_offset + e, left));
-    *base = vec_fma(x, o, *base);
-    *cost = vec_fma(magnitude(x), load(b->weight + e, left), *cost);
+    UNROLL for (int r = 0; r < tall; r++) {
+        const vec x = load(a + r * lda + e, left);
+        const vecb up_to = (vecb)(x >= (vec){0});
+        UNROLL for (int i = 0; i < ins; i++) {
+            double *at = to[i] + r * ld[i] + e;
+            const vec y = vec_fma(x, vec_select(up_to, lo[i], up[i]), load(at, left));
+            if (left >= LANES) vec_store(at, y);
+            else memcpy(at, &y, (size_t)left * sizeof(double));
+        }
+        base[r] = vec_fma(x, vec_select(up_to, below, above), base[r]);
+        cost[r] = vec_fma(magnitude(x), weight, cost[r]);
+    }
 }
 
-static inline __attribute__((always_inline)) void bend_rows(
-    const rob_bend *b, const int ins, int64_t rows, const double *a, int64_t lda,
-    double *const *to, const int64_t *ld, double *base, double *cost)
+INLINE void bend_some(const rob_bend *b, const int ins, const int tall, const double *a,
+                      int64_t lda, double *const *to, const int64_t *ld, double *base,
+                      double *cost)
+{
+    vec sum[TALL] = {0}, paid[TALL] = {0};
+    const int64_t whole = b->n / LANES * LANES;
+    for (int64_t e = 0; e < whole; e += LANES)
+        bend_vector(b, ins, tall, e, LANES, a, lda, to, ld, sum, paid);
+    if (whole < b->n)
+        bend_vector(b, ins, tall, whole, b->n - whole, a, lda, to, ld, sum, paid);
+    UNROLL for (int r = 0; r < tall; r++) {
+        base[r] += total(sum[r]);
+        cost[r] = total(paid[r]);
+    }
+}
+
+INLINE void bend_rows(const rob_bend *b, const int ins, int64_t rows, const double *a,
+                      int64_t lda, double *const *to, const int64_t *ld, double *base,
+                      double *cost)
 {
     double *at[3] = {0};
-    const int64_t whole = b->n / LANES * LANES;
-    for (int64_t r = 0; r < rows; r++, a += lda) {
-        vec sum = {0}, paid = {0};
+    int64_t r = 0;
+    for (; r < rows; r += r + TALL <= rows ? TALL : 1) {
         for (int i = 0; i < ins; i++) at[i] = to[i] + r * ld[i];
-        for (int64_t e = 0; e < whole; e += LANES)
-            bend_vector(b, ins, e, LANES, a, at, &sum, &paid);
-        if (whole < b->n) bend_vector(b, ins, whole, b->n - whole, a, at, &sum, &paid);
-        base[r] += total(sum);
-        cost[r] = total(paid);
+        if (r + TALL <= rows)
+            bend_some(b, ins, TALL, a + r * lda, lda, at, ld, base + r, cost + r);
+        else
+            bend_some(b, ins, 1, a + r * lda, lda, at, ld, base + r, cost + r);
     }
 }
 
@@ -81,18 +108,40 @@ void R(rows_bend)(const rob_bend *b, int64_t rows, const double *a, int64_t lda,
     else bend_rows(b, 3, rows, a, lda, to, ld, base, cost);
 }
 
+/* out[r] = sum_e |a_re| w_e, or without the bars */
+INLINE void dots(const int tall, const int bars, int64_t n, const double *a, int64_t lda,
+                 const double *w, double *out, int64_t step)
+{
+    vec sum[TALL] = {0};
+    const int64_t whole = n / LANES * LANES;
+    for (int64_t e = 0; e < n; e += LANES) {
+        const int64_t left = e < whole ? LANES : n - e;
+        const vec y = load(w + e, left);
+        UNROLL for (int r = 0; r < tall; r++) {
+            const vec x = load(a + r * lda + e, left);
+            sum[r] = vec_fma(bars ? magnitude(x) : x, y, sum[r]);
+        }
+    }
+    UNROLL for (int r = 0; r < tall; r++)
+        out[r * step] = bars ? total(sum[r]) : out[r * step] + total(sum[r]);
+}
+
 void R(rows_cost)(int64_t rows, int64_t n, const double *a, int64_t lda,
                   const double *weight, double *cost)
 {
-    const int64_t whole = n / LANES * LANES;
-    for (int64_t r = 0; r < rows; r++, a += lda) {
-        vec sum = {0};
-        for (int64_t e = 0; e < whole; e += LANES)
-            sum = vec_fma(magnitude(vec_load(a + e)), vec_load(weight + e), sum);
-        if (whole < n)
-            sum = vec_fma(magnitude(load_some(a + whole, n - whole)),
-                          load_some(weight + whole, n - whole), sum);
-        cost[r] = total(sum);
+    int64_t r = 0;
+    for (; r + TALL <= rows; r += TALL) dots(TALL, 1, n, a + r * lda, lda, weight, cost + r, 1);
+    for (; r < rows; r++) dots(1, 1, n, a + r * lda, lda, weight, cost + r, 1);
+}
+
+void R(rows_narrow)(int64_t rows, int64_t n, int64_t k, const double *a, int64_t lda,
+                    const double *w, double *to, int64_t ld)
+{
+    for (int64_t j = 0; j < k; j++, w += n) {
+        int64_t r = 0;
+        for (; r + TALL <= rows; r += TALL)
+            dots(TALL, 0, n, a + r * lda, lda, w, to + r * ld + j, ld);
+        for (; r < rows; r++) dots(1, 0, n, a + r * lda, lda, w, to + r * ld + j, ld);
     }
 }
 
@@ -116,6 +165,9 @@ typedef int rob_rows_are_double;
                                    double *base, double *cost);                       \
     void rob_priv_rows_cost_##KIND(int64_t rows, int64_t n, const double *a,          \
                                    int64_t lda, const double *weight, double *cost);  \
+    void rob_priv_rows_narrow_##KIND(int64_t rows, int64_t n, int64_t k,              \
+                                     const double *a, int64_t lda, const double *w,   \
+                                     double *to, int64_t ld);                         \
     void rob_priv_rows_add_##KIND(int64_t rows, int64_t n, double sign,               \
                                   const double *a, int64_t lda, double *to, int64_t ld);
 ROWS_KERNELS(f64_generic)
@@ -123,7 +175,8 @@ ROWS_KERNELS(f64_avx2)
 ROWS_KERNELS(f64_avx512)
 
 #define ENTRY(KIND)                                                                   \
-    {rob_priv_rows_bend_##KIND, rob_priv_rows_cost_##KIND, rob_priv_rows_add_##KIND}
+    {rob_priv_rows_bend_##KIND, rob_priv_rows_cost_##KIND, rob_priv_rows_narrow_##KIND, \
+     rob_priv_rows_add_##KIND}
 
 const rob_rows_kernel *rob_priv_rows(int32_t isa)
 {

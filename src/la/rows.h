@@ -21,6 +21,9 @@ typedef struct rob_rows_kernel {
     /* cost[r] = sum_e |a_re| weight_e */
     void (*cost)(int64_t rows, int64_t n, const double *a, int64_t lda, const double *weight,
                  double *cost);
+    /* to (rows, k) += a (rows, n) w' for few columns: w (k, n), each column one dot */
+    void (*narrow)(int64_t rows, int64_t n, int64_t k, const double *a, int64_t lda,
+                   const double *w, double *to, int64_t ld);
     /* to += sign a */
     void (*add)(int64_t rows, int64_t n, double sign, const double *a, int64_t lda,
                 double *to, int64_t ld);
