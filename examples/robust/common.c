@@ -46,7 +46,7 @@ rob_status open_data(const arguments *a, const char *path, rob_data **out)
 {
     rob_status status;
     TRY(rob_data_create(ctx, out));
-    if (a->classes != NULL) TRY(rob_data_set_text(ctx, *out, "classes", a->classes));
+    if (a->classes != NULL) TRY(rob_data_set_text(ctx, *out, "labels", a->classes));
     TRY(rob_data_read(ctx, *out, path));
 done:
     return status;
