@@ -72,7 +72,8 @@ static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table, i
     for (*count = 0; p < end; (*count)++) {
         double value;
         if (!rob_priv_parse_double(&p, end, &value) || !isfinite(value)
-            || find_value(table, *count, value) >= 0 || (p < end && *p++ != ','))
+            || find_value(table, *count, value) >= 0
+            || (p < end && (*p++ != ',' || p == end)))
             return rob_priv_fail(ctx, ROB_EARGUMENT, "option 'labels' is '%.100s'; allowed "
                                  "are different finite numbers with commas between", labels);
         table[*count] = value;
