@@ -1,19 +1,19 @@
 /* radius.c -- the largest radius a bound proves, in few calls.
  *
- * A call at eps gives for every row  row(x) >= fixed - e slope  for all e <= eps, hence a
- * crossing c(eps), the largest e at which these forms still prove the specification. Where
- * the call succeeds, c(eps) is an optimistic guess; where it fails, a pessimistic one. c
- * falls with eps and the answer is its fixed point, so
+ * Let m(eps) be the margin proved at eps, m(0) - m(eps) its drop. For small eps the drop is
+ * m(0) eps/c, with c the first-order distance; then ranges widen each other and it grows as
+ * towards a pole. In both regimes, and for drop = a eps/(1 - eps/eps*) all the way,
  *
- *     phi(log eps) = log c(eps) - log eps
+ *     1/eps  is linear in  s = m(0)/drop,    and the radius sought has s = 1,
  *
- * is searched for its zero: regula falsi with the Illinois rule (Dowell & Jarratt 1971) and
- * a bisection in log eps as safeguard. In logarithms the abrupt explosion of ranges over
- * long sequences is tame. The radius returned was certified by a call at exactly that eps.
+ * so secants are drawn in these coordinates, between a success and a failure, or through
+ * two successes while the failure is too far beyond the pole to tell anything (s < 0.3). A
+ * bisection in log eps is the safeguard. The radius returned was certified by a call of its
+ * own at exactly that eps.
  */
 #include "bound/bound.h"
 
-typedef struct side { double eps, phi; } side;
+typedef struct point { double eps, s; } point;
 
 typedef struct hunt {
     rob_work *w;
@@ -22,19 +22,19 @@ typedef struct hunt {
     bool crown;
     rob_proof *row;
     rob_search *s;
-    side good, bad;               /* bad.eps: INFINITY while none failed */
+    double clean;                 /* m(0) */
+    point good, before, bad;      /* bad.eps: INFINITY while none failed */
     double crossing;              /* of the last call */
-    int streak;                   /* > 0 successes in a row, < 0 failures */
+    int streak;                   /* calls in a row that ended alike: > 0 successes */
 } hunt;
 
-enum { STEEPEST = 6 };
+static const double FAR = 0.3;    /* failures with s below this are too far to tell */
 
-/* phi, kept on its side of zero and away from infinity */
-static double phi_of(double crossing, double eps, bool proved)
+static double s_of(const hunt *h, double margin)
 {
-    double phi = crossing > 0 ? log(crossing / eps) : -STEEPEST;
-    if (proved) return phi > 1e-9 ? fmin(phi, STEEPEST) : 1e-9;
-    return phi < -1e-9 ? fmax(phi, -STEEPEST) : -1e-9;
+    double drop = h->clean - margin;
+    if (!(drop > 0)) return 1e12;
+    return fmin(h->clean / drop, 1e12);
 }
 
 /* One call at eps; moves one end of the bracket. */
@@ -48,17 +48,15 @@ static rob_status call_at(hunt *h, double eps, bool *proved)
     if (status != ROB_OK) return status;
     *proved = out.margin > 0;
     h->crossing = out.crossing;
-    side now = {eps, phi_of(out.crossing, eps, *proved)};
     if (*proved) {
         h->streak = h->streak > 0 ? h->streak + 1 : 1;
-        h->good = now;
+        h->before = h->good;
+        h->good = (point){eps, s_of(h, out.margin)};
         h->s->radius = eps;
         h->s->margin = out.margin;
-        if (h->streak > 1) h->bad.phi /= 2;
     } else {
         h->streak = h->streak < 0 ? h->streak - 1 : -1;
-        h->bad = now;
-        if (h->streak < -1) h->good.phi /= 2;
+        h->bad = (point){eps, fmin(s_of(h, out.margin), 1)};
     }
     return status;
 }
@@ -71,63 +69,101 @@ static bool done(const hunt *h)
     return h->good.eps > 0 && h->bad.eps <= h->good.eps * (1 + s->tolerance);
 }
 
-static double between(const hunt *h)
+/* Where the secant through a and b has s = 1; NaN when it has not. */
+static double secant(point a, point b)
 {
-    double a = log(h->good.eps), b = log(h->bad.eps), width = b - a;
-    double t = h->good.phi / (h->good.phi - h->bad.phi);
-    if (h->streak > 3 || h->streak < -3) t = 0.5;
-    double least = fmin(0.25, 0.4 * log1p(h->s->tolerance) / width);
-    t = fmin(fmax(t, least), 1 - least);
-    return exp(a + t * width);
+    double slope = (1 / a.eps - 1 / b.eps) / (a.s - b.s);
+    double at = 1 / b.eps + slope * (1 - b.s);
+    return at > 0 ? 1 / at : NAN;
 }
 
-/* Where to look next. Nothing proved yet: shrink; nothing failed yet: towards the optimistic
- * guess; then inside the bracket. */
+/* Inside the bracket: by secant, a little to the good side; when that is next to the good
+ * end already, just beyond it, to close the bracket. */
+static double between(const hunt *h)
+{
+    const double tolerance = h->s->tolerance, lo = h->good.eps, up = h->bad.eps;
+    double guess = NAN;
+    if (h->bad.s > FAR) guess = secant(h->good, h->bad);
+    else if (h->before.eps > 0) guess = secant(h->before, h->good);
+    if (!(guess >= lo && guess < up) || h->streak > 3 || h->streak < -3)
+        return fmax(sqrt(lo) * sqrt(up), lo < up / 64 ? up / 6 : 0);
+    if (h->bad.s <= FAR) guess = fmin(guess, sqrt(lo) * sqrt(up));
+    guess *= 1 - tolerance / 4;
+    return guess > lo * (1 + tolerance / 2) ? guess : fmin(lo * (1 + 0.95 * tolerance),
+                                                           sqrt(lo) * sqrt(up));
+}
+
+/* No failure yet: along the secant; at first a share of the first-order distance that is
+ * smaller for longer sequences. */
+static double beyond(const hunt *h)
+{
+    double guess = h->good.eps * h->good.s / (8 + (double)h->w->net->steps);
+    if (h->before.eps > 0 && h->good.s < 1e9) guess = secant(h->before, h->good);
+    double most = h->good.eps * (h->before.eps > 0x1p-10 * h->good.eps ? 2.5 : 1e6);
+    if (!(guess < most)) guess = most;
+    guess = fmax(guess, h->good.eps * (1 + 0.95 * h->s->tolerance));
+    return fmin(guess, h->s->cap);
+}
+
 static double next_radius(const hunt *h)
 {
     if (h->good.eps == 0) {
-        double far = h->bad.eps * (h->streak < -2 ? 0x1p-12 : 0.125);
-        return h->crossing > 0 && h->crossing < h->bad.eps ? h->crossing * (1 - 1e-9) : far;
+        double nearer = h->bad.eps * (h->streak < -2 ? 0x1p-12 : 0.125);
+        bool crosses = h->crossing > 0 && h->crossing < h->bad.eps;
+        return crosses ? h->crossing * (1 - 1e-9) : nearer;
     }
-    if (isfinite(h->bad.eps)) return between(h);
-    double most = h->good.eps * (h->streak > 4 ? 0x1p12 : 16);
-    double guess = fmin(h->crossing * (1 - 0x1p-40), most);
-    if (guess > 1.5 * h->good.eps) guess = sqrt(guess * h->good.eps);
-    return fmin(fmax(guess, h->good.eps * (1 + h->s->tolerance)), h->s->cap);
+    return isfinite(h->bad.eps) ? between(h) : beyond(h);
 }
 
-/* A first radius: at a small one the crossing is the first-order distance; a quarter of it,
- * unless one look further shows that the forms hardly change (linear networks). */
-static rob_status first_calls(hunt *h)
+/* m(0) and s of a first small radius. The sweeps' affine forms give both: they are linear
+ * in eps up to their crossing c, so m(0) = m(eps) c/(c - eps) and s = c/eps. */
+static rob_status first_calls(hunt *h, double small)
 {
-    double most = 0;
     bool proved = false;
-    for (int64_t e = 0; e < h->w->net->steps * h->w->net->features; e++)
-        most = fp_max(fabs(h->ball->x[e]), most);
-    double small = fmin((most > 0 ? most : 1) * 0x1p-20, h->s->cap);
-    rob_status status = call_at(h, small, &proved);
-    if (status != ROB_OK || !proved || !h->crown || done(h)) return status;
-    double first = h->crossing, quarter = fmin(first / 8, h->s->cap);
-    if (!(quarter > small)) return status;
-    status = call_at(h, quarter, &proved);
-    if (status != ROB_OK || !proved || done(h)) return status;
-    if (h->crossing < first * (1 - 1e-6)) return status;
-    return call_at(h, fmin(h->crossing * (1 - 0x1p-40), h->s->cap), &proved);
+    rob_status status = call_at(h, h->crown ? small : 0, &proved);
+    if (status != ROB_OK || !proved) return status;
+    h->clean = h->s->margin;
+    if (h->crown && h->crossing > small) {
+        if (isfinite(h->crossing)) h->clean *= h->crossing / (h->crossing - small);
+        h->good.s = fmin(h->crossing / small, 1e12);
+    } else if (!h->crown) {
+        h->good = (point){0, 0};
+        h->s->radius = 0;
+        h->streak = 0;
+        status = call_at(h, small, &proved);
+    }
+    return status;
+}
+
+/* Where the forms hardly change from a small radius to a larger one (linear networks), the
+ * crossing itself is tried. */
+static rob_status try_linear(hunt *h, double first)
+{
+    bool proved = false;
+    double crossing = fmin(h->crossing * (1 - 0x1p-40), h->s->cap);
+    if (!h->crown || !isfinite(first) || fabs(h->crossing - first) > 1e-6 * first
+        || !(crossing > h->good.eps))
+        return ROB_OK;
+    return call_at(h, crossing, &proved);
 }
 
 rob_status rob_priv_bound_radius(rob_work *w, const rob_ball *ball, const rob_demand *d,
                                  bool crown, rob_proof *row, rob_search *s)
 {
     hunt h = {.w = w, .ball = ball, .d = d, .crown = crown, .row = row, .s = s,
-              .bad = {INFINITY, -STEEPEST}};
+              .bad = {INFINITY, 0}};
+    double most = 0;
+    bool proved = false;
     s->radius = 0;
     s->margin = -INFINITY;
     s->calls = 0;
     if (!(s->cap > 0)) return ROB_OK;
-    rob_status status = first_calls(&h);
-    while (status == ROB_OK && !done(&h)) {
-        bool proved;
-        status = call_at(&h, next_radius(&h), &proved);
-    }
+    for (int64_t e = 0; e < w->net->steps * w->net->features; e++)
+        most = fp_max(fabs(ball->x[e]), most);
+    rob_status status = first_calls(&h, fmin((most > 0 ? most : 1) * 0x1p-20, s->cap));
+    double first = h.crossing;
+    if (status == ROB_OK && !done(&h)) status = call_at(&h, next_radius(&h), &proved);
+    if (status == ROB_OK && proved && !done(&h)) status = try_linear(&h, first);
+    while (status == ROB_OK && !done(&h)) status = call_at(&h, next_radius(&h), &proved);
     return status;
 }
