@@ -35,9 +35,14 @@ typedef struct rob_planes {
  * loss[r] >= 0 collects what rounding may have cost row r (subtracted at the end). */
 typedef struct rob_rows { int64_t rows, cols; double *at; } rob_rows;
 
-/* Centre model of an element-wise operator on a box around `at`: second derivatives
- * hess (k*k per element) and rho with |third-order remainder| covered: see methods 7. */
-typedef struct rob_curve { int64_t count; double *value, *grad[ROB_MAX_INS], *hess[6], *rho[ROB_MAX_INS]; } rob_curve;
+/* Centre model of an element-wise operator with k inputs on a box, z = point - centre:
+ *     |phi - value - grad.z - 1/2 z' H z|  <=  1/2 sum_i rho_i z_i^2 + slack
+ * for every point of the box. H symmetric, its upper triangle row by row in hess: (00), or
+ * (00 01 11), or (00 01 02 11 12 22). slack: what rounding of value, grad, H can cost. */
+typedef struct rob_curve {
+    int64_t count;
+    double *value, *grad[ROB_MAX_INS], *hess[6], *rho[ROB_MAX_INS], *slack;
+} rob_curve;
 
 struct rob_op {
     const char *name;

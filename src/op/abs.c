@@ -62,9 +62,18 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     }
 }
 
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    (void)y;
+    *ylo = g_add(g, g_unary(g, "relu", lo[0]), g_unary(g, "relu", g_neg(g, up[0])));
+    *yup = rob_priv_enclose_most(g, g_neg(g, lo[0]), up[0]);
+}
+
 const rob_op rob_priv_op_abs = {
     .name = "abs", .id = ROB_OP_abs, .ins = 1, .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 1,
+    .enclose = enclose,
 };
 #endif

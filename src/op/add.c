@@ -57,10 +57,17 @@ static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob
     rob_priv_pull_map(out, in, &value[i], 1, loss, n, NULL, NULL);
 }
 
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
+}
+
 const rob_op rob_priv_op_add = {
     .name = "add", .id = ROB_OP_add, .ins = 2,
     .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP | ROB_OP_AFFINE,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .pull = pull,
+    .enclose = enclose,
 };
 #endif

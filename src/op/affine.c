@@ -65,10 +65,20 @@ static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob
     rob_priv_pull_shift(out, n->attr.x[1], base, loss);
 }
 
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    if (rob_priv_node(g, y).attr.x[0] < 0)
+        rob_priv_enclose_falling(g, y, lo, up, ylo, yup);
+    else
+        rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
+}
+
 const rob_op rob_priv_op_affine = {
     .name = "affine", .id = ROB_OP_affine, .ins = 1,
     .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP | ROB_OP_AFFINE,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .pull = pull,
+    .enclose = enclose,
 };
 #endif

@@ -87,9 +87,34 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     }
 }
 
+static void curve(const rob_node *n, const rob_range *in, const double *const *centre,
+                  rob_curve *out)
+{
+    (void)n;
+    for (int64_t e = 0; e < out->count; e++) {
+        double reach[3], at[3] = { centre[0][e], centre[1][e], centre[2][e] };
+        rob_interval box[3];
+        for (int i = 0; i < 3; i++)
+            box[i] = rob_priv_curve_box(&in[i], e, at[i], &reach[i]);
+        rob_priv_curve_blend(out, e, box, at, reach);
+    }
+}
+
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    (void)y;
+    rob_id s[2] = { g_unary(g, "sigmoid", lo[0]), g_unary(g, "sigmoid", up[0]) };
+    rob_id d[2] = { g_sub(g, lo[2], lo[1]), g_sub(g, up[2], up[1]) }, below, above;
+    rob_priv_enclose_share(g, s, d, &below, &above);
+    *ylo = g_add(g, lo[1], below);
+    *yup = g_add(g, up[1], above);
+}
+
 const rob_op rob_priv_op_blend = {
     .name = "blend", .id = ROB_OP_blend, .ins = 3, .kind = ROB_SMOOTH_EACH,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 4,
+    .curve = curve, .enclose = enclose,
 };
 #endif

@@ -7,19 +7,20 @@
  */
 #include "op/rule.h"
 
-bool rob_priv_shape_each(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr,
-                         rob_shape *out)
+bool rob_priv_shape_each(rob_graph *g, const rob_id *in, int32_t ins,
+                         const rob_attr *attr, rob_shape *out)
 {
     (void)attr;
     *out = rob_priv_shape(g, in[0]);
     for (int32_t i = 1; i < ins; i++) {
         rob_shape s = rob_priv_shape(g, in[i]);
         if (rob_priv_shape_equal(&s, out)) continue;
-        rob_priv_graph_fail(g, ROB_ESHAPE,
-                            "element-wise operator: input %d has another shape than input "
-                            "0 (%lld elements against %lld)", (int)i,
-                            (long long)rob_priv_shape_size(&s),
-                            (long long)rob_priv_shape_size(out));
+        rob_priv_graph_fail(
+            g, ROB_ESHAPE,
+            "element-wise operator: input %d has another shape than input "
+            "0 (%lld elements against %lld)",
+            (int)i, (long long)rob_priv_shape_size(&s),
+            (long long)rob_priv_shape_size(out));
         return false;
     }
     return true;
@@ -35,16 +36,18 @@ bool rob_priv_shape_of_attr(rob_graph *g, const char *op, const rob_attr *attr,
     }
     for (int64_t k = 1; k <= attr->i[0]; k++) {
         if (attr->i[k] >= 1) continue;
-        rob_priv_graph_fail(g, ROB_ESHAPE, "%s: dimension %lld of the new shape is %lld, "
-                            "must be at least 1", op, (long long)(k - 1),
-                            (long long)attr->i[k]);
+        rob_priv_graph_fail(g, ROB_ESHAPE,
+                            "%s: dimension %lld of the new shape is %lld, "
+                            "must be at least 1",
+                            op, (long long)(k - 1), (long long)attr->i[k]);
         return false;
     }
     *out = rob_priv_shape_make((int32_t)attr->i[0], attr->i + 1);
     return true;
 }
 
-void rob_priv_each_vjp(rob_graph *g, rob_id y, rob_id dy, rob_id *dx, rob_partial *partial)
+void rob_priv_each_vjp(rob_graph *g, rob_id y, rob_id dy, rob_id *dx,
+                       rob_partial *partial)
 {
     int32_t ins = rob_priv_node(g, y).ins;
     for (int32_t i = 0; i < ins; i++) {

@@ -1,9 +1,9 @@
 /* each.h -- loops of element-wise kernels.
  *
- * A kernel file defines `static inline vec value(const rob_node *n, vec a, ...)` and then
- * says ROB_EACH1(tanh) (or 2, 3 operands). Rows that follow each other without gaps are
- * one run. The last incomplete vector goes through the same code on a padded copy, so the
- * bits of an element depend neither on its place nor on the row stride.
+ * A kernel file defines `static inline vec value(const rob_node *n, vec a, ...)` and
+ * then says ROB_EACH1(tanh) (or 2, 3 operands). Rows that follow each other without
+ * gaps are one run. The last incomplete vector goes through the same code on a padded
+ * copy, so the bits of an element depend neither on its place nor on the row stride.
  */
 #ifndef ROB_EACH_H
 #define ROB_EACH_H

@@ -85,9 +85,16 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
                            rounded_up(in[0].up + r * cols, cols));
 }
 
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
+}
+
 const rob_op rob_priv_op_logsumexp = {
     .name = "logsumexp", .id = ROB_OP_logsumexp, .ins = 1, .kind = ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval,
+    .enclose = enclose,
 };
 #endif

@@ -96,9 +96,35 @@ static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob
     rob_priv_matmul_pull(n, value, out, i, in, loss);
 }
 
+/* Centre and radius: A_c B_c -+ (A_r |B_c| + (|A_c| + A_r) B_r). */
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    rob_attr attr = rob_priv_node(g, y).attr;
+    int ta = attr.i[0] != 0, tb = attr.i[1] != 0;
+    rob_id centre[2], radius[2] = { ROB_NONE, ROB_NONE }, spread = ROB_NONE;
+    for (int i = 0; i < 2; i++) {
+        centre[i] = lo[i] == up[i] ? lo[i] : g_affine(g, g_add(g, lo[i], up[i]), 0.5, 0);
+        if (lo[i] != up[i])
+            radius[i] = g_affine(g, g_sub(g, up[i], lo[i]), 0.5, 0);
+    }
+    if (radius[0] != ROB_NONE)
+        spread = g_matmul(g, radius[0], g_unary(g, "abs", centre[1]), ta, tb);
+    if (radius[1] != ROB_NONE) {
+        rob_id size = g_unary(g, "abs", centre[0]);
+        size = radius[0] == ROB_NONE ? size : g_add(g, size, radius[0]);
+        rob_id more = g_matmul(g, size, radius[1], ta, tb);
+        spread = spread == ROB_NONE ? more : g_add(g, spread, more);
+    }
+    rob_id middle = g_matmul(g, centre[0], centre[1], ta, tb);
+    *ylo = spread == ROB_NONE ? middle : g_sub(g, middle, spread);
+    *yup = spread == ROB_NONE ? middle : g_add(g, middle, spread);
+}
+
 const rob_op rob_priv_op_matmul = {
     .name = "matmul", .id = ROB_OP_matmul, .ins = 2, .kind = ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .pull = pull,
+    .enclose = enclose,
 };
 #endif

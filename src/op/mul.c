@@ -85,9 +85,36 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     }
 }
 
+static void curve(const rob_node *n, const rob_range *in, const double *const *centre,
+                  rob_curve *out)
+{
+    (void)n;
+    for (int64_t e = 0; e < out->count; e++) {
+        double reach[2];
+        rob_interval x = rob_priv_curve_box(&in[0], e, centre[0][e], &reach[0]);
+        rob_interval y = rob_priv_curve_box(&in[1], e, centre[1][e], &reach[1]);
+        rob_jet f[2] = { rob_priv_jet_linear(centre[0][e]), rob_priv_jet_linear(centre[1][e]) };
+        rob_sizes size[2] = { rob_priv_sizes_linear(x), rob_priv_sizes_linear(y) };
+        rob_priv_curve_product(out, e, f, size, reach);
+    }
+}
+
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    (void)y;
+    rob_id a = g_mul(g, lo[0], lo[1]), b = g_mul(g, lo[0], up[1]);
+    rob_id c = g_mul(g, up[0], lo[1]), d = g_mul(g, up[0], up[1]);
+    *ylo = rob_priv_enclose_least(g, rob_priv_enclose_least(g, a, b),
+                                  rob_priv_enclose_least(g, c, d));
+    *yup = rob_priv_enclose_most(g, rob_priv_enclose_most(g, a, b),
+                                 rob_priv_enclose_most(g, c, d));
+}
+
 const rob_op rob_priv_op_mul = {
     .name = "mul", .id = ROB_OP_mul, .ins = 2, .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 2,
+    .curve = curve, .enclose = enclose,
 };
 #endif

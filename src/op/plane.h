@@ -145,7 +145,39 @@ void rob_priv_matmul_pull(const rob_node *n, const rob_range *value, const rob_r
 
 /* ---- centre models ------------------------------------------------------------------------ */
 
-/* How far value, and the linear and quadratic part, may be off on the box: see relax.md */
-enum { ROB_CURVE_ROUNDINGS = 64 };
+/* Bounds over a box of |derivative|, orders 0 to 3, of one factor of a product. */
+typedef struct rob_sizes { double of[4]; } rob_sizes;
+/* Derivatives of one factor at its centre, orders 0 to 2, relative error below 64 u. */
+typedef struct rob_jet { double of[3]; } rob_jet;
+
+rob_sizes rob_priv_sizes_sigmoid(rob_interval x);
+rob_sizes rob_priv_sizes_tanh(rob_interval x);
+rob_sizes rob_priv_sizes_linear(rob_interval x);
+rob_jet rob_priv_jet_sigmoid(double x);
+rob_jet rob_priv_jet_tanh(double x);
+rob_jet rob_priv_jet_linear(double x);
+
+/* The box with the centre in it, and the largest |z|. */
+rob_interval rob_priv_curve_box(const rob_range *in, int64_t e, double centre, double *reach);
+/* Element e: f(x), or f(x) g(y), and what its third derivatives leave. */
+void rob_priv_curve_one(rob_curve *c, int64_t e, rob_jet f, rob_sizes size, double reach);
+void rob_priv_curve_product(rob_curve *c, int64_t e, const rob_jet f[2],
+                            const rob_sizes size[2], const double reach[2]);
+/* n + sigmoid(z) (h - n) at the centre at[] = (z, n, h) */
+void rob_priv_curve_blend(rob_curve *c, int64_t e, const rob_interval box[3],
+                          const double at[3], const double reach[3]);
+
+/* ---- enclosing -------------------------------------------------------------------------------- */
+
+/* Outputs with the inputs at their lower ends, and at their upper ends. */
+void rob_priv_enclose_rising(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                             rob_id *ylo, rob_id *yup);
+void rob_priv_enclose_falling(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                              rob_id *ylo, rob_id *yup);
+rob_id rob_priv_enclose_least(rob_graph *g, rob_id a, rob_id b);
+rob_id rob_priv_enclose_most(rob_graph *g, rob_id a, rob_id b);
+/* s b, s in [slo, sup] not negative, b in [blo, bup] */
+void rob_priv_enclose_share(rob_graph *g, const rob_id s[2], const rob_id b[2], rob_id *ylo,
+                            rob_id *yup);
 
 #endif

@@ -58,10 +58,17 @@ static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob
     rob_priv_pull_map(out, in, &value[i], 1, loss, n, NULL, NULL);
 }
 
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
+}
+
 const rob_op rob_priv_op_reshape = {
     .name = "reshape", .id = ROB_OP_reshape, .ins = 1,
     .kind = ROB_OP_VIEW | ROB_OP_CHEAP | ROB_OP_AFFINE | ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .pull = pull,
+    .enclose = enclose,
 };
 #endif

@@ -1,5 +1,5 @@
-/* row.h -- what kernels over rows share: the largest element, and exp(x - most) with its
- * sum. A tail is padded with -inf, which changes neither. */
+/* row.h -- what kernels over rows share: the largest element, and exp(x - most) with
+ * its sum. A tail is padded with -inf, which changes neither. */
 #ifndef ROB_ROW_H
 #define ROB_ROW_H
 
@@ -12,8 +12,8 @@ static inline vec row_load_part(const real *x, int64_t count)
     return v;
 }
 
-/* max x; 0 where that is not finite, so that x - most makes sense. NaN may be passed over
- * here: exp(x - most) brings it back. */
+/* max x; 0 where that is not finite, so that x - most makes sense. NaN may be passed
+ * over here: exp(x - most) brings it back. */
 static inline real row_most(const real *x, int64_t count)
 {
     vec most = vm_all(-__builtin_inf());
@@ -28,7 +28,7 @@ static inline real row_most(const real *x, int64_t count)
 /* sum of exp(x - most), which goes to y when that is not NULL */
 static inline real row_exp(const real *x, real most, int64_t count, real *y)
 {
-    vec sum = {0};
+    vec sum = { 0 };
     int64_t i = 0;
     for (; i + LANES <= count; i += LANES) {
         vec e = vm_exp(vec_load(x + i) - most);

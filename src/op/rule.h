@@ -9,27 +9,28 @@
 enum { ROB_SMOOTH_EACH = ROB_OP_ELEMENTWISE | ROB_OP_SMOOTH };
 
 /* All inputs of one shape, which is the output's. */
-bool rob_priv_shape_each(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *attr,
-                         rob_shape *out);
+bool rob_priv_shape_each(rob_graph *g, const rob_id *in, int32_t ins,
+                         const rob_attr *attr, rob_shape *out);
 /* The shape an attribute carries: i[0] rank, i[1..4] dims. false: latched. */
 bool rob_priv_shape_of_attr(rob_graph *g, const char *op, const rob_attr *attr,
                             rob_shape *out);
 
 /* Node of d y / d in_i, element by element; ROB_NONE where it is zero. */
 typedef rob_id rob_partial(rob_graph *g, rob_id y, int32_t i);
-void rob_priv_each_vjp(rob_graph *g, rob_id y, rob_id dy, rob_id *dx, rob_partial *partial);
+void rob_priv_each_vjp(rob_graph *g, rob_id y, rob_id dy, rob_id *dx,
+                       rob_partial *partial);
 void rob_priv_each_jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy,
                        rob_partial *partial);
 
 /* static vjp and jvp of a file whose `partial` is static and defined above. */
-#define ROB_EACH_RULES                                                                \
-    static void vjp(rob_graph *g, rob_id y, const rob_id *dy, rob_id *dx)             \
-    {                                                                                 \
-        rob_priv_each_vjp(g, y, dy[0], dx, partial);                                  \
-    }                                                                                 \
-    static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)             \
-    {                                                                                 \
-        rob_priv_each_jvp(g, y, dx, dy, partial);                                     \
+#define ROB_EACH_RULES                                                                 \
+    static void vjp(rob_graph *g, rob_id y, const rob_id *dy, rob_id *dx)              \
+    {                                                                                  \
+        rob_priv_each_vjp(g, y, dy[0], dx, partial);                                   \
+    }                                                                                  \
+    static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)              \
+    {                                                                                  \
+        rob_priv_each_jvp(g, y, dx, dy, partial);                                      \
     }
 
 /* Input i of a value; the operator of a value. */

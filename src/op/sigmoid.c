@@ -33,9 +33,27 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     rob_priv_uni_relax(&rob_priv_uni_sigmoid, &in[0], theta, below, above);
 }
 
+static void curve(const rob_node *n, const rob_range *in, const double *const *centre,
+                  rob_curve *out)
+{
+    (void)n;
+    for (int64_t e = 0; e < out->count; e++) {
+        double reach;
+        rob_interval x = rob_priv_curve_box(&in[0], e, centre[0][e], &reach);
+        rob_priv_curve_one(out, e, rob_priv_jet_sigmoid(centre[0][e]), rob_priv_sizes_sigmoid(x), reach);
+    }
+}
+
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
+}
+
 const rob_op rob_priv_op_sigmoid = {
     .name = "sigmoid", .id = ROB_OP_sigmoid, .ins = 1, .kind = ROB_SMOOTH_EACH,
     .shape = rob_priv_shape_each, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 2,
+    .curve = curve, .enclose = enclose,
 };
 #endif

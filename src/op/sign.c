@@ -54,9 +54,16 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     }
 }
 
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
+}
+
 const rob_op rob_priv_op_sign = {
     .name = "sign", .id = ROB_OP_sign, .ins = 1, .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax,
+    .enclose = enclose,
 };
 #endif

@@ -82,9 +82,33 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     }
 }
 
+static void curve(const rob_node *n, const rob_range *in, const double *const *centre,
+                  rob_curve *out)
+{
+    (void)n;
+    for (int64_t e = 0; e < out->count; e++) {
+        double reach[2];
+        rob_interval x = rob_priv_curve_box(&in[0], e, centre[0][e], &reach[0]);
+        rob_interval y = rob_priv_curve_box(&in[1], e, centre[1][e], &reach[1]);
+        rob_jet f[2] = { rob_priv_jet_sigmoid(centre[0][e]), rob_priv_jet_tanh(centre[1][e]) };
+        rob_sizes size[2] = { rob_priv_sizes_sigmoid(x), rob_priv_sizes_tanh(y) };
+        rob_priv_curve_product(out, e, f, size, reach);
+    }
+}
+
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    (void)y;
+    rob_id s[2] = { g_unary(g, "sigmoid", lo[0]), g_unary(g, "sigmoid", up[0]) };
+    rob_id t[2] = { g_unary(g, "tanh", lo[1]), g_unary(g, "tanh", up[1]) };
+    rob_priv_enclose_share(g, s, t, ylo, yup);
+}
+
 const rob_op rob_priv_op_sigtanh = {
     .name = "sigtanh", .id = ROB_OP_sigtanh, .ins = 2, .kind = ROB_SMOOTH_EACH,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 6,
+    .curve = curve, .enclose = enclose,
 };
 #endif

@@ -90,9 +90,22 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
     }
 }
 
+/* P d / (1 - P (1 - d)) and Q / (Q + (1 - Q) d), d = exp(l - u), P and Q the softmax of u
+ * and l: the ends of the interval without a difference of sums. */
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    (void)y;
+    rob_id d = g_unary(g, "exp", g_sub(g, lo[0], up[0])), rest = rob_priv_one_minus(g, d);
+    rob_id p = g_softmax(g, up[0]), q = g_softmax(g, lo[0]);
+    *ylo = g_div(g, g_mul(g, p, d), rob_priv_one_minus(g, g_mul(g, p, rest)));
+    *yup = g_div(g, q, g_add(g, d, g_mul(g, q, rest)));
+}
+
 const rob_op rob_priv_op_softmax = {
     .name = "softmax", .id = ROB_OP_softmax, .ins = 1, .kind = ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval,
+    .enclose = enclose,
 };
 #endif

@@ -84,11 +84,18 @@ static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob
     rob_priv_pull_map(out, in, &value[i], 1, loss, n, source, &part);
 }
 
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
+}
+
 const rob_op rob_priv_op_split = {
     .name = "split", .id = ROB_OP_split, .ins = 1,
     .kind = ROB_OP_VIEW | ROB_OP_CHEAP | ROB_OP_AFFINE,
     .shape = shape, .outs = outs, .vjp = vjp, .jvp = jvp,
     .interval = interval, .pull = pull,
+    .enclose = enclose,
 };
 
 /* Shape of output k of a node with several: a part, a last carry, or a stack over steps. */

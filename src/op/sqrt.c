@@ -33,9 +33,16 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     rob_priv_uni_relax(&rob_priv_uni_sqrt, &in[0], theta, below, above);
 }
 
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
+}
+
 const rob_op rob_priv_op_sqrt = {
     .name = "sqrt", .id = ROB_OP_sqrt, .ins = 1, .kind = ROB_OP_ELEMENTWISE,
     .shape = rob_priv_shape_each, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 2,
+    .enclose = enclose,
 };
 #endif

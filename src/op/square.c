@@ -43,9 +43,32 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     rob_priv_uni_relax(&rob_priv_uni_square, &in[0], theta, below, above);
 }
 
+static void curve(const rob_node *n, const rob_range *in, const double *const *centre,
+                  rob_curve *out)
+{
+    (void)n;
+    for (int64_t e = 0; e < out->count; e++) {
+        double reach, c = centre[0][e];
+        rob_priv_curve_box(&in[0], e, c, &reach);
+        rob_priv_curve_one(out, e, (rob_jet){ { c * c, 2 * c, 2 } },
+                           (rob_sizes){ { 0, 0, 0, 0 } }, reach);
+        out->rho[0][e] = 0;
+    }
+}
+
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    (void)y;
+    rob_id near = g_add(g, g_unary(g, "relu", lo[0]), g_unary(g, "relu", g_neg(g, up[0])));
+    *ylo = g_unary(g, "square", near);
+    *yup = rob_priv_enclose_most(g, g_unary(g, "square", lo[0]), g_unary(g, "square", up[0]));
+}
+
 const rob_op rob_priv_op_square = {
     .name = "square", .id = ROB_OP_square, .ins = 1, .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 2,
+    .curve = curve, .enclose = enclose,
 };
 #endif

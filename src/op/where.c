@@ -101,10 +101,20 @@ static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob
     }
 }
 
+/* The mask is a constant: lo[0] and up[0] are one node. */
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
+                    rob_id *yup)
+{
+    (void)y;
+    *ylo = g_where(g, lo[0], lo[1], lo[2]);
+    *yup = g_where(g, lo[0], up[1], up[2]);
+}
+
 const rob_op rob_priv_op_where = {
     .name = "where", .id = ROB_OP_where, .ins = 3,
     .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .pull = pull,
+    .enclose = enclose,
 };
 #endif
