@@ -1,10 +1,10 @@
 /* tape.h -- differentiable programs over tensors: record, differentiate, replay.
  *
  * A tape is a program as data. Operators are applied by name to variables and give new
- * variables; a derivative is a program on the same tape, so it can be differentiated again,
- * to any order. Nothing is computed before rob_tape_run, which computes the variables asked
- * for, at the inputs set last. The first run with a set of variables plans memory; later
- * runs with the same set allocate nothing.
+ * variables; a derivative is a program on the same tape, so it can be differentiated
+ * again, to any order. Nothing is computed before rob_tape_run, which computes the
+ * variables asked for, at the inputs set last. The first run with a set of variables
+ * plans memory; later runs with the same set allocate nothing.
  *
  * Shapes are static: rank 0 to 4, row-major, every dimension at least 1. Element-wise
  * operators of two or three operands broadcast as numpy does. Equal expressions are
@@ -12,27 +12,28 @@
  * variable. Zeros and ones are folded; 0 * x is 0 even where x is not finite.
  *
  * Operators (x, y, ... are the operands; numbers in braces go to rob_tape_apply_with):
- *   element-wise, one operand   neg abs sign step relu square sqrt rsqrt reciprocal exp log
- *                               tanh sigmoid softplus erf; affine {scale, shift}
+ *   element-wise, one operand   neg abs sign step relu square sqrt rsqrt reciprocal
+ *                               exp log tanh sigmoid softplus erf;
+ *                               affine {scale, shift}
  *   element-wise, more          add sub mul div; where (m, x, y): x where m is not 0;
  *                               sigtanh: sigmoid(x) tanh(y); sigmul: sigmoid(x) y;
  *                               blend (z, n, h): n + sigmoid(z) (h - n)
- *   sums                        sum, mean: of all elements, or along {axis}, which stays
- *                               with size 1; dot: sum of x y; sum_to {dims}
+ *   sums                        sum, mean: of all elements, or along {axis}, which
+ *                               stays with size 1; dot: sum of x y; sum_to {dims}
  *   products                    matmul: last two dimensions, {transpose x, transpose y}
  *                               0 or 1; the second operand may be a vector or a matrix
  *   rows (last axis)            softmax; logsumexp, which leaves size 1
- *   structure                   reshape {dims}, expand {dims}, permute {order}, transpose
- *                               (last two), slice {axis, first, count}, concat {axis};
- *                               split is another name of slice
- * step is 1 where x > 0, else 0; its derivative and that of sign are 0, and the derivatives
- * of relu and abs at 0 are 0.
+ *   structure                   reshape {dims}, expand {dims}, permute {order},
+ *                               transpose (last two), concat {axis},
+ *                               slice {axis, first, count}, also called split
+ * step is 1 where x > 0, else 0; its derivative and that of sign are 0, and the
+ * derivatives of relu and abs at 0 are 0.
  *
  * Threads.  One thread at a time may use a tape; different tapes are independent.
  * Memory.   A tape keeps a copy of the allocator of the context it was made with.
- * Statuses. A call that fails leaves the tape as usable as before. ROB_EARGUMENT also for a
- *           variable that is not of this tape; ROB_EMEMORY also when the context's memory
- *           cap is too small for a plan.
+ * Statuses. A call that fails leaves the tape as usable as before. ROB_EARGUMENT also
+ *           for a variable that is not of this tape; ROB_EMEMORY also when the context's
+ *           memory cap is too small for a plan.
  * Reference: Griewank & Walther, Evaluating Derivatives, 2nd ed., SIAM 2008;
  * docs/theory/operators.md.
  */
@@ -99,8 +100,8 @@ ROB_API rob_status rob_tape_constant(rob_ctx *ctx, rob_tape *t, const double *va
  * @param in (count) operands
  * @param count how many
  * @param out the result; untouched when the call fails
- * @return ROB_OK, ROB_EARGUMENT (no such operator, wrong number of operands or numbers),
- *   ROB_ESHAPE
+ * @return ROB_OK, ROB_EARGUMENT (no such operator, wrong number of operands or
+ *   numbers), ROB_ESHAPE
  * Cost: amortised constant. Since 0.1.
  */
 ROB_API rob_status rob_tape_apply(rob_ctx *ctx, rob_tape *t, const char *op,
@@ -115,15 +116,17 @@ ROB_API rob_status rob_tape_apply(rob_ctx *ctx, rob_tape *t, const char *op,
  * @param op a name of the list at the top
  * @param in (count) operands
  * @param count how many
- * @param number (numbers) what the list shows in braces; dims, axes and counts are whole
+ * @param number (numbers) what the list shows in braces; dims, axes, counts are whole
  * @param numbers how many; 0 with number NULL is allowed where the braces are optional
  * @param out the result; untouched when the call fails
- * @return ROB_OK, ROB_EARGUMENT (as rob_tape_apply; a number that should be whole), ROB_ESHAPE
+ * @return ROB_OK, ROB_EARGUMENT (as rob_tape_apply; a number that should be whole),
+ *   ROB_ESHAPE
  * Cost: amortised constant. Since 0.1.
  */
 ROB_API rob_status rob_tape_apply_with(rob_ctx *ctx, rob_tape *t, const char *op,
                                        const rob_var *in, int32_t count,
-                                       const double *number, int32_t numbers, rob_var *out);
+                                       const double *number, int32_t numbers,
+                                       rob_var *out);
 
 /**
  * Record the gradient of a scalar: out_i = dy / dx_i.
@@ -151,13 +154,14 @@ ROB_API rob_status rob_tape_gradient(rob_ctx *ctx, rob_tape *t, rob_var y, rob_v
  * @return ROB_OK, ROB_ESHAPE
  * Cost: as rob_tape_gradient. Since 0.1.
  */
-ROB_API rob_status rob_tape_vjp(rob_ctx *ctx, rob_tape *t, rob_var y, rob_var x, rob_var w,
-                                rob_var *out);
+ROB_API rob_status rob_tape_vjp(rob_ctx *ctx, rob_tape *t, rob_var y, rob_var x,
+                                rob_var w, rob_var *out);
 
 /**
  * Record a directional derivative: out_j = sum_i dy_j / dx_i v_i.
  *
- * With y a gradient this is a Hessian-vector product; once more, a third-order direction.
+ * With y a gradient this is a Hessian-vector product; once more, a third-order
+ * direction.
  *
  * @param ctx context
  * @param t tape
@@ -168,8 +172,8 @@ ROB_API rob_status rob_tape_vjp(rob_ctx *ctx, rob_tape *t, rob_var y, rob_var x,
  * @return ROB_OK, ROB_ESHAPE
  * Cost: as rob_tape_gradient. Since 0.1.
  */
-ROB_API rob_status rob_tape_jvp(rob_ctx *ctx, rob_tape *t, rob_var y, rob_var x, rob_var v,
-                                rob_var *out);
+ROB_API rob_status rob_tape_jvp(rob_ctx *ctx, rob_tape *t, rob_var y, rob_var x,
+                                rob_var v, rob_var *out);
 
 /**
  * Give an input its value for the runs to come.
@@ -182,22 +186,22 @@ ROB_API rob_status rob_tape_jvp(rob_ctx *ctx, rob_tape *t, rob_var y, rob_var x,
  * @return ROB_OK, ROB_EARGUMENT (x is no input), ROB_ESHAPE (count)
  * Cost: a copy. Since 0.1.
  */
-ROB_API rob_status rob_tape_set(rob_ctx *ctx, rob_tape *t, rob_var x, const double *values,
-                                int64_t count);
+ROB_API rob_status rob_tape_set(rob_ctx *ctx, rob_tape *t, rob_var x,
+                                const double *values, int64_t count);
 
 /**
  * Compute variables at the inputs set last.
  *
- * Overflow and invalid operations give inf and NaN; they are no errors. The same program,
- * precision and instruction set give the same bits.
+ * Overflow and invalid operations give inf and NaN; they are no errors. The same
+ * program, precision and instruction set give the same bits.
  *
  * @param ctx context; its instruction set is used
  * @param t tape
  * @param want (count) variables; the plans of the last few sets are kept
  * @param count at least 1
  * @return ROB_OK, ROB_EMEMORY
- * Cost: the operators that `want` depends on, each once; the first run with a set (or after
- * the tape has grown) also plans and allocates. Since 0.1.
+ * Cost: the operators that `want` depends on, each once; the first run with a set (or
+ * after the tape has grown) also plans and allocates. Since 0.1.
  */
 ROB_API rob_status rob_tape_run(rob_ctx *ctx, rob_tape *t, const rob_var *want,
                                 int32_t count);

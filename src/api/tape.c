@@ -1,7 +1,8 @@
 /* tape.c -- the public side of graph, diff and run: variables are node ids.
  *
- * A replay is the plan and workspace of one set of wanted variables. The last few are kept;
- * a tape that has grown makes them anew. So runs with a known set allocate nothing.
+ * A replay is the plan and workspace of one set of wanted variables. The last few are
+ * kept; a tape that has grown makes them anew. So runs with a known set allocate
+ * nothing.
  */
 #include <robust/tape.h>
 
@@ -14,7 +15,11 @@
 
 enum { REPLAYS = 4 };
 
-typedef struct tape_input { rob_id id; int64_t count; double *value; } tape_input;
+typedef struct tape_input {
+    rob_id id;
+    int64_t count;
+    double *value;
+} tape_input;
 
 typedef struct replay {
     rob_id *want;
@@ -27,37 +32,42 @@ struct rob_tape {
     rob_memory memory;
     int32_t dtype;
     rob_graph *graph;
-    tape_input *input;        /* ids ascending */
+    tape_input *input; /* ids ascending */
     int32_t inputs, input_room;
     replay replay[REPLAYS];
-    int32_t planned;          /* nodes the graph had when the replays were made */
-    int32_t next;             /* replay to give up next */
-    int32_t current;          /* replay of the last run; -1: none */
+    int32_t planned; /* nodes the graph had when the replays were made */
+    int32_t next;    /* replay to give up next */
+    int32_t current; /* replay of the last run; -1: none */
 };
 
-/* ---- small questions ---------------------------------------------------------------- */
+/* ---- small questions ------------------------------------------------------------- */
 
-static rob_status check_var(rob_ctx *ctx, const rob_tape *t, rob_var v, const char *what)
+static rob_status check_var(rob_ctx *ctx, const rob_tape *t, rob_var v,
+                            const char *what)
 {
     rob_status status = ROB_OK;
     int32_t count = rob_priv_graph_count(t->graph);
-    CHECK(v >= 0 && v < count && rob_priv_node(t->graph, v).outs == 1, ctx, ROB_EARGUMENT,
-          "%s is no variable of this tape: %d", what, (int)v);
+    CHECK(v >= 0 && v < count && rob_priv_node(t->graph, v).outs == 1, ctx,
+          ROB_EARGUMENT, "%s is no variable of this tape: %d", what, (int)v);
 done:
     return status;
 }
 
-static rob_status check_vars(rob_ctx *ctx, const rob_tape *t, const rob_var *v, int32_t count)
+static rob_status check_vars(rob_ctx *ctx, const rob_tape *t, const rob_var *v,
+                             int32_t count)
 {
     rob_status status = ROB_OK;
-    CHECK(count >= 1, ctx, ROB_EARGUMENT, "count is %d, must be at least 1", (int)count);
+    CHECK(count >= 1, ctx, ROB_EARGUMENT, "count is %d, must be at least 1",
+          (int)count);
     CHECK(v != NULL, ctx, ROB_EARGUMENT, "variables are NULL");
-    for (int32_t i = 0; i < count; i++) TRY(check_var(ctx, t, v[i], "a variable given"));
+    for (int32_t i = 0; i < count; i++)
+        TRY(check_var(ctx, t, v[i], "a variable given"));
 done:
     return status;
 }
 
-static rob_status check_shape(rob_ctx *ctx, const int64_t *dim, int32_t rank, rob_shape *out)
+static rob_status check_shape(rob_ctx *ctx, const int64_t *dim, int32_t rank,
+                              rob_shape *out)
 {
     rob_status status = ROB_OK;
     int64_t size = 1;
@@ -82,8 +92,8 @@ static int64_t size_of(const rob_tape *t, rob_var v)
     return rob_priv_shape_size(&s);
 }
 
-static rob_status check_same_shape(rob_ctx *ctx, const rob_tape *t, rob_var a, rob_var b,
-                                   const char *names)
+static rob_status check_same_shape(rob_ctx *ctx, const rob_tape *t, rob_var a,
+                                   rob_var b, const char *names)
 {
     rob_status status = ROB_OK;
     rob_shape sa = rob_priv_shape(t->graph, a), sb = rob_priv_shape(t->graph, b);
@@ -111,19 +121,20 @@ static rob_status give(rob_ctx *ctx, rob_tape *t, rob_id id, rob_var *out)
     rob_status status = rob_priv_graph_status(ctx, t->graph);
     rob_priv_graph_forgive(t->graph);
     if (status < ROB_OK) return status;
-    if (id == ROB_NONE) return rob_priv_fail(ctx, ROB_EINTERNAL, "an operator gave nothing");
+    if (id == ROB_NONE)
+        return rob_priv_fail(ctx, ROB_EINTERNAL, "an operator gave nothing");
     *out = id;
     return ROB_OK;
 }
 
-/* ---- life ----------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 static void free_replay(rob_tape *t, replay *r)
 {
     rob_priv_work_free(r->work);
     rob_priv_plan_free(r->plan);
     rob_priv_release(&t->memory, r->want);
-    *r = (replay){0};
+    *r = (replay){ 0 };
 }
 
 static void free_replays(rob_tape *t)
@@ -136,7 +147,8 @@ void rob_tape_free(rob_tape *t)
 {
     if (t == NULL) return;
     free_replays(t);
-    for (int32_t i = 0; i < t->inputs; i++) rob_priv_release(&t->memory, t->input[i].value);
+    for (int32_t i = 0; i < t->inputs; i++)
+        rob_priv_release(&t->memory, t->input[i].value);
     rob_priv_release(&t->memory, t->input);
     rob_priv_graph_free(t->graph);
     rob_memory m = t->memory;
@@ -165,14 +177,14 @@ done:
     return status;
 }
 
-/* ---- recording ---------------------------------------------------------------------------- */
+/* ---- recording ------------------------------------------------------------------- */
 
 static rob_status room_for_input(rob_ctx *ctx, rob_tape *t)
 {
     if (t->inputs < t->input_room) return ROB_OK;
     int32_t room = t->input_room > 0 ? 2 * t->input_room : 8;
-    tape_input *p = rob_priv_grow(&t->memory, t->input, t->inputs, room,
-                                  (int64_t)sizeof *p);
+    tape_input *p =
+        rob_priv_grow(&t->memory, t->input, t->inputs, room, (int64_t)sizeof *p);
     if (p == NULL) return rob_priv_no_memory(ctx);
     t->input = p;
     t->input_room = room;
@@ -186,13 +198,15 @@ rob_status rob_tape_input(rob_ctx *ctx, rob_tape *t, const int64_t *shape, int32
     rob_shape s;
     double *value = NULL;
     if (ctx == NULL) return ROB_EARGUMENT;
-    CHECK(t != NULL && out != NULL, ctx, ROB_EARGUMENT, "%s is NULL", t ? "out" : "tape");
+    CHECK(t != NULL && out != NULL, ctx, ROB_EARGUMENT, "%s is NULL",
+          t ? "out" : "tape");
     TRY(check_shape(ctx, shape, rank, &s));
     TRY(room_for_input(ctx, t));
-    value = rob_priv_allocate(&t->memory, rob_priv_shape_size(&s), (int64_t)sizeof *value);
+    value =
+        rob_priv_allocate(&t->memory, rob_priv_shape_size(&s), (int64_t)sizeof *value);
     if (value == NULL) return rob_priv_no_memory(ctx);
     TRY(give(ctx, t, rob_priv_input(t->graph, s), out));
-    t->input[t->inputs++] = (tape_input){*out, rob_priv_shape_size(&s), value};
+    t->input[t->inputs++] = (tape_input){ *out, rob_priv_shape_size(&s), value };
     value = NULL;
 done:
     if (value != NULL) rob_priv_release(&t->memory, value);
@@ -206,7 +220,8 @@ rob_status rob_tape_constant(rob_ctx *ctx, rob_tape *t, const double *values,
     rob_shape s;
     rob_tensor *tensor = NULL;
     if (ctx == NULL) return ROB_EARGUMENT;
-    CHECK(t != NULL && out != NULL, ctx, ROB_EARGUMENT, "%s is NULL", t ? "out" : "tape");
+    CHECK(t != NULL && out != NULL, ctx, ROB_EARGUMENT, "%s is NULL",
+          t ? "out" : "tape");
     CHECK(values != NULL, ctx, ROB_EARGUMENT, "values is NULL");
     TRY(check_shape(ctx, shape, rank, &s));
     if (rob_priv_tensor_create(&t->memory, ROB_F64, s, &tensor) < ROB_OK)
@@ -218,19 +233,21 @@ done:
     return status;
 }
 
-rob_status rob_tape_apply_with(rob_ctx *ctx, rob_tape *t, const char *op, const rob_var *in,
-                               int32_t count, const double *number, int32_t numbers,
-                               rob_var *out)
+rob_status rob_tape_apply_with(rob_ctx *ctx, rob_tape *t, const char *op,
+                               const rob_var *in, int32_t count, const double *number,
+                               int32_t numbers, rob_var *out)
 {
     rob_status status = ROB_OK;
     if (ctx == NULL) return ROB_EARGUMENT;
-    CHECK(t != NULL && out != NULL, ctx, ROB_EARGUMENT, "%s is NULL", t ? "out" : "tape");
+    CHECK(t != NULL && out != NULL, ctx, ROB_EARGUMENT, "%s is NULL",
+          t ? "out" : "tape");
     CHECK(op != NULL, ctx, ROB_EARGUMENT, "op is NULL");
     CHECK(numbers >= 0, ctx, ROB_EARGUMENT, "numbers is %d, must not be negative",
           (int)numbers);
     CHECK(numbers == 0 || number != NULL, ctx, ROB_EARGUMENT, "number is NULL");
     TRY(check_vars(ctx, t, in, count));
-    TRY(give(ctx, t, rob_priv_tape_word(t->graph, op, in, count, number, numbers), out));
+    TRY(give(ctx, t, rob_priv_tape_word(t->graph, op, in, count, number, numbers),
+             out));
 done:
     return status;
 }
@@ -241,14 +258,15 @@ rob_status rob_tape_apply(rob_ctx *ctx, rob_tape *t, const char *op, const rob_v
     return rob_tape_apply_with(ctx, t, op, in, count, NULL, 0, out);
 }
 
-/* ---- derivatives ---------------------------------------------------------------------------- */
+/* ---- derivatives ----------------------------------------------------------------- */
 
 static rob_status check_pair(rob_ctx *ctx, const rob_tape *t, rob_var y, rob_var x,
                              const rob_var *out)
 {
     rob_status status = ROB_OK;
     if (ctx == NULL) return ROB_EARGUMENT;
-    CHECK(t != NULL && out != NULL, ctx, ROB_EARGUMENT, "%s is NULL", t ? "out" : "tape");
+    CHECK(t != NULL && out != NULL, ctx, ROB_EARGUMENT, "%s is NULL",
+          t ? "out" : "tape");
     TRY(check_var(ctx, t, y, "y"));
     TRY(check_var(ctx, t, x, "x"));
 done:
@@ -263,7 +281,8 @@ static rob_status give_or_zeros(rob_ctx *ctx, rob_tape *t, rob_id id, rob_var li
     return give(ctx, t, id, out);
 }
 
-rob_status rob_tape_gradient(rob_ctx *ctx, rob_tape *t, rob_var y, rob_var x, rob_var *out)
+rob_status rob_tape_gradient(rob_ctx *ctx, rob_tape *t, rob_var y, rob_var x,
+                             rob_var *out)
 {
     rob_status status = ROB_OK;
     TRY(check_pair(ctx, t, y, x, out));
@@ -302,7 +321,7 @@ done:
     return status;
 }
 
-/* ---- running -------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------- */
 
 rob_status rob_tape_set(rob_ctx *ctx, rob_tape *t, rob_var x, const double *values,
                         int64_t count)
@@ -320,7 +339,8 @@ done:
     return status;
 }
 
-static int32_t find_replay(const rob_tape *t, int32_t isa, const rob_var *want, int32_t count)
+static int32_t find_replay(const rob_tape *t, int32_t isa, const rob_var *want,
+                           int32_t count)
 {
     for (int32_t k = 0; k < REPLAYS; k++) {
         const replay *r = &t->replay[k];
@@ -343,10 +363,11 @@ static int32_t copy_distinct(rob_id *to, const rob_var *from, int32_t count)
     return kept;
 }
 
-static rob_status make_replay(rob_ctx *ctx, rob_tape *t, const rob_var *want, int32_t count)
+static rob_status make_replay(rob_ctx *ctx, rob_tape *t, const rob_var *want,
+                              int32_t count)
 {
     rob_status status = ROB_OK;
-    replay r = {.count = count, .isa = ctx->isa};
+    replay r = { .count = count, .isa = ctx->isa };
     r.want = rob_priv_allocate(&t->memory, 2 * (int64_t)count, (int64_t)sizeof *r.want);
     if (r.want == NULL) return rob_priv_no_memory(ctx);
     memcpy(r.want, want, (size_t)count * sizeof *want);
@@ -358,7 +379,7 @@ static rob_status make_replay(rob_ctx *ctx, rob_tape *t, const rob_var *want, in
     t->replay[t->next] = r;
     t->current = t->next;
     t->next = (t->next + 1) % REPLAYS;
-    r = (replay){0};
+    r = (replay){ 0 };
 done:
     free_replay(t, &r);
     return status;
@@ -409,8 +430,7 @@ rob_status rob_tape_get(rob_ctx *ctx, const rob_tape *t, rob_var y, double *out,
           (long long)size);
     if (out != NULL && input != NULL)
         memcpy(out, input->value, (size_t)size * sizeof *out);
-    else if (out != NULL)
-        rob_priv_work_get(t->replay[t->current].work, y, out);
+    else if (out != NULL) rob_priv_work_get(t->replay[t->current].work, y, out);
     if (count != NULL) *count = size;
 done:
     return status;

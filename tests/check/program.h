@@ -23,11 +23,15 @@ static inline void must(rob_ctx *ctx, rob_status status)
 }
 
 /* An input and the numbers it is given. */
-typedef struct given { rob_id id; const double *value; } given;
+typedef struct given {
+    rob_id id;
+    const double *value;
+} given;
 
 /* out[k] (size of want[k]) = value of want[k]; all in one plan. */
-static inline void evaluate(rob_ctx *ctx, const rob_graph *g, int32_t dtype, const given *in,
-                            int32_t ins, const rob_id *want, int32_t count, double *const *out)
+static inline void evaluate(rob_ctx *ctx, const rob_graph *g, int32_t dtype,
+                            const given *in, int32_t ins, const rob_id *want,
+                            int32_t count, double *const *out)
 {
     rob_plan *plan = NULL;
     rob_work *work = NULL;

@@ -1,26 +1,33 @@
 /* recurrent.c -- derivatives of small Elman and LSTM classifiers.
  *
- * The same classifier written with a scan and unrolled must have equal derivatives up to
- * rounding; and both must agree with committed numbers (tests/data/make_derivatives.py) of
- * the logits' Jacobian, the loss' gradient, Hessian, Hessian-vector product H u, and the
- * gradients of the loss and of |H u|^2 by every weight: relative to each object's norm
- * 1e-12 in float64 and 1e-5 in float32.
+ * The same classifier written with a scan and unrolled must have equal derivatives up
+ * to rounding; and both must agree with committed numbers
+ * (tests/data/make_derivatives.py) of the logits' Jacobian, the loss' gradient,
+ * Hessian, Hessian-vector product H u, and the gradients of the loss and of |H u|^2 by
+ * every weight: relative to each object's norm 1e-12 in float64 and 1e-5 in float32.
  */
 #include "program.h"
 
 enum { WEIGHTS = 5, RECORDS = 64, WANTS = 16 };
-static const char *const weight_names[WEIGHTS] = {"weight_ih", "weight_hh", "bias", "head",
-                                                  "head_bias"};
+static const char *const weight_names[WEIGHTS] = { "weight_ih", "weight_hh", "bias",
+                                                   "head", "head_bias" };
 
-/* ---- fixtures ------------------------------------------------------------------------------ */
+/* ---- fixtures -------------------------------------------------------------------- */
 
-typedef struct record { char name[40]; rob_shape shape; double *value; } record;
-typedef struct fixture { record record[RECORDS]; int32_t count; } fixture;
+typedef struct record {
+    char name[40];
+    rob_shape shape;
+    double *value;
+} record;
+typedef struct fixture {
+    record record[RECORDS];
+    int32_t count;
+} fixture;
 
 static fixture fixture_read(const char *kind, int steps)
 {
     char path[256];
-    fixture f = {.count = 0};
+    fixture f = { .count = 0 };
     snprintf(path, sizeof path, "tests/data/derivatives_%s_%d.txt", kind, steps);
     FILE *file = fopen(path, "r");
     ck_assert_msg(file != NULL, "%s is missing; run from the top of the tree", path);
@@ -36,7 +43,8 @@ static fixture fixture_read(const char *kind, int steps)
         }
         int64_t n = rob_priv_shape_size(&r->shape);
         r->value = calloc((size_t)n, sizeof *r->value);
-        for (int64_t i = 0; i < n; i++) ck_assert(fscanf(file, "%lf", &r->value[i]) == 1);
+        for (int64_t i = 0; i < n; i++)
+            ck_assert(fscanf(file, "%lf", &r->value[i]) == 1);
     }
     fclose(file);
     return f;
@@ -55,7 +63,7 @@ static void fixture_free(fixture *f)
     for (int32_t k = 0; k < f->count; k++) free(f->record[k].value);
 }
 
-/* ---- the classifier ------------------------------------------------------------------------ */
+/* ---- the classifier -------------------------------------------------------------- */
 
 typedef struct classifier {
     rob_ctx *ctx;
@@ -68,7 +76,7 @@ typedef struct classifier {
 /* One step from pre-activations z (1, gates H): new h in state[0], c in state[1]. */
 static void cell(const classifier *m, rob_graph *g, rob_id z, rob_id *state)
 {
-    const int64_t sizes[4] = {m->H, m->H, m->H, m->H};
+    const int64_t sizes[4] = { m->H, m->H, m->H, m->H };
     rob_id gate[4];
     if (!m->lstm) {
         state[0] = g_unary(g, "tanh", z);
@@ -83,7 +91,7 @@ static rob_id unrolled(const classifier *m, rob_id projected, rob_id recurrent)
 {
     rob_graph *g = m->g;
     rob_shape row = rob_priv_shape2(1, m->H), z1 = rob_priv_shape(g, projected);
-    rob_id state[2] = {rob_priv_fill(g, row, 0), rob_priv_fill(g, row, 0)};
+    rob_id state[2] = { rob_priv_fill(g, row, 0), rob_priv_fill(g, row, 0) };
     for (int64_t t = 0; t < m->T; t++) {
         rob_id z = g_slice(g, projected, 0, t, 1);
         z = g_reshape(g, z, rob_priv_shape2(1, z1.dim[2]));
@@ -97,7 +105,7 @@ static rob_id scanned(const classifier *m, rob_id projected, rob_id recurrent)
     rob_graph *g = m->g, *body;
     int32_t carries = m->lstm ? 2 : 1;
     rob_shape row = rob_priv_shape2(1, m->H), z1 = rob_priv_shape(g, projected);
-    rob_id in[4], state[2] = {ROB_NONE, ROB_NONE}, feed[4];
+    rob_id in[4], state[2] = { ROB_NONE, ROB_NONE }, feed[4];
     must(m->ctx, rob_priv_graph_create(m->ctx, &body));
     for (int32_t k = 0; k < carries; k++) {
         in[k] = state[k] = rob_priv_input(body, row);
@@ -107,7 +115,8 @@ static rob_id scanned(const classifier *m, rob_id projected, rob_id recurrent)
     in[carries + 1] = rob_priv_input(body, rob_priv_shape(g, recurrent));
     feed[carries] = projected;
     feed[carries + 1] = recurrent;
-    cell(m, body, g_add(body, in[carries], g_matmul(body, state[0], in[carries + 1], 0, 1)),
+    cell(m, body,
+         g_add(body, in[carries], g_matmul(body, state[0], in[carries + 1], 0, 1)),
          state);
     rob_id node = rob_priv_scan(g, body, carries, 1, 1, 0, in, state, m->T, 0, feed);
     return g_pick(g, node, 0);
@@ -116,8 +125,11 @@ static rob_id scanned(const classifier *m, rob_id projected, rob_id recurrent)
 static void classifier_make(classifier *m, const fixture *f, bool lstm, bool scan)
 {
     const rob_shape *x = &find(f, "x")->shape, *head = &find(f, "head")->shape;
-    *m = (classifier){.lstm = lstm, .T = x->dim[0], .D = x->dim[1], .H = head->dim[1],
-                      .L = head->dim[0]};
+    *m = (classifier){ .lstm = lstm,
+                       .T = x->dim[0],
+                       .D = x->dim[1],
+                       .H = head->dim[1],
+                       .L = head->dim[0] };
     must(NULL, rob_ctx_create(&m->ctx));
     must(m->ctx, rob_priv_graph_create(m->ctx, &m->g));
     rob_graph *g = m->g;
@@ -130,8 +142,8 @@ static void classifier_make(classifier *m, const fixture *f, bool lstm, bool sca
     rob_id h = scan ? scanned(m, z, m->w[1]) : unrolled(m, z, m->w[1]);
     m->logits = g_add(g, g_matmul(g, h, m->w[3], 0, 1), m->w[4]);
     int64_t label = (int64_t)find(f, "label")->value[0];
-    m->loss = g_sum(g, g_sub(g, g_logsumexp(g, m->logits),
-                             g_slice(g, m->logits, 1, label, 1)));
+    m->loss = g_sum(
+        g, g_sub(g, g_logsumexp(g, m->logits), g_slice(g, m->logits, 1, label, 1)));
     must(m->ctx, rob_priv_graph_status(m->ctx, g));
 }
 
@@ -141,9 +153,13 @@ static void classifier_free(classifier *m)
     rob_ctx_free(m->ctx);
 }
 
-/* ---- derivatives --------------------------------------------------------------------------- */
+/* ---- derivatives ----------------------------------------------------------------- */
 
-typedef struct wants { rob_id id[WANTS]; char name[WANTS][48]; int32_t count; } wants;
+typedef struct wants {
+    rob_id id[WANTS];
+    char name[WANTS][48];
+    int32_t count;
+} wants;
 
 static void want(wants *w, rob_id id, const char *prefix, const char *name)
 {
@@ -162,7 +178,7 @@ static rob_id hessian_times(classifier *m, rob_id gradient, rob_id u)
 static wants derivatives(classifier *m)
 {
     rob_graph *g = m->g;
-    wants w = {.count = 0};
+    wants w = { .count = 0 };
     rob_id gradient = rob_priv_gradient(g, m->loss, m->x);
     rob_id hu = hessian_times(m, gradient, m->u);
     rob_id penalty = g_sum(g, g_unary(g, "square", hu));
@@ -181,9 +197,10 @@ static wants derivatives(classifier *m)
 static void run_at(classifier *m, const fixture *f, int32_t dtype, const wants *w,
                    double *const *out)
 {
-    given in[2 + WEIGHTS] = {{m->x, find(f, "x")->value}, {m->u, find(f, "u")->value}};
+    given in[2 + WEIGHTS] = { { m->x, find(f, "x")->value },
+                              { m->u, find(f, "u")->value } };
     for (int32_t k = 0; k < WEIGHTS; k++)
-        in[2 + k] = (given){m->w[k], find(f, weight_names[k])->value};
+        in[2 + k] = (given){ m->w[k], find(f, weight_names[k])->value };
     evaluate(m->ctx, m->g, dtype, in, 2 + WEIGHTS, w->id, w->count, out);
 }
 
@@ -191,13 +208,17 @@ static void check_against(const record *r, const double *got, double tolerance)
 {
     int64_t n = rob_priv_shape_size(&r->shape);
     double error = distance_of(got, r->value, n), norm = norm_of(r->value, n);
-    ck_assert_msg(error <= tolerance * norm, "%s: error %.3g of norm %.3g", r->name, error,
-                  norm);
+    ck_assert_msg(error <= tolerance * norm, "%s: error %.3g of norm %.3g", r->name,
+                  error, norm);
 }
 
-static const struct { const char *kind; int steps; bool scan; } model_cases[] = {
-    {"elman", 5, true}, {"elman", 12, true}, {"lstm", 5, true}, {"lstm", 12, true},
-    {"elman", 5, false}, {"elman", 12, false}, {"lstm", 5, false}, {"lstm", 12, false}};
+static const struct {
+    const char *kind;
+    int steps;
+    bool scan;
+} model_cases[] = { { "elman", 5, true }, { "elman", 12, true }, { "lstm", 5, true },
+                    { "lstm", 12, true }, { "elman", 5, false }, { "elman", 12, false },
+                    { "lstm", 5, false }, { "lstm", 12, false } };
 
 START_TEST(first_and_second_order_agree_with_the_reference)
 {
@@ -219,7 +240,8 @@ START_TEST(first_and_second_order_agree_with_the_reference)
 }
 END_TEST
 
-/* Row by row: Jacobian by vjp with unit weights, Hessian by jvp along unit directions. */
+/* Row by row: Jacobian by vjp with unit weights, Hessian by jvp along unit directions.
+ * */
 START_TEST(jacobian_and_hessian_agree_with_the_reference)
 {
     fixture f = fixture_read(model_cases[_i].kind, model_cases[_i].steps);
@@ -229,9 +251,9 @@ START_TEST(jacobian_and_hessian_agree_with_the_reference)
     rob_id weight = rob_priv_input(m.g, rob_priv_shape(m.g, m.logits)), row = ROB_NONE;
     rob_priv_vjp(m.g, &m.logits, &weight, 1, &m.x, 1, &row);
     rob_id column = hessian_times(&m, rob_priv_gradient(m.g, m.loss, m.x), m.u);
-    given in[3 + WEIGHTS] = {{m.x, find(&f, "x")->value}};
+    given in[3 + WEIGHTS] = { { m.x, find(&f, "x")->value } };
     for (int32_t k = 0; k < WEIGHTS; k++)
-        in[1 + k] = (given){m.w[k], find(&f, weight_names[k])->value};
+        in[1 + k] = (given){ m.w[k], find(&f, weight_names[k])->value };
     double *unit = calloc((size_t)n, sizeof *unit);
     double *jacobian = calloc((size_t)(m.L * n), sizeof *jacobian);
     double *hessian = calloc((size_t)(n * n), sizeof *hessian);
@@ -242,8 +264,9 @@ START_TEST(jacobian_and_hessian_agree_with_the_reference)
             int64_t k = first ? i : i - m.L;
             double *to = first ? jacobian + k * n : hessian + k * n;
             unit[k] = 1;
-            in[1 + WEIGHTS] = (given){first ? weight : m.u, unit};
-            evaluate(m.ctx, m.g, dtype, in, 2 + WEIGHTS, first ? &row : &column, 1, &to);
+            in[1 + WEIGHTS] = (given){ first ? weight : m.u, unit };
+            evaluate(m.ctx, m.g, dtype, in, 2 + WEIGHTS, first ? &row : &column, 1,
+                     &to);
             unit[k] = 0;
         }
         check_against(find(&f, "jacobian"), jacobian, precision == 0 ? 1e-12 : 1e-5);
@@ -262,9 +285,9 @@ START_TEST(jacobian_and_hessian_agree_with_the_reference)
 }
 END_TEST
 
-/* Third order has no fixture: scan against unrolled, T(u, u, .) = jvp of H u along u. Both
- * do the same operations but for the order of sums over steps and gates: some T H terms,
- * each the end of a chain of 20 T roundings; 4000 eps for T = 12, H = 6. */
+/* Third order has no fixture: scan against unrolled, T(u, u, .) = jvp of H u along u.
+ * Both do the same operations but for the order of sums over steps and gates: some T H
+ * terms, each the end of a chain of 20 T roundings; 4000 eps for T = 12, H = 6. */
 START_TEST(third_order_of_scan_is_that_of_the_unrolled)
 {
     bool lstm = _i == 1;
@@ -274,7 +297,7 @@ START_TEST(third_order_of_scan_is_that_of_the_unrolled)
     for (int32_t way = 0; way < 2; way++) {
         classifier m;
         classifier_make(&m, &f, lstm, way == 0);
-        wants w = {.count = 0};
+        wants w = { .count = 0 };
         rob_id hu = hessian_times(&m, rob_priv_gradient(m.g, m.loss, m.x), m.u);
         want(&w, hessian_times(&m, hu, m.u), "", "third");
         n = size_of(m.g, w.id[0]);
