@@ -122,22 +122,19 @@ static int32_t searches(const rob_attack *a, const rob_query *q)
     return (int32_t)at_least(1, at_most(asked, calls / 4));
 }
 
-/* Where the adaptive search of a lane starts: at its own DeepFool point, at random about
- * as far, or at x. */
+/* Where the adaptive search of a lane starts: the first at x, so that it follows the
+ * descent from there whatever the linear steps jumped to; the others at their own DeepFool
+ * point, or as far as the first's in a random direction. */
 static void place_lane(const rob_hunt *h, rob_lane *l)
 {
-    const rob_lane *home = l - l->start;
+    const rob_lane *home = l - l->start, *near = l->best_norm < INFINITY ? l : home;
     int64_t n = rob_priv_lane_size(h, l);
-    if (l->best_norm < INFINITY) {
-        memcpy(l->delta, l->best, (size_t)n * sizeof *l->delta);
-        l->eps = l->best_norm;
-    } else if (home->best_norm < INFINITY) {
-        rob_priv_lane_scatter(h, l, home->best_norm, 0);
-        l->eps = home->best_norm;
-    } else {
-        memset(l->delta, 0, (size_t)n * sizeof *l->delta);
-        l->eps = 0;
-    }
+    l->eps = l->high = 0;
+    memset(l->delta, 0, (size_t)n * sizeof *l->delta);
+    if (l->start == 0 || !(near->best_norm < INFINITY)) return;
+    l->eps = near->best_norm;
+    if (near == l || l->start == 1) memcpy(l->delta, near->best, (size_t)n * sizeof *l->delta);
+    else rob_priv_lane_scatter(h, l, near->best_norm, 0);
 }
 
 static rob_status auto_distance(rob_hunt *h)

@@ -4,10 +4,10 @@
  * at most `clip`:
  *     m <- b1 m + (1-b1) g,   v <- b2 v + (1-b2) g^2,
  *     theta <- theta - rate [ (m/(1-b1^s)) / (sqrt(v/(1-b2^s)) + 1e-8) + decay theta ],
- * b1 = 0.9, b2 = 0.999. The order of an epoch is a shuffle of (seed, epoch). Kept are the
- * weights of the best epoch: highest validation accuracy, then lowest validation loss;
- * without a validation set, lowest training loss. `patience` epochs without a better one
- * end the training. References: Kingma & Ba, ICLR 2015; Loshchilov & Hutter, ICLR 2019.
+ * b1 = 0.9, b2 = 0.999, rate falling by cosine over the epochs. The order of an epoch is
+ * a shuffle of (seed, epoch). Kept are the weights of the best epoch: highest validation
+ * accuracy, then lowest validation loss; without a validation set, lowest training loss.
+ * `patience` epochs without a better one end the training. References: Kingma & Ba, ICLR 2015; Loshchilov & Hutter, ICLR 2019.
  * (docs/theory/train.md, section 2.)
  */
 #include "train/train.h"
@@ -17,9 +17,9 @@
 
 const rob_option rob_priv_train_options[ROB_CLIP + 1] = {
     {"epochs", 60, 1, 1e6, "epochs", "at most"},
-    {"rate", 0.005, 1e-12, 10, "", "learning rate of Adam"},
+    {"rate", 0.01, 1e-12, 10, "", "learning rate of Adam at the start; falls by cosine"},
     {"batch", 32, 1, 1e6, "series", "of one step"},
-    {"patience", 15, 1, 1e6, "epochs", "without improvement before stopping"},
+    {"patience", 20, 1, 1e6, "epochs", "without improvement before stopping"},
     {"decay", 0, 0, 1, "", "weight decay, decoupled from the gradient"},
     {"clip", 1, 0, 1e30, "", "largest norm of a gradient; 0: no clipping"},
 };
@@ -47,10 +47,17 @@ static bool clip_gradient(double *g, int64_t n, double most)
     return true;
 }
 
-static void adam(descent *d)
+/* from 1 at the first epoch towards 1/20 at the last that may be run */
+static double rate_share(int64_t epoch, double epochs)
+{
+    const double pi = 3.14159265358979323846;
+    return 0.05 + 0.475 * (1 + cos(pi * (double)epoch / epochs));
+}
+
+static void adam(descent *d, double rate)
 {
     const double b1 = 0.9, b2 = 0.999, tiny = 1e-8;
-    double rate = d->t->option[ROB_RATE], decay = d->t->option[ROB_DECAY];
+    double decay = d->t->option[ROB_DECAY];
     double c1 = 1 - pow(b1, (double)d->step), c2 = 1 - pow(b2, (double)d->step);
     for (int64_t i = 0; i < d->fit.size; i++) {
         double g = d->grad[i];
@@ -69,6 +76,7 @@ static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
     int64_t n = d->train->count, batch = (int64_t)d->t->option[ROB_BATCH], right = 0;
     rob_random random = rob_priv_random(d->ctx->seed, (uint64_t)epoch);
     double loss = 0;
+    double rate = d->t->option[ROB_RATE] * rate_share(epoch, d->t->option[ROB_EPOCHS]);
     rob_priv_shuffle(&random, d->order, n);
     for (int64_t first = 0; first < n; first += batch) {
         int64_t hits, count = n - first < batch ? n - first : batch;
@@ -79,7 +87,7 @@ static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
               ROB_ENUMERIC, "epoch %lld: the gradient is not finite; a smaller rate (now %g) "
               "may help", (long long)epoch, d->t->option[ROB_RATE]);
         d->step++;
-        adam(d);
+        adam(d, rate);
         if (rob_priv_cancelled(d->ctx)) break;
     }
     curve[ROB_LOSS] = loss / (double)n;
