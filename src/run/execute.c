@@ -107,6 +107,20 @@ static void do_steps(rob_work *w, run_step *s, int32_t first, int32_t end)
     }
 }
 
+/* the slices of the next step on their way into the cache while this one is computed */
+static void fetch_ahead(const rob_work *w, const live_program *p, int64_t next)
+{
+    enum { LINE = 64, MOST = 1 << 16 };
+    for (int32_t i = 0; i < p->moves; i++) {
+        const run_move *m = &p->move[i];
+        const int64_t bytes = m->stride * w->plan->element;
+        if (m->alternates || bytes > MOST)
+            continue;
+        for (int64_t at = 0; at < bytes; at += LINE)
+            __builtin_prefetch(m->at + next * bytes + at, 0, 2);
+    }
+}
+
 /* addresses of step t, the tau-th to be done */
 static void move_to(const rob_work *w, live_program *p, int64_t t, int64_t tau)
 {
@@ -124,7 +138,10 @@ static void do_scan(rob_work *w, run_step *s)
     live_program *p = &w->program[s->program];
     do_steps(w, p->step, 0, p->prologue);
     for (int64_t tau = 0; tau < p->steps; tau++) {
-        move_to(w, p, p->reverse ? p->steps - 1 - tau : tau, tau);
+        const int64_t t = p->reverse ? p->steps - 1 - tau : tau;
+        move_to(w, p, t, tau);
+        if (tau + 1 < p->steps)
+            fetch_ahead(w, p, p->reverse ? t - 1 : t + 1);
         do_steps(w, p->step, p->prologue, p->count);
     }
 }
