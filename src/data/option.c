@@ -7,7 +7,7 @@
 static const rob_option TABLE[] = {
     {"features", 1, 1, 1 << 20, "", "values per step in rows of text and of NPY matrices"},
     {"steps", 128, 16, 1024, "points", "simulated series: bins of the folded curve"},
-    {"noise", 600, 0, 1e5, "ppm", "simulated series: typical noise of one exposure"},
+    {"noise", 300, 0, 1e5, "ppm", "simulated series: typical noise of one exposure"},
     {"red", 0.3, 0, 0.95, "", "simulated series: share of the noise variance that is correlated"},
     {"depth", 20000, 2000, 1e5, "ppm", "simulated series: deepest planetary transit"},
     {"classes", 2, 2, 3, "", "simulated series: 2 (planet or not) or 3 (star, planet, binary)"},

@@ -6,7 +6,7 @@
  *     z = sqrt((a sin 2 pi q)^2 + (b cos 2 pi q)^2)   stellar radii apart,
  * a = 4.2 rho^(1/3) (P/day)^(2/3) by Kepler's third law, rho the density in solar units.
  *   planet  radius p = sqrt(depth), depth log-uniform from 500 ppm, b uniform in [0, 0.9]
- *   binary  companion of radius k in [0.3, 1], surface brightness s log-uniform in [0.02, 1],
+ *   binary  companion of radius k in [0.3, 1], surface brightness s log-uniform in [0.1, 1],
  *           b uniform up to grazing; eclipses of both, limb-darkened; half of them
  *           diluted by a third light to planetary depth (a background binary)
  *   star    light = 1
@@ -76,7 +76,7 @@ static double light_of(const scene *s, double phase);
 static void draw_binary(const rob_data *d, rob_random *r, scene *s)
 {
     s->p = between(r, 0.3, 1.0);
-    s->companion = s->p * s->p * between_logs(r, 0.02, 1.0);
+    s->companion = s->p * s->p * between_logs(r, 0.1, 1.0);
     s->a = fmax(s->a, 1.3 * (1.0 + s->p));
     s->b = between(r, 0.0, 0.95 * (1.0 + s->p));
     bool background = rob_priv_uniform(r) < 0.5;
