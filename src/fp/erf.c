@@ -1,17 +1,18 @@
 /* erf.c -- the error function enclosed.
  *
- * |x| < 2:  erf x = (2/sqrt pi) e^{-x^2} S,  S = sum_n t_n, t_0 = x, t_{n+1} = t_n 2x^2/(2n+3),
- * all terms of one sign. With e = 2^-53 a step costs 3 e relative (2x^2 rounded once, the
- * quotient, the product), so t_n is off by 3 n e t_n; each partial sum adds e S. Both are
- * added up alongside, plus the tail after the last term kept: t_N with ratio < 1/2 leaves
- * less than t_N. e^{-x^2}: |x^2| <= 4 rounded, 4 e, and 2 e of exp; two products and the
- * constant 3 e. Together 9 e, taken 8 u = 16 e.
+ * |x| < 2:  erf x = (2/sqrt pi) e^{-x^2} S,  S = sum_n t_n, t_0 = x, t_{n+1} = t_n
+ * 2x^2/(2n+3), all terms of one sign. With e = 2^-53 a step costs 3 e relative (2x^2
+ * rounded once, the quotient, the product), so t_n is off by 3 n e t_n; each partial
+ * sum adds e S. Both are added up alongside, plus the tail after the last term kept:
+ * t_N with ratio < 1/2 leaves less than t_N. e^{-x^2}: |x^2| <= 4 rounded, 4 e, and 2 e
+ * of exp; two products and the constant 3 e. Together 9 e, taken 8 u = 16 e.
  *
- * 2 <= |x| < 6:  erf x = 1 - e^{-x^2} / (sqrt pi K),  K = x + (1/2)/(x + 1/(x + (3/2)/(x +
- * ...))): terms positive, so successive convergents lie on either side of K. 40 levels
- * agree to 2e-13 relative at x = 2. A level costs 2 e, the tail damped by less than one:
- * 80 e; e^{-x^2} <= 38 e; the rest 4 e. Relative error of the complement < 3e-13, times
- * erfc 2 = 0.0047: absolute < 1.4e-15 there; 4e-13 is taken. Past 6, 0 < 1 - erf < 2.2e-17.
+ * 2 <= |x| < 6:  erf x = 1 - e^{-x^2} / (sqrt pi K),  K = x + (1/2)/(x + 1/(x + ...)),
+ * numerators j/2: terms positive, so successive convergents lie on either side of K. 40 levels
+ * agree to 2e-13 relative at x = 2. A level costs 2 e, the tail damped by less than
+ * one: 80 e; e^{-x^2} <= 38 e; the rest 4 e. Relative error of the complement < 3e-13,
+ * times erfc 2 = 0.0047: absolute < 1.4e-15 there; 4e-13 is taken. Past 6, 0 < 1 - erf
+ * < 2.2e-17.
  *
  * Reference: Abramowitz and Stegun 7.1.6, 7.1.14; docs/theory/fp.md.
  */

@@ -7,22 +7,24 @@
  * 2^11, and x - k LN2_HI is exact: both are multiples of 2^-54 when k != 0 and the
  * difference is below 1/2). e^r = 1 + p, p = r + r^2 q(r), q the Taylor polynomial
  * 1/2 + ... + r^11/13!. In units of e, each relative to e^r in [0.707, 1.4143]:
- *   r        half an ulp of a number below 1/2: e/4, times the derivative e^r      <= 0.25
- *   cut      |r|^14/14! e^.35 < 6e-18                                             <= 0.08
- *   r^2 q    4 roundings of a term <= 0.0735                                      <= 0.30
- *   p        half an ulp of a number below 1/2: e/4, over 0.707                    <= 0.36
- *   1 + p    half an ulp: e below 1 over 0.707 is e/2/0.707; above 1: e           <= 1.00
- * Sum < 2 e = u. Scaling by 2^k is exact until the result is subnormal: + 2^-1074.
- * The bounds take 2 u, and the subnormal slack ROB_TINY.
+ *   r        half an ulp of a number below 1/2: e/4, times e^r               <= 0.36
+ *   cut      |r|^14/14! e^.35 < 6e-18                                        <= 0.08
+ *   r^2 q    4 roundings of a term <= 0.0735                                 <= 0.30
+ *   p        half an ulp of a number below 1/2: e/4                          <= 0.25
+ *   1 + p    half an ulp: e above 1, e/2 below
+ * above 1 the sum is 2 e relative to 1; below 1 the first four fall with e^r and the last
+ * halves: (0.25 + 0.06 + 0.22 + 0.25 + 0.5) e / 0.707 < 1.9 e. So 2 e = u, and the bounds
+ * take 2 u. Scaling by 2^k is exact until the result is subnormal: ROB_TINY.
  *
- * expm1 of x <= 0, m. k = 0: m = p, relative error 2 e by the lines above (the rounding of
- * r is absent, the term r^2 q is at most 0.19 |m|). k < 0: m = fl(E - 1), E = e^x <= 0.7072,
- * so the relative error is at most (2 e E + e |m|) / |m| <= 5.9 e at E = 0.7072 and falls.
+ * expm1 of x <= 0, m. k = 0: m = p, relative error 2 e by the lines above (the rounding
+ * of r is absent, the term r^2 q is at most 0.19 |m|). k < 0: m = fl(E - 1), E = e^x <=
+ * 0.7072, so the relative error is at most (2 e E + e |m|) / |m| <= 5.9 e at E = 0.7072
+ * and falls.
  *
  * tanh x = -m / (2 + m), m = expm1(-2 x), x >= 0. Relative error: that of m times
- * 2/(2 + m), plus one for 2 + m and one for the quotient. k = 0: 2e * 1.18 + 2 e; k < 0:
- * (2 e E / |m| + e) 2/(2 + m) + 2 e with |m| = 1 - E: 9 e at E = 0.7072, 4 e at E = 0.
- * At most 9 e = 4.5 u; taken 6 u, relative, so the result is good near 0 too; then
+ * 2/(2 + m), plus one for 2 + m and one for the quotient. k = 0: 2e * 1.18 + 2 e; k <
+ * 0: (2 e E / |m| + e) 2/(2 + m) + 2 e with |m| = 1 - E: 9 e at E = 0.7072, 4 e at E =
+ * 0. At most 9 e = 4.5 u; taken 6 u, relative, so the result is good near 0 too; then
  * intersected with |tanh x| <= min(|x|, 1).
  *
  * sigmoid x = 1/(1 + E), E = e^-x, for x >= 0: 2 e E/(1 + E) + e + e <= 3 e. For x < 0:

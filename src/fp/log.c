@@ -2,17 +2,19 @@
  *
  * Write e = 2^-53, u = 2 e = ROB_U.
  *
- * log(1 + f) = 2 artanh s = 2 s + 2 s^3 (1/3 + s^2/5 + ...), s = f/(2 + f), |s| <= 1/3 here
- * (f in [-0.293, 1]); 18 terms leave s^36/37 < 2e-19 of the value. Relative error: s 2 e
- * (f given), s^2 (...) is at most 0.04 of the value and carries < 10 e, the last sum e,
- * the doubling none: together < 4 e.
+ * log(1 + f) = 2 artanh s = 2 s + 2 s^3 (1/3 + s^2/5 + ...), s = f/(2 + f), |s| <= 1/3
+ * here (f in [-0.293, 1]); 18 terms leave s^36/37 < 2e-19 of the value. Relative error:
+ * s 2 e (f given), s^2 (...) is at most 0.04 of the value and carries < 10 e, the last
+ * sum e, the doubling none: together < 4 e.
  *
- * log x, x = 2^k m, m in [0.707, 1.415): f = m - 1 is exact. k = 0: 4 e. k != 0: k LN2_HI is
- * exact, the rest |log m + k LN2_LO| <= 0.3467 has absolute error 0.3467 (4 e + e) and the
- * last sum e |result|, |result| >= 0.3465: relative 6.1 e. Taken 4 u = 8 e.
+ * log x, x = 2^k m, m in [0.707, 1.415): f = m - 1 is exact. k = 0: 4 e. k != 0: k
+ * LN2_HI is exact, the rest |log m + k LN2_LO| <= 0.3467 has absolute error 0.3467 (4 e
+ * + e) and the last sum e |result|, |result| >= 0.3465: relative 6.1 e. Taken 4 u = 8
+ * e.
  *
- * softplus x = max(x, 0) + log(1 + E), E = e^-|x| with relative error 2 e, which log(1 + E)
- * does not amplify: 2 e + 4 e + e (for 2 + E) and e for the last sum: 8 e = 4 u. Taken 5 u.
+ * softplus x = max(x, 0) + log(1 + E), E = e^-|x| with relative error 2 e, which log(1
+ * + E) does not amplify: 2 e + 4 e + e (for 2 + E) and e for the last sum: 8 e = 4 u.
+ * Taken 5 u.
  *
  * Reference: Muller, Elementary Functions, 3rd ed., ch. 11; docs/theory/fp.md.
  */

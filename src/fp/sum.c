@@ -1,8 +1,9 @@
 /* sum.c -- roots, norms and the constant of a sum, rounded outward.
  *
  * A sum of n products in any order is off by at most gamma_n sum |a_i b_i|, gamma_n =
- * n u / (1 - n u); u = 2^-52 is twice the unit roundoff, so the few roundings of gamma_n
- * itself are covered. Reference: Higham, Accuracy and Stability, 2nd ed., 3.1 and 27.8.
+ * n u / (1 - n u); u = 2^-52 is twice the unit roundoff, so the few roundings of
+ * gamma_n itself are covered. Reference: Higham, Accuracy and Stability, 2nd ed., 3.1
+ * and 27.8.
  */
 #include "fp/fp.h"
 

@@ -18,8 +18,10 @@ static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *
     double v;
     rob_id inner;
     (void)ins, (void)attr;
-    if (rob_priv_is_fill(g, in[0], &v)) return rob_priv_fill_like(g, in[0], v < 0 ? -v : v);
-    if (rob_priv_is_scaled(g, in[0], &v, &inner) && v == -1) return g_unary(g, "abs", inner);
+    if (rob_priv_is_fill(g, in[0], &v))
+        return rob_priv_fill_like(g, in[0], v < 0 ? -v : v);
+    if (rob_priv_is_scaled(g, in[0], &v, &inner) && v == -1)
+        return g_unary(g, "abs", inner);
     return ROB_NONE;
 }
 
@@ -40,7 +42,8 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
     }
 }
 
-/* Below: any slope in [-1, 1] through 0; theta moves it from -1 to 1. Above: the chord. */
+/* Below: any slope in [-1, 1] through 0; theta moves it from -1 to 1. Above: the chord.
+ */
 static void relax(const rob_node *n, const rob_range *in, const double *theta,
                   rob_planes *below, rob_planes *above)
 {
@@ -62,8 +65,8 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     }
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     (void)y;
     *ylo = g_add(g, g_unary(g, "relu", lo[0]), g_unary(g, "relu", g_neg(g, up[0])));
@@ -71,9 +74,17 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, 
 }
 
 const rob_op rob_priv_op_abs = {
-    .name = "abs", .id = ROB_OP_abs, .ins = 1, .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
-    .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
-    .interval = interval, .relax = relax, .parameters = 1,
+    .name = "abs",
+    .id = ROB_OP_abs,
+    .ins = 1,
+    .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
+    .shape = rob_priv_shape_each,
+    .fold = fold,
+    .vjp = vjp,
+    .jvp = jvp,
+    .interval = interval,
+    .relax = relax,
+    .parameters = 1,
     .enclose = enclose,
 };
 #endif

@@ -37,7 +37,8 @@ static void vjp(rob_graph *g, rob_id y, const rob_id *dy, rob_id *dx)
 static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
 {
     (void)y;
-    if (dx[0] == ROB_NONE || dx[1] == ROB_NONE) dy[0] = dx[0] == ROB_NONE ? dx[1] : dx[0];
+    if (dx[0] == ROB_NONE || dx[1] == ROB_NONE)
+        dy[0] = dx[0] == ROB_NONE ? dx[1] : dx[0];
     else dy[0] = g_add(g, dx[0], dx[1]);
 }
 
@@ -50,15 +51,16 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
                            fp_add_up(in[0].up[e], in[1].up[e]));
 }
 
-static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
-                 int32_t i, rob_rows *in, double *base, double *loss)
+static void pull(const rob_node *n, const rob_range *value, int32_t k,
+                 const rob_rows *out, int32_t i, rob_rows *in, double *base,
+                 double *loss)
 {
     (void)k, (void)base;
     rob_priv_pull_map(out, in, &value[i], 1, loss, n, NULL, NULL);
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
 }

@@ -18,7 +18,8 @@ static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *
     (void)ins;
     if (scale == 1 && shift == 0) return in[0];
     if (scale == 0) return rob_priv_fill_like(g, in[0], shift);
-    if (rob_priv_is_fill(g, in[0], &v)) return rob_priv_fill_like(g, in[0], scale * v + shift);
+    if (rob_priv_is_fill(g, in[0], &v))
+        return rob_priv_fill_like(g, in[0], scale * v + shift);
     if (rob_priv_is(g, in[0], &rob_priv_op_affine)) {
         rob_node n = rob_priv_node(g, in[0]);
         return g_affine(g, n.in[0], scale * n.attr.x[0], scale * n.attr.x[1] + shift);
@@ -57,16 +58,17 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
     }
 }
 
-static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
-                 int32_t i, rob_rows *in, double *base, double *loss)
+static void pull(const rob_node *n, const rob_range *value, int32_t k,
+                 const rob_rows *out, int32_t i, rob_rows *in, double *base,
+                 double *loss)
 {
     (void)k;
     rob_priv_pull_map(out, in, &value[i], n->attr.x[0], loss, n, NULL, NULL);
     rob_priv_pull_shift(out, n->attr.x[1], base, loss);
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     if (rob_priv_node(g, y).attr.x[0] < 0)
         rob_priv_enclose_falling(g, y, lo, up, ylo, yup);

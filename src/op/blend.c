@@ -1,7 +1,7 @@
 /* blend.c -- y = n + sigmoid(z) (h - n), the update of a GRU.
  *
- * With s = sigmoid z:  dy/dz = s (1 - s) (h - n),  dy/dn = 1 - s,  dy/dh = s. Its bounds
- * need a range of h - n of its own: h and n are far from independent. */
+ * With s = sigmoid z:  dy/dz = s (1 - s) (h - n),  dy/dn = 1 - s,  dy/dh = s. Its
+ * bounds need a range of h - n of its own: h and n are far from independent. */
 #ifdef ROB_KERNEL
 #include "op/each.h"
 
@@ -47,13 +47,14 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
     }
 }
 
-/* Slopes: n + sigmoid(z) d with d = h - n, McCormick of sigmoid(z) and d composed with a
- * line of sigmoid; offset: exact over the box of (z, n, h). An upper plane is a lower one
- * of the blend of -n and -h. */
+/* Slopes: n + sigmoid(z) d with d = h - n, McCormick of sigmoid(z) and d composed with
+ * a line of sigmoid; offset: exact over the box of (z, n, h). An upper plane is a lower
+ * one of the blend of -n and -h. */
 static void put_plane(bool is_above, const rob_interval x[3], const double *theta,
                       int64_t e, rob_planes *out)
 {
-    rob_interval y = rob_priv_range_blend(x[0], x[1], x[2]), box[3] = { x[0], x[1], x[2] };
+    rob_interval y = rob_priv_range_blend(x[0], x[1], x[2]),
+                 box[3] = { x[0], x[1], x[2] };
     rob_interval s = { fp_sigmoid_lo(x[0].lo), fp_sigmoid_up(x[0].up) };
     rob_interval d = { x[2].lo - x[1].up, x[2].up - x[1].lo };
     double limit = is_above ? y.up : y.lo, c, slope[3], at[3], sign = is_above ? -1 : 1;
@@ -80,7 +81,8 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
 {
     (void)n;
     for (int64_t e = 0; e < below->count; e++) {
-        rob_interval x[3] = { rob_priv_range_at(&in[0], e), rob_priv_range_at(&in[1], e),
+        rob_interval x[3] = { rob_priv_range_at(&in[0], e),
+                              rob_priv_range_at(&in[1], e),
                               rob_priv_range_at(&in[2], e) };
         put_plane(false, x, theta ? theta + 4 * e : NULL, e, below);
         put_plane(true, x, theta ? theta + 4 * e + 2 : NULL, e, above);
@@ -100,8 +102,8 @@ static void curve(const rob_node *n, const rob_range *in, const double *const *c
     }
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     (void)y;
     rob_id s[2] = { g_unary(g, "sigmoid", lo[0]), g_unary(g, "sigmoid", up[0]) };

@@ -1,4 +1,5 @@
-/* concat.c -- parts side by side along one axis. A view: operands are computed in place.
+/* concat.c -- parts side by side along one axis. A view: operands are computed in
+ * place.
  *
  * Folds: one operand is itself; all parts of one split in order are the split's input;
  * fills of one value are one fill. */
@@ -34,7 +35,8 @@ static bool all_fills(const rob_graph *g, const rob_id *in, int32_t ins, double 
 }
 
 /* in = pick 0..K-1 of one split along the same axis: its input, else ROB_NONE */
-static rob_id whole_of_split(const rob_graph *g, const rob_id *in, int32_t ins, int64_t axis)
+static rob_id whole_of_split(const rob_graph *g, const rob_id *in, int32_t ins,
+                             int64_t axis)
 {
     rob_id split = ROB_NONE;
     for (int32_t k = 0; k < ins; k++) {
@@ -44,7 +46,8 @@ static rob_id whole_of_split(const rob_graph *g, const rob_id *in, int32_t ins, 
         split = n.in[0];
     }
     rob_node s = rob_priv_node(g, split);
-    bool whole = s.op == &rob_priv_op_split && s.attr.i[0] == axis && s.attr.i[1] == ins;
+    bool whole =
+        s.op == &rob_priv_op_split && s.attr.i[0] == axis && s.attr.i[1] == ins;
     return whole ? s.in[0] : ROB_NONE;
 }
 
@@ -137,16 +140,17 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
     }
 }
 
-static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
-                 int32_t i, rob_rows *in, double *base, double *loss)
+static void pull(const rob_node *n, const rob_range *value, int32_t k,
+                 const rob_rows *out, int32_t i, rob_rows *in, double *base,
+                 double *loss)
 {
     (void)k, (void)base;
     operand o = describe(n, value, i);
     rob_priv_pull_gather(out, in, &value[i], loss, n, target, &o);
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
 }

@@ -1,6 +1,7 @@
 /* logsumexp.c -- y = m + log sum_j exp(x_j - m), m = max x: (..., C) -> (..., 1).
  *
- * Its gradient is softmax x, so no derivative of it overflows. A row of -inf gives -inf. */
+ * Its gradient is softmax x, so no derivative of it overflows. A row of -inf gives
+ * -inf. */
 #ifdef ROB_KERNEL
 #include "op/each.h"
 #include "op/row.h"
@@ -79,14 +80,15 @@ static double rounded_up(const double *x, int64_t count)
 static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
 {
     (void)n, (void)k;
-    int64_t rows = rob_priv_shape_rows(&in[0].shape), cols = rob_priv_shape_cols(&in[0].shape);
+    int64_t rows = rob_priv_shape_rows(&in[0].shape),
+            cols = rob_priv_shape_cols(&in[0].shape);
     for (int64_t r = 0; r < rows; r++)
         rob_priv_range_put(out, r, rounded_down(in[0].lo + r * cols, cols),
                            rounded_up(in[0].up + r * cols, cols));
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
 }

@@ -15,8 +15,10 @@ static bool shape(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *a
     int32_t r = a.rank;
     (void)ins;
     if (r < 2 || b.rank != r) {
-        rob_priv_graph_fail(g, ROB_ESHAPE, "matmul: ranks %d and %d; they must be equal and "
-                            "at least 2", (int)a.rank, (int)b.rank);
+        rob_priv_graph_fail(g, ROB_ESHAPE,
+                            "matmul: ranks %d and %d; they must be equal and "
+                            "at least 2",
+                            (int)a.rank, (int)b.rank);
         return false;
     }
     int64_t m = a.dim[r - 2 + (attr->i[0] != 0)], k = a.dim[r - 1 - (attr->i[0] != 0)];
@@ -24,9 +26,10 @@ static bool shape(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *a
     bool fits = k == l;
     for (int32_t i = 0; i < r - 2; i++) fits = fits && a.dim[i] == b.dim[i];
     if (!fits) {
-        rob_priv_graph_fail(g, ROB_ESHAPE, "matmul: (%lld,%lld) times (%lld,%lld) do not "
-                            "fit, or leading dimensions differ", (long long)m, (long long)k,
-                            (long long)l, (long long)n);
+        rob_priv_graph_fail(g, ROB_ESHAPE,
+                            "matmul: (%lld,%lld) times (%lld,%lld) do not "
+                            "fit, or leading dimensions differ",
+                            (long long)m, (long long)k, (long long)l, (long long)n);
         return false;
     }
     *out = a;
@@ -89,22 +92,24 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
 }
 
 /* The reference; the bound engine moves many rows by packed products of its own. */
-static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
-                 int32_t i, rob_rows *in, double *base, double *loss)
+static void pull(const rob_node *n, const rob_range *value, int32_t k,
+                 const rob_rows *out, int32_t i, rob_rows *in, double *base,
+                 double *loss)
 {
     (void)k, (void)base;
     rob_priv_matmul_pull(n, value, out, i, in, loss);
 }
 
 /* Centre and radius: A_c B_c -+ (A_r |B_c| + (|A_c| + A_r) B_r). */
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     rob_attr attr = rob_priv_node(g, y).attr;
     int ta = attr.i[0] != 0, tb = attr.i[1] != 0;
     rob_id centre[2], radius[2] = { ROB_NONE, ROB_NONE }, spread = ROB_NONE;
     for (int i = 0; i < 2; i++) {
-        centre[i] = lo[i] == up[i] ? lo[i] : g_affine(g, g_add(g, lo[i], up[i]), 0.5, 0);
+        centre[i] =
+            lo[i] == up[i] ? lo[i] : g_affine(g, g_add(g, lo[i], up[i]), 0.5, 0);
         if (lo[i] != up[i])
             radius[i] = g_affine(g, g_sub(g, up[i], lo[i]), 0.5, 0);
     }

@@ -23,8 +23,10 @@ static rob_id fold(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *
     if (rob_priv_is_fill(g, a, &v)) return g_affine(g, b, v, 0);
     if (rob_priv_is_fill(g, b, &v)) return g_affine(g, a, v, 0);
     if (a == b) return g_unary(g, "square", a);
-    if (rob_priv_is_scaled(g, a, &v, &inner)) return g_affine(g, g_mul(g, inner, b), v, 0);
-    if (rob_priv_is_scaled(g, b, &v, &inner)) return g_affine(g, g_mul(g, a, inner), v, 0);
+    if (rob_priv_is_scaled(g, a, &v, &inner))
+        return g_affine(g, g_mul(g, inner, b), v, 0);
+    if (rob_priv_is_scaled(g, b, &v, &inner))
+        return g_affine(g, g_mul(g, a, inner), v, 0);
     return a > b ? g_mul(g, b, a) : ROB_NONE;
 }
 
@@ -70,7 +72,8 @@ static void put_plane(bool is_above, const rob_interval x[2], double r, int64_t 
     double slope[2], at[2] = { x[0].lo, x[1].lo }, sign = is_above ? -1 : 1;
     rob_priv_product_slopes(is_above, x[0], x[1], r, &slope[0], &slope[1]);
     double offset = sign * least_corner(sign, slope, x, at);
-    rob_priv_plane_put(out, is_above, 2, e, x, slope, offset, at, is_above ? y.up : y.lo);
+    rob_priv_plane_put(out, is_above, 2, e, x, slope, offset, at,
+                       is_above ? y.up : y.lo);
 }
 
 /* McCormick, mixed by theta (below, above); exact where a factor is one number */
@@ -79,7 +82,8 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
 {
     (void)n;
     for (int64_t e = 0; e < below->count; e++) {
-        rob_interval x[2] = { rob_priv_range_at(&in[0], e), rob_priv_range_at(&in[1], e) };
+        rob_interval x[2] = { rob_priv_range_at(&in[0], e),
+                              rob_priv_range_at(&in[1], e) };
         put_plane(false, x, theta ? theta[2 * e] : 1, e, below);
         put_plane(true, x, theta ? theta[2 * e + 1] : 1, e, above);
     }
@@ -93,14 +97,15 @@ static void curve(const rob_node *n, const rob_range *in, const double *const *c
         double reach[2];
         rob_interval x = rob_priv_curve_box(&in[0], e, centre[0][e], &reach[0]);
         rob_interval y = rob_priv_curve_box(&in[1], e, centre[1][e], &reach[1]);
-        rob_jet f[2] = { rob_priv_jet_linear(centre[0][e]), rob_priv_jet_linear(centre[1][e]) };
+        rob_jet f[2] = { rob_priv_jet_linear(centre[0][e]),
+                         rob_priv_jet_linear(centre[1][e]) };
         rob_sizes size[2] = { rob_priv_sizes_linear(x), rob_priv_sizes_linear(y) };
         rob_priv_curve_product(out, e, f, size, reach);
     }
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     (void)y;
     rob_id a = g_mul(g, lo[0], lo[1]), b = g_mul(g, lo[0], up[1]);

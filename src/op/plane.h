@@ -1,8 +1,8 @@
 /* plane.h -- what the bound rules of the operator files share.
  *
  * A plane is a triple of doubles that is simply true: slopes are free, offsets are
- * rigorous minima. "Below" machinery suffices: an upper plane of f is a lower plane of a
- * mirrored f. Theory: docs/theory/relax.md.
+ * rigorous minima. "Below" machinery suffices: an upper plane of f is a lower plane of
+ * a mirrored f. Theory: docs/theory/relax.md.
  */
 #ifndef ROB_PLANE_H
 #define ROB_PLANE_H
@@ -10,7 +10,7 @@
 #include "fp/fp.h"
 #include "op/op.h"
 
-/* ---- ranges -------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------- */
 
 typedef struct rob_interval { double lo, up; } rob_interval;
 
@@ -36,11 +36,15 @@ rob_interval rob_priv_range_sigtanh(rob_interval x, rob_interval y);
 rob_interval rob_priv_range_sigmul(rob_interval x, rob_interval y);
 rob_interval rob_priv_range_blend(rob_interval z, rob_interval n, rob_interval h);
 
-/* ---- functions of one variable ------------------------------------------------------- */
+/* ---- functions of one variable --------------------------------------------------- */
 
 /* f on [from, inf), convex left of `bend` and concave right of it. `slope` is f' with a
  * relative error of at most `blur` (and 2^-1022). */
-typedef enum rob_course { ROB_RISES, ROB_FALLS, ROB_EVEN } rob_course; /* even: least at 0 */
+typedef enum rob_course {
+    ROB_RISES,
+    ROB_FALLS,
+    ROB_EVEN
+} rob_course; /* even: least at 0 */
 typedef struct rob_univariate {
     double (*lo)(double), (*up)(double), (*slope)(double);
     double from, bend, blur;
@@ -54,52 +58,57 @@ extern const rob_univariate rob_priv_uni_tanh, rob_priv_uni_sigmoid, rob_priv_un
 typedef struct rob_line { double slope, offset, touch; } rob_line;
 
 /* Slope and touching point of the line below f (above, when `above`) on the box, before
- * its offset is known. theta NULL: tangent at the midpoint, or as near as is valid, else
- * the chord; else *theta in [0, 1] moves the point: 1/2 is the default, 0 the end of the
- * box on the convex side (below; concave above), 1 the last point whose tangent is valid. */
+ * its offset is known. theta NULL: tangent at the midpoint, or as near as is valid,
+ * else the chord; else *theta in [0, 1] moves the point: 1/2 is the default, 0 the end
+ * of the box on the convex side (below; concave above), 1 the last point whose tangent
+ * is valid. */
 rob_line rob_priv_uni_direction(const rob_univariate *f, bool above, rob_interval box,
                                 const double *theta);
 /* The line with a rigorous offset. */
 rob_line rob_priv_uni_line(const rob_univariate *f, bool above, rob_interval box,
                            const double *theta);
 /* The rules of an element-wise operator. */
-void rob_priv_uni_interval(const rob_univariate *f, const rob_range *in, rob_range *out);
-void rob_priv_uni_relax(const rob_univariate *f, const rob_range *in, const double *theta,
-                        rob_planes *below, rob_planes *above);
+void rob_priv_uni_interval(const rob_univariate *f, const rob_range *in,
+                           rob_range *out);
+void rob_priv_uni_relax(const rob_univariate *f, const rob_range *in,
+                        const double *theta, rob_planes *below, rob_planes *above);
 
-/* ---- storing planes ------------------------------------------------------------------- */
+/* ---- storing planes -------------------------------------------------------------- */
 
 /* The constant plane. */
 void rob_priv_plane_flat(rob_planes *p, int32_t ins, int64_t e, double value);
-/* Store a plane of `ins` inputs unless it is not finite or the constant `limit` (a lower
- * bound of phi when below, an upper one otherwise) is better everywhere on the box. */
+/* Store a plane of `ins` inputs unless it is not finite or the constant `limit` (a
+ * lower bound of phi when below, an upper one otherwise) is better everywhere on the
+ * box. */
 void rob_priv_plane_put(rob_planes *p, bool is_above, int32_t ins, int64_t e,
                         const rob_interval *box, const double *slope, double offset,
                         const double *touch, double limit);
 
-/* ---- products and gates: rigorous minima ------------------------------------------------ */
+/* ---- products and gates: rigorous minima ----------------------------------------- */
 
 /* A lower bound of min over x in box of  k sigmoid(x) - a x; *at: about where. */
 double rob_priv_min_sigmoid(double k, double a, rob_interval box, double *at);
 /* ... over (x, y) of  sigmoid(x) tanh(y) - a x - b y. */
-double rob_priv_min_sigtanh(double a, double b, rob_interval x, rob_interval y, double at[2]);
+double rob_priv_min_sigtanh(double a, double b, rob_interval x, rob_interval y,
+                            double at[2]);
 /* ... over (x, y) of  sigmoid(x) y - a x - b y. */
-double rob_priv_min_sigmul(double a, double b, rob_interval x, rob_interval y, double at[2]);
+double rob_priv_min_sigmul(double a, double b, rob_interval x, rob_interval y,
+                           double at[2]);
 /* ... over (z, n, h) of  n + sigmoid(z) (h - n) - s0 z - s1 n - s2 h. */
 double rob_priv_min_blend(const double s[3], const rob_interval box[3], double at[3]);
 
-/* McCormick's slopes of the product of two factors in their ranges, mixed by r in [0, 1]:
- * r = 1 below is the plane through the corners (lo, lo), above through (lo, up) in the
- * order (first, second). */
-void rob_priv_product_slopes(bool above, rob_interval first, rob_interval second, double r,
-                             double *of_first, double *of_second);
+/* McCormick's slopes of the product of two factors in their ranges, mixed by r in [0,
+ * 1]: r = 1 below is the plane through the corners (lo, lo), above through (lo, up) in
+ * the order (first, second). */
+void rob_priv_product_slopes(bool above, rob_interval first, rob_interval second,
+                             double r, double *of_first, double *of_second);
 
 /* Slope on the argument of a factor f(x) that enters a plane below (above) with
  * coefficient c: c times its line below or above, by sign. */
-double rob_priv_gate_slope(const rob_univariate *f, bool is_above, double c, rob_interval x,
-                           const double *theta);
+double rob_priv_gate_slope(const rob_univariate *f, bool is_above, double c,
+                           rob_interval x, const double *theta);
 
-/* ---- pulling rows through affine operators ----------------------------------------------- */
+/* ---- pulling rows through affine operators --------------------------------------- */
 
 /* in[e] += c, returning what the two roundings (of c, a product of two numbers unless
  * `exact`, and of the sum) can cost when the value is at most `most` in magnitude. */
@@ -134,16 +143,17 @@ void rob_priv_pull_gather(const rob_rows *out, rob_rows *in, const rob_range *va
 /* base[r] += shift * (sum of row r) */
 void rob_priv_pull_shift(const rob_rows *out, double shift, double *base, double *loss);
 /* Element of `small` that broadcasting puts at element e of `large`. */
-int64_t rob_priv_broadcast_source(const rob_shape *large, const rob_shape *small, int64_t e);
+int64_t rob_priv_broadcast_source(const rob_shape *large, const rob_shape *small,
+                                  int64_t e);
 
-/* ---- matrix products ----------------------------------------------------------------------- */
+/* ---- matrix products ------------------------------------------------------------- */
 
 void rob_priv_matmul_interval(const rob_node *n, const rob_range *in, rob_range *out);
 /* Rows moved to operand i, the other one taken at its centre and charged its radius. */
-void rob_priv_matmul_pull(const rob_node *n, const rob_range *value, const rob_rows *out,
-                          int32_t i, rob_rows *in, double *loss);
+void rob_priv_matmul_pull(const rob_node *n, const rob_range *value,
+                          const rob_rows *out, int32_t i, rob_rows *in, double *loss);
 
-/* ---- centre models ------------------------------------------------------------------------ */
+/* ---- centre models --------------------------------------------------------------- */
 
 /* Bounds over a box of |derivative|, orders 0 to 3, of one factor of a product. */
 typedef struct rob_sizes { double of[4]; } rob_sizes;
@@ -158,26 +168,28 @@ rob_jet rob_priv_jet_tanh(double x);
 rob_jet rob_priv_jet_linear(double x);
 
 /* The box with the centre in it, and the largest |z|. */
-rob_interval rob_priv_curve_box(const rob_range *in, int64_t e, double centre, double *reach);
+rob_interval rob_priv_curve_box(const rob_range *in, int64_t e, double centre,
+                                double *reach);
 /* Element e: f(x), or f(x) g(y), and what its third derivatives leave. */
-void rob_priv_curve_one(rob_curve *c, int64_t e, rob_jet f, rob_sizes size, double reach);
+void rob_priv_curve_one(rob_curve *c, int64_t e, rob_jet f, rob_sizes size,
+                        double reach);
 void rob_priv_curve_product(rob_curve *c, int64_t e, const rob_jet f[2],
                             const rob_sizes size[2], const double reach[2]);
 /* n + sigmoid(z) (h - n) at the centre at[] = (z, n, h) */
 void rob_priv_curve_blend(rob_curve *c, int64_t e, const rob_interval box[3],
                           const double at[3], const double reach[3]);
 
-/* ---- enclosing -------------------------------------------------------------------------------- */
+/* ---- enclosing ------------------------------------------------------------------- */
 
 /* Outputs with the inputs at their lower ends, and at their upper ends. */
 void rob_priv_enclose_rising(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
                              rob_id *ylo, rob_id *yup);
-void rob_priv_enclose_falling(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
-                              rob_id *ylo, rob_id *yup);
+void rob_priv_enclose_falling(rob_graph *g, rob_id y, const rob_id *lo,
+                              const rob_id *up, rob_id *ylo, rob_id *yup);
 rob_id rob_priv_enclose_least(rob_graph *g, rob_id a, rob_id b);
 rob_id rob_priv_enclose_most(rob_graph *g, rob_id a, rob_id b);
 /* s b, s in [slo, sup] not negative, b in [blo, bup] */
-void rob_priv_enclose_share(rob_graph *g, const rob_id s[2], const rob_id b[2], rob_id *ylo,
-                            rob_id *yup);
+void rob_priv_enclose_share(rob_graph *g, const rob_id s[2], const rob_id b[2],
+                            rob_id *ylo, rob_id *yup);
 
 #endif

@@ -1,20 +1,24 @@
 /* plane_curve.c -- second-order models with a bound of what third derivatives leave.
  *
- * Taylor at the centre: what remains is 1/6 sum phi_ijk(xi) z_i z_j z_k. With |z_i| <= m_i and
- * |a b| z-terms taken apart (x^2 |y| <= m_y x^2, |x|^3 <= m_x x^2) it is at most
- * 1/2 sum rho_i z_i^2,
- *   f(x):        rho   = |f'''| m / 3
- *   f(x) g(y):   rho_x = (|f''' g| m_x + 3 |f'' g'| m_y) / 3,  rho_y with f and g exchanged
- *   blend:       rho_z = (|sigmoid'''| |h - n| m_z + 3 |sigmoid''| (m_n + m_h)) / 3, 0, 0
- * each derivative at its largest over the box. With p = sigmoid', q = 4 p(2x) = tanh':
- *   sigmoid'' = -p tanh(x/2),  sigmoid''' = p - 6 p^2,  tanh'' = -2 t q,  tanh''' = 4 q - 6 q^2.
+ * Taylor at the centre: what remains is 1/6 sum phi_ijk(xi) z_i z_j z_k. With |z_i| <= m_i,
+ * |x^2 y| <= m_y x^2 and |x^3| <= m_x x^2 it is at most 1/2 sum rho_i z_i^2, where
+ *
+ *   f(x)        rho   = |f'''| m / 3
+ *   f(x) g(y)   rho_x = (|f''' g| m_x + 3 |f'' g'| m_y) / 3, rho_y with f, g exchanged
+ *   blend       rho_z = (|sigmoid'''| |h - n| m_z + 3 |sigmoid''| (m_n + m_h)) / 3
+ *
+ * each derivative at its largest over the box. With p = sigmoid', q = tanh', t = tanh:
+ *
+ *   sigmoid'' = -p tanh(x/2),  sigmoid''' = p - 6 p^2,
+ *   tanh''    = -2 t q,        tanh'''    = 4 q - 6 q^2.
+ *
  * p and q fall with |x|, so their ranges come from the points of the box nearest to and
- * farthest from 0; the parabolas take their extreme at p = 1/12 (1/24), q = 1/3 (2/3) or at an
- * end. Reference: docs/theory/relax.md 6.
+ * farthest from 0; the parabolas take their extreme at p = 1/12 (1/24), q = 1/3 (2/3)
+ * or at an end. Reference: docs/theory/relax.md 6.
  */
 #include "op/plane.h"
 
-static const double ROUNDINGS = 64;     /* relative error of any derivative, in u: <= 48 */
+static const double ROUNDINGS = 64; /* relative error of any derivative, in u: <= 48 */
 
 static double widened(double x)
 {
@@ -43,7 +47,8 @@ static double parabola(double a, double low, double high)
 rob_sizes rob_priv_sizes_sigmoid(rob_interval x)
 {
     double near = nearest_to_zero(x), far = farthest_from_zero(x);
-    double high = rob_priv_uni_sigmoid.slope(near), low = rob_priv_uni_sigmoid.slope(far);
+    double high = rob_priv_uni_sigmoid.slope(near),
+           low = rob_priv_uni_sigmoid.slope(far);
     double second = fp_min(high * fp_tanh_up(0.5 * far), 0.0962250448649376388);
     return (rob_sizes){ { fp_sigmoid_up(x.up), widened(high), widened(second),
                           widened(parabola(1, low, high)) } };
@@ -80,7 +85,8 @@ rob_jet rob_priv_jet_linear(double x)
     return (rob_jet){ { x, 1, 0 } };
 }
 
-rob_interval rob_priv_curve_box(const rob_range *in, int64_t e, double centre, double *reach)
+rob_interval rob_priv_curve_box(const rob_range *in, int64_t e, double centre,
+                                double *reach)
 {
     rob_interval x = rob_priv_range_at(in, e);
     x = (rob_interval){ fp_min(x.lo, centre), fp_max(x.up, centre) };
@@ -96,7 +102,8 @@ static void finish(rob_curve *c, int64_t e, double size, double reach)
     c->slack[e] = isnan(slack) ? INFINITY : slack;
 }
 
-void rob_priv_curve_one(rob_curve *c, int64_t e, rob_jet f, rob_sizes size, double reach)
+void rob_priv_curve_one(rob_curve *c, int64_t e, rob_jet f, rob_sizes size,
+                        double reach)
 {
     c->value[e] = f.of[0];
     c->grad[0][e] = f.of[1];
@@ -106,7 +113,8 @@ void rob_priv_curve_one(rob_curve *c, int64_t e, rob_jet f, rob_sizes size, doub
            reach);
 }
 
-static double third_order(const rob_sizes *f, const rob_sizes *g, double m_f, double m_g)
+static double third_order(const rob_sizes *f, const rob_sizes *g, double m_f,
+                          double m_g)
 {
     double cubic = f->of[3] == 0 ? 0 : f->of[3] * g->of[0] * m_f;
     double mixed = f->of[2] == 0 ? 0 : 3 * f->of[2] * g->of[1] * m_g;

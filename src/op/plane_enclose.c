@@ -21,8 +21,8 @@ void rob_priv_enclose_rising(rob_graph *g, rob_id y, const rob_id *lo, const rob
     emit(g, y, up, yup);
 }
 
-void rob_priv_enclose_falling(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
-                              rob_id *ylo, rob_id *yup)
+void rob_priv_enclose_falling(rob_graph *g, rob_id y, const rob_id *lo,
+                              const rob_id *up, rob_id *ylo, rob_id *yup)
 {
     emit(g, y, up, ylo);
     emit(g, y, lo, yup);
@@ -38,8 +38,8 @@ rob_id rob_priv_enclose_most(rob_graph *g, rob_id a, rob_id b)
     return a == b ? a : g_add(g, a, g_unary(g, "relu", g_sub(g, b, a)));
 }
 
-void rob_priv_enclose_share(rob_graph *g, const rob_id s[2], const rob_id b[2], rob_id *ylo,
-                            rob_id *yup)
+void rob_priv_enclose_share(rob_graph *g, const rob_id s[2], const rob_id b[2],
+                            rob_id *ylo, rob_id *yup)
 {
     *ylo = rob_priv_enclose_least(g, g_mul(g, s[0], b[0]), g_mul(g, s[1], b[0]));
     *yup = rob_priv_enclose_most(g, g_mul(g, s[0], b[1]), g_mul(g, s[1], b[1]));

@@ -1,13 +1,13 @@
 /* plane_gate.c -- exact offsets of planes for the gates of recurrent cells.
  *
- * sigmoid(x) y and n + sigmoid(z)(h - n) are affine in everything but the gate's argument,
- * so the minimum over the box is the least of the minima at the ends (corners) of the
- * other variables, each one a problem in one variable:
- *     min over x of  k sigmoid(x) - a x.
- * k < 0: k sigmoid(x) = k + |k| sigmoid(-x). k > 0: sigmoid is concave on x > 0, so only the
- * ends matter there; on x < 0 it is convex, and the tangent at any p bounds it below; p is
- * taken where k sigmoid'(p) = a, that is sigmoid(p) = 2 q / (1 + sqrt(1 - 4 q)), q = a/k.
- * So the number of evaluations is fixed and nothing has to converge.
+ * sigmoid(x) y and n + sigmoid(z)(h - n) are affine in everything but the gate's
+ * argument, so the minimum over the box is the least of the minima at the ends
+ * (corners) of the other variables, each one a problem in one variable: the
+ * minimum over x of  k sigmoid(x) - a x.  k < 0: k sigmoid(x) = k + |k| sigmoid(-x). k > 0: sigmoid is
+ * concave on x > 0, so only the ends matter there; on x < 0 it is convex, and the
+ * tangent at any p bounds it below; p is taken where k sigmoid'(p) = a, that is
+ * sigmoid(p) = 2 q / (1 + sqrt(1 - 4 q)), q = a/k. So the number of evaluations is
+ * fixed and nothing has to converge.
  *
  * McCormick: (x - x_l)(y - y_l) >= 0 and (x_u - x)(y_u - y) >= 0 bound x y below, their
  * mixtures too; (x - x_l)(y_u - y) >= 0 and (x_u - x)(y - y_l) >= 0 above.
@@ -40,7 +40,8 @@ static double least_left(double k, double a, double l, double m, double *at)
 {
     double p = stationary(k, a, l, m), d = k * rob_priv_uni_sigmoid.slope(p);
     double blur = fabs(d) * (2 * rob_priv_uni_sigmoid.blur) + ROB_TINY * (1 + k);
-    double down = fp_min(0, fp_lo((d - blur) - a)), up = fp_max(0, fp_up((d + blur) - a));
+    double down = fp_min(0, fp_lo((d - blur) - a)),
+           up = fp_max(0, fp_up((d + blur) - a));
     double right = fp_mul_up(-down, fp_up(m - p)), left = fp_mul_up(up, fp_up(p - l));
     *at = p;
     return fp_lo(height(k, a, p) - fp_max(right, left));
@@ -71,7 +72,8 @@ double rob_priv_min_sigmoid(double k, double a, rob_interval box, double *at)
     return fp_or_lo(fp_add_lo(value, k));
 }
 
-double rob_priv_min_sigmul(double a, double b, rob_interval x, rob_interval y, double at[2])
+double rob_priv_min_sigmul(double a, double b, rob_interval x, rob_interval y,
+                           double at[2])
 {
     double best = INFINITY, end[2] = { y.lo, y.up }, p;
     for (int i = 0; i < 2; i++) {
@@ -86,7 +88,8 @@ double rob_priv_min_sigmul(double a, double b, rob_interval x, rob_interval y, d
     return best;
 }
 
-/* at one corner (n, h); k = h - n is rounded, which a factor below 1 does not amplify */
+/* at one corner (n, h); k = h - n is rounded, which a factor below 1 does not amplify
+ */
 static double blend_at_corner(const double s[3], rob_interval z, double n, double h,
                               double *at)
 {
@@ -112,21 +115,22 @@ double rob_priv_min_blend(const double s[3], const rob_interval box[3], double a
     return best;
 }
 
-void rob_priv_product_slopes(bool above, rob_interval first, rob_interval second, double r,
-                             double *of_first, double *of_second)
+void rob_priv_product_slopes(bool above, rob_interval first, rob_interval second,
+                             double r, double *of_first, double *of_second)
 {
     double from = above ? second.lo : second.up, to = above ? second.up : second.lo;
     *of_first = r == 1 ? to : from + r * (to - from);
     *of_second = r == 1 ? first.lo : first.up + r * (first.lo - first.up);
 }
 
-double rob_priv_gate_slope(const rob_univariate *f, bool is_above, double c, rob_interval x,
-                           const double *theta)
+double rob_priv_gate_slope(const rob_univariate *f, bool is_above, double c,
+                           rob_interval x, const double *theta)
 {
-    return c == 0 ? 0 : c * rob_priv_uni_direction(f, is_above == (c > 0), x, theta).slope;
+    return c == 0 ? 0
+                  : c * rob_priv_uni_direction(f, is_above == (c > 0), x, theta).slope;
 }
 
-/* ---- ranges --------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------- */
 
 static double times_lo(double a, double b)
 {
@@ -151,7 +155,8 @@ rob_interval rob_priv_range_product(rob_interval a, rob_interval b)
     return (rob_interval){ lo, up };
 }
 
-static rob_interval range_of(const rob_univariate *f, rob_interval x, double least_value)
+static rob_interval range_of(const rob_univariate *f, rob_interval x,
+                             double least_value)
 {
     double lo = f->lo(x.lo), up = f->up(x.up);
     return (rob_interval){ isnan(lo) ? least_value : lo, isnan(up) ? 1 : up };

@@ -1,22 +1,27 @@
 /* plane_line.c -- lines below and above a function of one variable on an interval.
  *
- * Let f be convex on [l, c] and concave on [c, u] (an S shape; c = +-inf: one of the two).
- * Line below, slope a:  min f(x) - a x over the concave part is at one of its ends; over
- * the convex part, for any p there and any d in it,
- *     f(x) - a x >= f(p) - a p + (f'(p) - a)(x - p),
- * so with f'(p) enclosed the minimum is bounded by  f_lo(p) - a p  minus what the slope can
- * be off times the distance to the far end. No claim about where the minimum lies enters.
+ * Let f be convex on [l, c] and concave on [c, u] (an S shape; c = +-inf: one of the
+ * two). Line below, slope a:  min f(x) - a x over the concave part is at one of its
+ * ends; over the convex part, for any p there and any d in it, f(x) - a x >= f(p) - a p
+ * + (f'(p) - a)(x - p), so with f'(p) enclosed the minimum is bounded by  f_lo(p) - a p
+ * minus what the slope can be off times the distance to the far end. No claim about
+ * where the minimum lies enters.
  *
  * The slope: convex on the whole interval: tangent at the midpoint. Concave: the chord.
- * Both: tangent at the midpoint when it stays below f(u), else the tangent through the far
- * end (u, f(u)), else the chord. Lines above: the same for -f(-x), whose bend is -c.
+ * Both: tangent at the midpoint when it stays below f(u), else the tangent through the
+ * far end (u, f(u)), else the chord. Lines above: the same for -f(-x), whose bend is
+ * -c.
  *
  * Reference: Zhang et al., CROWN, NeurIPS 2018, 3.2; docs/theory/relax.md 2.
  */
 #include "op/plane.h"
 
 /* f or x -> -f(-x) */
-typedef struct shape_of { const rob_univariate *f; bool mirrored; double bend; } shape_of;
+typedef struct shape_of {
+    const rob_univariate *f;
+    bool mirrored;
+    double bend;
+} shape_of;
 
 static double value_lo(shape_of s, double x)
 {
@@ -44,7 +49,8 @@ static double overshoot(shape_of s, double d, double u)
     return value_near(s, d) + slope_near(s, d) * (u - d) - value_near(s, u);
 }
 
-/* the last d in [l, r] whose tangent does not overshoot; it does not at l, it does at r */
+/* the last d in [l, r] whose tangent does not overshoot; it does not at l, it does at r
+ */
 static double last_valid_tangent(shape_of s, double l, double r, double u)
 {
     double low = overshoot(s, l, u), high = overshoot(s, r, u);
@@ -113,7 +119,8 @@ static double least_of_convex(shape_of s, double a, double l, double m, double p
     double d = slope_near(s, p), blur = fabs(d) * s.f->blur + ROB_TINY;
     if (!isfinite(d))
         return -INFINITY;
-    double down = fp_min(0, fp_lo((d - blur) - a)), up = fp_max(0, fp_up((d + blur) - a));
+    double down = fp_min(0, fp_lo((d - blur) - a)),
+           up = fp_max(0, fp_up((d + blur) - a));
     /* d - blur is itself rounded: blur is taken twice what the proofs give */
     double right = fp_mul_up(-down, fp_up(m - p)), left = fp_mul_up(up, fp_up(p - l));
     return fp_or_lo(fp_lo(height(s, a, p) - fp_max(right, left)));
@@ -165,7 +172,7 @@ rob_line rob_priv_uni_line(const rob_univariate *f, bool above, rob_interval box
     return solve(f, above, box, theta, true);
 }
 
-/* ---- whole arrays ------------------------------------------------------------------------- */
+/* ---- whole arrays ---------------------------------------------------------------- */
 
 static rob_interval image(const rob_univariate *f, rob_interval x)
 {
@@ -195,11 +202,12 @@ static void store(const rob_univariate *f, bool above, rob_interval box, double 
                   const double *theta, int64_t e, rob_planes *out)
 {
     rob_line line = rob_priv_uni_line(f, above, box, theta);
-    rob_priv_plane_put(out, above, 1, e, &box, &line.slope, line.offset, &line.touch, limit);
+    rob_priv_plane_put(out, above, 1, e, &box, &line.slope, line.offset, &line.touch,
+                       limit);
 }
 
-void rob_priv_uni_relax(const rob_univariate *f, const rob_range *in, const double *theta,
-                        rob_planes *below, rob_planes *above)
+void rob_priv_uni_relax(const rob_univariate *f, const rob_range *in,
+                        const double *theta, rob_planes *below, rob_planes *above)
 {
     for (int64_t e = 0; e < below->count; e++) {
         rob_interval box = rob_priv_range_at(in, e), y = image(f, box);

@@ -1,15 +1,17 @@
-/* plane_matmul.c -- Y (M,N) = op(A) (M,K) op(B) (K,N) over ranges, and rows pulled through it.
+/* plane_matmul.c -- Y (M,N) = op(A) (M,K) op(B) (K,N) over ranges, and rows pulled
+ * through it.
  *
- * Range. An operand is centre +- radius; with A = Ac +- Ar, B = Bc +- Br the exact set of
- * every element lies in  Ac Bc +- (Ar |Bc| + |Ac| Br + Ar Br)  plus gamma_K |Ac| |Bc| and
- * 2^-1022 a product for the rounding of the centre's sum. Sharp where one operand is a
- * constant (Br = 0). Where neither is, the interval products of the terms are summed
- * instead, which is tighter by up to 3/2.
+ * Range. An operand is centre +- radius; with A = Ac +- Ar, B = Bc +- Br the exact set
+ * of every element lies in  Ac Bc +- (Ar |Bc| + |Ac| Br + Ar Br)  plus gamma_K |Ac|
+ * |Bc| and 2^-1022 a product for the rounding of the centre's sum. Sharp where one
+ * operand is a constant (Br = 0). Where neither is, the interval products of the terms
+ * are summed instead, which is tighter by up to 3/2.
  *
- * Pull. Coefficients L (M,N) on Y become  fl(L Bc')  on A; the row loses, for the element,
- *   (gamma_N sum |L||Bc| + N 2^-1022 + sum |L| Br) max|a|,  and |sum| u max|a| for adding
- * into a coefficient that is there already. The same on B with the roles exchanged. So a
- * constant operand costs only rounding, and an operand that is not constant is sound too.
+ * Pull. Coefficients L (M,N) on Y become  fl(L Bc')  on A; the row loses, for the
+ * element, (gamma_N sum |L||Bc| + N 2^-1022 + sum |L| Br) max|a|,  and |sum| u max|a|
+ * for adding into a coefficient that is there already. The same on B with the roles
+ * exchanged. So a constant operand costs only rounding, and an operand that is not
+ * constant is sound too.
  *
  * Reference: Rump, Fast and parallel interval arithmetic, BIT 39 (1999) 534; Higham,
  * Accuracy and Stability, 2nd ed., 3.5; docs/theory/relax.md 4.
@@ -72,7 +74,8 @@ static rob_interval by_centre(const rob_range *in, int64_t k, int64_t a, int64_t
         spread += ar * fabs(bc) + (fabs(ac) + ar) * br;
     }
     double g = fp_gamma(k + 4);
-    double radius = fp_up(fp_up(spread * (1 + g)) + fp_up(size * g) + 4 * (double)k * ROB_TINY);
+    double radius =
+        fp_up(fp_up(spread * (1 + g)) + fp_up(size * g) + 4 * (double)k * ROB_TINY);
     return (rob_interval){ fp_add_lo(centre, -radius), fp_add_up(centre, radius) };
 }
 
@@ -81,8 +84,9 @@ static rob_interval by_terms(const rob_range *in, int64_t k, int64_t a, int64_t 
 {
     rob_interval sum = { 0, 0 };
     for (int64_t q = 0; q < k; q++) {
-        rob_interval y = rob_priv_range_product(rob_priv_range_at(&in[0], a + q * a_step),
-                                                rob_priv_range_at(&in[1], b + q * b_step));
+        rob_interval y =
+            rob_priv_range_product(rob_priv_range_at(&in[0], a + q * a_step),
+                                   rob_priv_range_at(&in[1], b + q * b_step));
         sum.lo = fp_add_lo(sum.lo, y.lo);
         sum.up = fp_add_up(sum.up, y.up);
     }
@@ -103,7 +107,8 @@ void rob_priv_matmul_interval(const rob_node *n, const rob_range *in, rob_range 
     }
 }
 
-/* sum of L over one index against the other operand; what it can be off per unit of z */
+/* sum of L over one index against the other operand; what it can be off per unit of z
+ */
 typedef struct coefficient { double value, size, spread; } coefficient;
 
 static coefficient contract(const double *row, int64_t row_step, const rob_range *other,
@@ -129,8 +134,8 @@ static double pull_element(coefficient c, int64_t count, double most, double *in
     return cost + rob_priv_row_add(in, c.value, true, most);
 }
 
-static double pull_row(const dims *d, const rob_range *value, int32_t i, const double *row,
-                       double *in)
+static double pull_row(const dims *d, const rob_range *value, int32_t i,
+                       const double *row, double *in)
 {
     double cost = 0;
     int64_t outer = i == 0 ? d->m : d->k, inner = i == 0 ? d->k : d->n;
@@ -139,17 +144,18 @@ static double pull_row(const dims *d, const rob_range *value, int32_t i, const d
         const double *y = row + b * d->m * d->n;
         /* on A (p,q): sum_j L(p,j) B(q,j); on B (p,q): sum_j A(j,p) L(j,q) */
         int64_t at = i == 0 ? at_a(d, b, p, q) : at_b(d, b, p, q);
-        coefficient c = i == 0
-            ? contract(y + p * d->n, 1, &value[1], at_b(d, b, q, 0), d->tb ? d->k : 1, d->n)
-            : contract(y + q, d->n, &value[0], at_a(d, b, 0, p), d->ta ? 1 : d->k, d->m);
-        cost += pull_element(c, i == 0 ? d->n : d->m, rob_priv_range_most(&value[i], at),
-                             &in[at]);
+        coefficient c = i == 0 ? contract(y + p * d->n, 1, &value[1], at_b(d, b, q, 0),
+                                          d->tb ? d->k : 1, d->n)
+                               : contract(y + q, d->n, &value[0], at_a(d, b, 0, p),
+                                          d->ta ? 1 : d->k, d->m);
+        cost += pull_element(c, i == 0 ? d->n : d->m,
+                             rob_priv_range_most(&value[i], at), &in[at]);
     }
     return cost;
 }
 
-void rob_priv_matmul_pull(const rob_node *n, const rob_range *value, const rob_rows *out,
-                          int32_t i, rob_rows *in, double *loss)
+void rob_priv_matmul_pull(const rob_node *n, const rob_range *value,
+                          const rob_rows *out, int32_t i, rob_rows *in, double *loss)
 {
     dims d = dims_of(n, value);
     for (int64_t r = 0; r < out->rows; r++)

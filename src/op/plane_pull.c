@@ -1,10 +1,10 @@
 /* plane_pull.c -- rows of coefficients moved through maps of elements.
  *
  * A row says  sum_e L_e y_e + base. With y_e = scale x_{from(e)} it becomes
- * sum_j L'_j x_j + base, L'_j = sum of scale L_e over from(e) = j, in floating point. The
- * coefficients are whatever came out; a product costs |c| u max|x_j|, an addition to a
- * coefficient that is there already |sum| u max|x_j| (nothing when one of the two terms is
- * zero). Reference: docs/theory/relax.md 4.
+ * sum_j L'_j x_j + base, L'_j = sum of scale L_e over from(e) = j, in floating point.
+ * The coefficients are whatever came out; a product costs |c| u max|x_j|, an addition
+ * to a coefficient that is there already |sum| u max|x_j| (nothing when one of the two
+ * terms is zero). Reference: docs/theory/relax.md 4.
  */
 #include "op/plane.h"
 
@@ -56,7 +56,8 @@ void rob_priv_pull_shift(const rob_rows *out, double shift, double *base, double
     }
 }
 
-int64_t rob_priv_broadcast_source(const rob_shape *large, const rob_shape *small, int64_t e)
+int64_t rob_priv_broadcast_source(const rob_shape *large, const rob_shape *small,
+                                  int64_t e)
 {
     int64_t index = 0, stride = 1;
     for (int32_t k = 0; k < large->rank; k++) {

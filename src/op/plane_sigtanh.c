@@ -1,17 +1,21 @@
 /* plane_sigtanh.c -- a rigorous minimum of sigmoid(x) tanh(y) - a x - b y over a box.
  *
- * With s = sigmoid(x), eliminate y:  M(s) = min over y of  s tanh(y) - b y. As a minimum of
- * functions affine in s it is CONCAVE in s, so on a cell [s1, s2] it lies above its chord,
- *     M(s) >= c + k s,   k = (M(s2) - M(s1)) / (s2 - s1),
- * where c is chosen so that the line is below both ends (k may then be any number). What
- * is left is  min over the cell of  c + k sigmoid(x) - a x,  a problem in one variable with
- * a rigorous answer (plane_gate.c). Cells are split where the bound is least until it meets
- * the least value seen, within a share of the plane's mean height. The error of a cell is
- * |M''| (s2 - s1)^2 / 8, so wide boxes, where s saturates, need no more cells; at a corner
- * of the box the chord is exact and so is the offset. No quartic, no root to miss.
+ * With s = sigmoid(x), eliminate y:  M(s) = min over y of  s tanh(y) - b y. As a
+ * minimum of functions affine in s it is CONCAVE in s, so on a cell [s1, s2] it lies
+ * above its chord,
  *
- * M(s) itself: tanh is concave on y > 0 (ends), convex on y < 0 (tangent at the solution of
- * s (1 - t^2) = b, which is t = -sqrt(1 - b/s)). docs/theory/relax.md 3.3.
+ *     M(s) >= c + k s,   k = (M(s2) - M(s1)) / (s2 - s1),
+ *
+ * where c is chosen so that the line is below both ends (k may then be any number). What is left
+ * is  min over the cell of  c + k sigmoid(x) - a x,  a problem in one variable with a
+ * rigorous answer (plane_gate.c). Cells are split where the bound is least until it
+ * meets the least value seen, within a share of the plane's mean height. The error of a
+ * cell is |M''| (s2 - s1)^2 / 8, so wide boxes, where s saturates, need no more cells;
+ * at a corner of the box the chord is exact and so is the offset. No quartic, no root
+ * to miss.
+ *
+ * M(s) itself: tanh is concave on y > 0 (ends), convex on y < 0 (tangent at the
+ * solution of s (1 - t^2) = b, which is t = -sqrt(1 - b/s)). docs/theory/relax.md 3.3.
  */
 #include "op/plane.h"
 
@@ -43,7 +47,8 @@ static double least_left(const point *s, double b, double l, double m, double *a
 {
     double p = stationary(s->sup, b, l, m), d = s->sup * rob_priv_uni_tanh.slope(p);
     double blur = fabs(d) * (4 * rob_priv_uni_tanh.blur) + 2 * ROB_TINY;
-    double down = fp_min(0, fp_lo((d - blur) - b)), up = fp_max(0, fp_up((d + blur) - b));
+    double down = fp_min(0, fp_lo((d - blur) - b)),
+           up = fp_max(0, fp_up((d + blur) - b));
     double right = fp_mul_up(-down, fp_up(m - p)), left = fp_mul_up(up, fp_up(p - l));
     *at = p;
     return fp_lo(height(s, b, p) - fp_max(right, left));
@@ -113,7 +118,8 @@ static void see(const problem *q, const point *p, sample *least)
         *least = (sample){ value, p->x, p->y };
 }
 
-/* what the bound may miss: a share of the plane's mean height over corners and centre */
+/* what the bound may miss: a share of the plane's mean height over corners and centre
+ */
 static double tolerance(const problem *q, double least)
 {
     double x = 0.5 * q->x.lo + 0.5 * q->x.up, y = 0.5 * q->y.lo + 0.5 * q->y.up;
@@ -121,7 +127,8 @@ static double tolerance(const problem *q, double least)
     return 3e-4 * fabs(mean) + 1e-9 * fabs(least) + 1e-15;
 }
 
-double rob_priv_min_sigtanh(double a, double b, rob_interval x, rob_interval y, double at[2])
+double rob_priv_min_sigtanh(double a, double b, rob_interval x, rob_interval y,
+                            double at[2])
 {
     problem q = { a, b, x, y };
     cell cells[CELLS];
@@ -132,7 +139,8 @@ double rob_priv_min_sigtanh(double a, double b, rob_interval x, rob_interval y, 
     see(&q, &right, &least);
     cells[0] = enclose(&q, left, right);
     int worst = 0;
-    while (count < CELLS && cells[worst].bound < least.value - tolerance(&q, least.value)) {
+    while (count < CELLS
+           && cells[worst].bound < least.value - tolerance(&q, least.value)) {
         cell c = cells[worst];
         double split = split_point(&c);
         if (!(split > c.left.x && split < c.right.x))

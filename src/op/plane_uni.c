@@ -54,7 +54,8 @@ const rob_univariate rob_priv_uni_log = {
     fp_log_lo, log_up, log_slope, 0, -INFINITY, 8 * ROB_U, ROB_RISES,
 };
 const rob_univariate rob_priv_uni_softplus = {
-    fp_softplus_lo, fp_softplus_up, fp_sigmoid, -INFINITY, INFINITY, 8 * ROB_U, ROB_RISES,
+    fp_softplus_lo, fp_softplus_up, fp_sigmoid, -INFINITY,
+    INFINITY,       8 * ROB_U,      ROB_RISES,
 };
 const rob_univariate rob_priv_uni_sqrt = {
     fp_sqrt_lo, fp_sqrt_up, sqrt_slope, 0, -INFINITY, 8 * ROB_U, ROB_RISES,

@@ -36,10 +36,12 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     (void)n;
     for (int64_t e = 0; e < below->count; e++) {
         rob_interval x = rob_priv_range_at(&in[0], e);
-        double a = x.lo >= 0 || (x.up > 0 && x.up >= -x.lo), b = a, offset = 0, zero = 0;
+        double a = x.lo >= 0 || (x.up > 0 && x.up >= -x.lo), b = a, offset = 0,
+               zero = 0;
         if (theta && x.lo < 0 && x.up > 0)
             a = theta[e];
-        rob_priv_plane_put(below, false, 1, e, &x, &a, 0, &zero, fp_max(0, fp_or_lo(x.lo)));
+        rob_priv_plane_put(below, false, 1, e, &x, &a, 0, &zero,
+                           fp_max(0, fp_or_lo(x.lo)));
         if (x.lo < 0 && x.up > 0) {
             b = x.up / (x.up - x.lo);
             double left = fp_or_up(-fp_mul_lo(b, x.lo));
@@ -50,16 +52,23 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     }
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
 }
 
 const rob_op rob_priv_op_relu = {
-    .name = "relu", .id = ROB_OP_relu, .ins = 1, .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
-    .shape = rob_priv_shape_each, .vjp = vjp, .jvp = jvp,
-    .interval = interval, .relax = relax, .parameters = 1,
+    .name = "relu",
+    .id = ROB_OP_relu,
+    .ins = 1,
+    .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
+    .shape = rob_priv_shape_each,
+    .vjp = vjp,
+    .jvp = jvp,
+    .interval = interval,
+    .relax = relax,
+    .parameters = 1,
     .enclose = enclose,
 };
 #endif

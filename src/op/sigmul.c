@@ -68,7 +68,8 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
 {
     (void)n;
     for (int64_t e = 0; e < below->count; e++) {
-        rob_interval x[2] = { rob_priv_range_at(&in[0], e), rob_priv_range_at(&in[1], e) };
+        rob_interval x[2] = { rob_priv_range_at(&in[0], e),
+                              rob_priv_range_at(&in[1], e) };
         put_plane(false, x, theta ? theta + 4 * e : NULL, e, below);
         put_plane(true, x, theta ? theta + 4 * e + 2 : NULL, e, above);
     }
@@ -82,14 +83,15 @@ static void curve(const rob_node *n, const rob_range *in, const double *const *c
         double reach[2];
         rob_interval x = rob_priv_curve_box(&in[0], e, centre[0][e], &reach[0]);
         rob_interval y = rob_priv_curve_box(&in[1], e, centre[1][e], &reach[1]);
-        rob_jet f[2] = { rob_priv_jet_sigmoid(centre[0][e]), rob_priv_jet_linear(centre[1][e]) };
+        rob_jet f[2] = { rob_priv_jet_sigmoid(centre[0][e]),
+                         rob_priv_jet_linear(centre[1][e]) };
         rob_sizes size[2] = { rob_priv_sizes_sigmoid(x), rob_priv_sizes_linear(y) };
         rob_priv_curve_product(out, e, f, size, reach);
     }
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     (void)y;
     rob_id s[2] = { g_unary(g, "sigmoid", lo[0]), g_unary(g, "sigmoid", up[0]) };

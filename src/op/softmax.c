@@ -18,7 +18,8 @@ void R(op_softmax)(const rob_node *n, const rob_shape *shape, const rob_view *in
         real most = row_most(x, in->cols);
         real total = row_exp(x, most, in->cols, y);
         int64_t i = 0, count = in->cols;
-        for (; i + LANES <= count; i += LANES) vec_store(y + i, vec_load(y + i) / total);
+        for (; i + LANES <= count; i += LANES)
+            vec_store(y + i, vec_load(y + i) / total);
         if (i < count)
             each_store_part(y + i, each_load_part(y + i, count - i) / total, count - i);
     }
@@ -60,7 +61,8 @@ static void jvp(rob_graph *g, rob_id y, const rob_id *dx, rob_id *dy)
 }
 
 /* y_i = 1 / (1 + sum_{j != i} exp(x_j - x_i)), up rounded: x_i low, the others high */
-static double least_share(const double *own, const double *other, int64_t i, int64_t count)
+static double least_share(const double *own, const double *other, int64_t i,
+                          int64_t count)
 {
     double sum = 1;
     for (int64_t j = 0; j < count; j++)
@@ -69,7 +71,8 @@ static double least_share(const double *own, const double *other, int64_t i, int
     return isnan(sum) ? 0 : fp_max(0, fp_div_lo(1, sum));
 }
 
-static double largest_share(const double *own, const double *other, int64_t i, int64_t count)
+static double largest_share(const double *own, const double *other, int64_t i,
+                            int64_t count)
 {
     double sum = 1;
     for (int64_t j = 0; j < count; j++)
@@ -81,7 +84,8 @@ static double largest_share(const double *own, const double *other, int64_t i, i
 static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
 {
     (void)k;
-    int64_t rows = rob_priv_shape_rows(&n->shape), cols = rob_priv_shape_cols(&n->shape);
+    int64_t rows = rob_priv_shape_rows(&n->shape),
+            cols = rob_priv_shape_cols(&n->shape);
     for (int64_t r = 0; r < rows; r++) {
         const double *lo = in[0].lo + r * cols, *up = in[0].up + r * cols;
         for (int64_t i = 0; i < cols; i++)
@@ -90,13 +94,14 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
     }
 }
 
-/* P d / (1 - P (1 - d)) and Q / (Q + (1 - Q) d), d = exp(l - u), P and Q the softmax of u
- * and l: the ends of the interval without a difference of sums. */
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+/* P d / (1 - P (1 - d)) and Q / (Q + (1 - Q) d), d = exp(l - u), P and Q the softmax of
+ * u and l: the ends of the interval without a difference of sums. */
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     (void)y;
-    rob_id d = g_unary(g, "exp", g_sub(g, lo[0], up[0])), rest = rob_priv_one_minus(g, d);
+    rob_id d = g_unary(g, "exp", g_sub(g, lo[0], up[0])),
+           rest = rob_priv_one_minus(g, d);
     rob_id p = g_softmax(g, up[0]), q = g_softmax(g, lo[0]);
     *ylo = g_div(g, g_mul(g, p, d), rob_priv_one_minus(g, g_mul(g, p, rest)));
     *yup = g_div(g, q, g_add(g, d, g_mul(g, q, rest)));

@@ -76,16 +76,17 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
     }
 }
 
-static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
-                 int32_t i, rob_rows *in, double *base, double *loss)
+static void pull(const rob_node *n, const rob_range *value, int32_t k,
+                 const rob_rows *out, int32_t i, rob_rows *in, double *base,
+                 double *loss)
 {
     (void)base;
     int64_t part = k;
     rob_priv_pull_map(out, in, &value[i], 1, loss, n, source, &part);
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
 }
@@ -98,7 +99,8 @@ const rob_op rob_priv_op_split = {
     .enclose = enclose,
 };
 
-/* Shape of output k of a node with several: a part, a last carry, or a stack over steps. */
+/* Shape of output k of a node with several: a part, a last carry, or a stack over
+ * steps. */
 rob_shape rob_priv_shape_of_output(const rob_graph *g, rob_id id, int32_t k)
 {
     rob_node n = rob_priv_node(g, id);

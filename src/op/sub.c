@@ -48,15 +48,16 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
                            fp_add_up(in[0].up[e], -in[1].lo[e]));
 }
 
-static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
-                 int32_t i, rob_rows *in, double *base, double *loss)
+static void pull(const rob_node *n, const rob_range *value, int32_t k,
+                 const rob_rows *out, int32_t i, rob_rows *in, double *base,
+                 double *loss)
 {
     (void)k, (void)base;
     rob_priv_pull_map(out, in, &value[i], i == 0 ? 1 : -1, loss, n, NULL, NULL);
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     (void)y;
     *ylo = g_sub(g, lo[0], up[1]);

@@ -1,21 +1,23 @@
 /* sum_to.c -- sums over the dims a broadcast would repeat: the adjoint of expand.
  *
  * y_j = sum of x_i over all i that expand would copy from j. Attributes: the target,
- * i[0] = rank, i[1..4] = dims. Sums run in index order, a row's sum first in vectors and
- * then over their lanes by halves, so the bits do not depend on strides. */
+ * i[0] = rank, i[1..4] = dims. Sums run in index order, a row's sum first in vectors
+ * and then over their lanes by halves, so the bits do not depend on strides. */
 #ifdef ROB_KERNEL
 #include "op/each.h"
 
 /* rank 4, ones in front */
 static void padded_dims(const rob_shape *s, int64_t dim[4])
 {
-    for (int32_t k = 0; k < 4; k++) dim[k] = k < 4 - s->rank ? 1 : s->dim[k - 4 + s->rank];
+    for (int32_t k = 0; k < 4; k++)
+        dim[k] = k < 4 - s->rank ? 1 : s->dim[k - 4 + s->rank];
 }
 
 static void add_row(real *y, const real *x, int64_t count)
 {
     int64_t i = 0;
-    for (; i + LANES <= count; i += LANES) vec_store(y + i, vec_load(y + i) + vec_load(x + i));
+    for (; i + LANES <= count; i += LANES)
+        vec_store(y + i, vec_load(y + i) + vec_load(x + i));
     for (; i < count; i++) y[i] += x[i];
 }
 
@@ -61,11 +63,13 @@ static bool shape(rob_graph *g, const rob_id *in, int32_t ins, const rob_attr *a
     rob_shape from = rob_priv_shape(g, in[0]), both;
     (void)ins;
     if (!rob_priv_shape_of_attr(g, "sum_to", attr, out)) return false;
-    if (rob_priv_shape_broadcast(&from, out, &both) && rob_priv_shape_equal(&both, &from))
+    if (rob_priv_shape_broadcast(&from, out, &both)
+        && rob_priv_shape_equal(&both, &from))
         return true;
-    rob_priv_graph_fail(g, ROB_ESHAPE, "sum_to: the shape asked for does not broadcast to "
-                        "the value's (rank %d, %lld elements)", (int)from.rank,
-                        (long long)rob_priv_shape_size(&from));
+    rob_priv_graph_fail(g, ROB_ESHAPE,
+                        "sum_to: the shape asked for does not broadcast to "
+                        "the value's (rank %d, %lld elements)",
+                        (int)from.rank, (long long)rob_priv_shape_size(&from));
     return false;
 }
 
@@ -124,15 +128,16 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
         rob_priv_range_put(out, j, out->lo[j], out->up[j]);
 }
 
-static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
-                 int32_t i, rob_rows *in, double *base, double *loss)
+static void pull(const rob_node *n, const rob_range *value, int32_t k,
+                 const rob_rows *out, int32_t i, rob_rows *in, double *base,
+                 double *loss)
 {
     (void)k, (void)base;
     rob_priv_pull_gather(out, in, &value[i], loss, n, target, &value[i].shape);
 }
 
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
 }

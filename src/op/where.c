@@ -1,7 +1,7 @@
 /* where.c -- y = a where m != 0, else b; the bits of the operand are kept.
  *
- * The mask has no derivative; the adjoint of the operand not taken is exactly zero, also
- * where the other one is infinite or NaN. */
+ * The mask has no derivative; the adjoint of the operand not taken is exactly zero,
+ * also where the other one is infinite or NaN. */
 #ifdef ROB_KERNEL
 #include "op/each.h"
 
@@ -76,7 +76,8 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
 }
 
 /* Where the mask is not known, either operand: at most the larger of the two. */
-static double pull_element(const rob_range *value, int32_t i, int64_t e, double c, double *in)
+static double pull_element(const rob_range *value, int32_t i, int64_t e, double c,
+                           double *in)
 {
     mask m = known(&value[0], e);
     if (c == 0 || (m != NEITHER && m != (mask)i))
@@ -88,8 +89,9 @@ static double pull_element(const rob_range *value, int32_t i, int64_t e, double 
 }
 
 /* Nothing goes to the mask. */
-static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
-                 int32_t i, rob_rows *in, double *base, double *loss)
+static void pull(const rob_node *n, const rob_range *value, int32_t k,
+                 const rob_rows *out, int32_t i, rob_rows *in, double *base,
+                 double *loss)
 {
     (void)n, (void)k, (void)base;
     for (int64_t r = 0; r < out->rows && i > 0; r++) {
@@ -102,8 +104,8 @@ static void pull(const rob_node *n, const rob_range *value, int32_t k, const rob
 }
 
 /* The mask is a constant: lo[0] and up[0] are one node. */
-static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, rob_id *ylo,
-                    rob_id *yup)
+static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
+                    rob_id *ylo, rob_id *yup)
 {
     (void)y;
     *ylo = g_where(g, lo[0], lo[1], lo[2]);

@@ -1,5 +1,6 @@
-/* Centre models against MPFR:  |phi - value - grad.z - 1/2 z'Hz| <= 1/2 sum rho z^2 + slack at
- * every point, without tolerance; and rho as large as third derivatives make it, no larger. */
+/* Centre models against MPFR:  |phi - value - grad.z - 1/2 z'Hz| <= 1/2 sum rho z^2 +
+ * slack at every point, without tolerance; and rho as large as third derivatives make
+ * it, no larger. */
 #include "check/harness.h"
 #include "fp/fp.h"
 #include "op/op.h"
@@ -49,10 +50,17 @@ static void exact_blend(mpfr_t y, mpfr_t *x)
     mpfr_clear(d);
 }
 
-static const struct { const rob_op *op; exact_function *exact; bool quadratic; } SUBJECTS[] = {
-    { &rob_priv_op_tanh, exact_tanh, false },     { &rob_priv_op_sigmoid, exact_sigmoid, false },
-    { &rob_priv_op_square, exact_square, true },  { &rob_priv_op_mul, exact_mul, true },
-    { &rob_priv_op_sigmul, exact_sigmul, false }, { &rob_priv_op_sigtanh, exact_sigtanh, false },
+static const struct {
+    const rob_op *op;
+    exact_function *exact;
+    bool quadratic;
+} SUBJECTS[] = {
+    { &rob_priv_op_tanh, exact_tanh, false },
+    { &rob_priv_op_sigmoid, exact_sigmoid, false },
+    { &rob_priv_op_square, exact_square, true },
+    { &rob_priv_op_mul, exact_mul, true },
+    { &rob_priv_op_sigmul, exact_sigmul, false },
+    { &rob_priv_op_sigtanh, exact_sigtanh, false },
     { &rob_priv_op_blend, exact_blend, false },
 };
 enum { SUBJECT_COUNT = (int)(sizeof SUBJECTS / sizeof *SUBJECTS) };
@@ -136,8 +144,9 @@ START_TEST(test_containment)
                 x[i] = fmin(fmax(m.lo[i] + u * (m.up[i] - m.lo[i]), m.lo[i]), m.up[i]);
             }
             remainder_at(_i, &m, x, left, room);
-            ck_assert_msg(mpfr_cmpabs(left, room) <= 0, "%s: trial %d leaves %g, says %g",
-                          SUBJECTS[_i].op->name, k, mpfr_get_d(left, MPFR_RNDN), mpfr_get_d(room, MPFR_RNDN));
+            ck_assert_msg(mpfr_cmpabs(left, room) <= 0,
+                          "%s: trial %d leaves %g, says %g", SUBJECTS[_i].op->name, k,
+                          mpfr_get_d(left, MPFR_RNDN), mpfr_get_d(room, MPFR_RNDN));
             /* a second derivative off by a thousandth must be seen */
             m.hess[SUBJECTS[_i].op == &rob_priv_op_mul ? 1 : 0] *= 1.001;
             m.hess[0] += SUBJECTS[_i].quadratic ? 0 : 4 * m.rho[0];
@@ -151,8 +160,9 @@ START_TEST(test_containment)
 }
 END_TEST
 
-/* rho is of the order of the box: with global bounds of the derivatives |phi'''| <= 2 and
- * factors below 4 here, rho_i <= (2 * 4 + 3 * 1 * 1 * 2) w / 3 < 5 w and slack of rounding size. */
+/* rho is of the order of the box: with global bounds of the derivatives |phi'''| <= 2
+ * and factors below 4 here, rho_i <= (2 * 4 + 3 * 1 * 1 * 2) w / 3 < 5 w and slack of
+ * rounding size. */
 START_TEST(test_shrinks_with_the_box)
 {
     rob_random r = rob_priv_random(32, (uint64_t)_i);
@@ -166,7 +176,8 @@ START_TEST(test_shrinks_with_the_box)
         }
         make_model(SUBJECTS[_i].op, &m);
         for (int i = 0; i < SUBJECTS[_i].op->ins; i++)
-            ck_assert(m.rho[i] <= (SUBJECTS[_i].quadratic ? 1e-300 : 5 * w) && m.rho[i] >= 0);
+            ck_assert(m.rho[i] <= (SUBJECTS[_i].quadratic ? 1e-300 : 5 * w)
+                      && m.rho[i] >= 0);
         ck_assert(m.slack <= 1e-11);
     }
 }

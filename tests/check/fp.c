@@ -1,5 +1,5 @@
-/* Outward rounded arithmetic: every bound on its side of MPFR's value, without tolerance;
- * and the width in ulps, so that a bound which says nothing fails. */
+/* Outward rounded arithmetic: every bound on its side of MPFR's value, without
+ * tolerance; and the width in ulps, so that a bound which says nothing fails. */
 #include "check/harness.h"
 #include "fp/fp.h"
 
@@ -33,11 +33,11 @@ static int exact_tanh(mpfr_t y, mpfr_t x, mpfr_rnd_t r) { return mpfr_tanh(y, x,
 static int exact_erf(mpfr_t y, mpfr_t x, mpfr_rnd_t r) { return mpfr_erf(y, x, r); }
 static int exact_sqrt(mpfr_t y, mpfr_t x, mpfr_rnd_t r) { return mpfr_sqrt(y, x, r); }
 
-/* ulps: up - lo in ulps of the larger end, where the value is normal. From the proofs: twice
- * the relative error taken, in ulps of a number just above a power of two (u = 1 ulp
- * there, 2 just below), plus two for the last roundings: exp 2*2*2+2, log 4*2*2+2, tanh
- * 6*2*2+2, sigmoid 3*2*2+2, softplus 5*2*2+2, sqrt 2*2+2; erf: the running error, < 2
- * (n <= 20 terms at weight 4) + 16. */
+/* ulps: up - lo in ulps of the larger end, where the value is normal. From the proofs:
+ * twice the relative error taken, in ulps of a number just above a power of two (u = 1
+ * ulp there, 2 just below), plus two for the last roundings: exp 2*2*2+2, log 4*2*2+2,
+ * tanh 6*2*2+2, sigmoid 3*2*2+2, softplus 5*2*2+2, sqrt 2*2+2; erf: the running error,
+ * < 2 (n <= 20 terms at weight 4) + 16. */
 static const struct {
     const char *name;
     double (*lo)(double), (*up)(double);
@@ -62,7 +62,8 @@ static void check_point(int f, double x, double *widest, bool hull)
     FUNCTIONS[f].exact(exact, at, MPFR_RNDN);
     double lo = FUNCTIONS[f].lo(x), up = FUNCTIONS[f].up(x);
     if (mpfr_nan_p(exact))
-        ck_assert_msg(isnan(lo) && isnan(up), "%s(%a): [%a, %a]", FUNCTIONS[f].name, x, lo, up);
+        ck_assert_msg(isnan(lo) && isnan(up), "%s(%a): [%a, %a]", FUNCTIONS[f].name, x,
+                      lo, up);
     else
         ck_assert_msg(mpfr_cmp_d(exact, lo) >= 0 && mpfr_cmp_d(exact, up) <= 0,
                       "%s(%a) outside [%a, %a]", FUNCTIONS[f].name, x, lo, up);
@@ -110,11 +111,50 @@ END_TEST
 START_TEST(test_corners)
 {
     static const double corner[] = {
-        0, 0x1p-1074, 0x1p-1022, 0x1.fffffffffffffp-1023, 1e-300, 1e-20, 0x1p-53, 0x1p-27,
-        .17, .34, .3465735902799726, .34657359027997264, .34657359027997270, .5, .7071067811865475,
-        .7071067811865476, 1, 1.0000000000000002, .9999999999999999, 2, 1.9999999999999998, 5.9999999999999991,
-        6, 18, 19.06, 20, 36.7, 37, 354, 708.39, 709, 709.78271289338397, 709.7827128933841, 710,
-        744.4, 745.1, 745.13321910194110, 745.13321910194122, 745.2, 746, 1e10, 1e300, DBL_MAX, INFINITY,
+        0,
+        0x1p-1074,
+        0x1p-1022,
+        0x1.fffffffffffffp-1023,
+        1e-300,
+        1e-20,
+        0x1p-53,
+        0x1p-27,
+        .17,
+        .34,
+        .3465735902799726,
+        .34657359027997264,
+        .34657359027997270,
+        .5,
+        .7071067811865475,
+        .7071067811865476,
+        1,
+        1.0000000000000002,
+        .9999999999999999,
+        2,
+        1.9999999999999998,
+        5.9999999999999991,
+        6,
+        18,
+        19.06,
+        20,
+        36.7,
+        37,
+        354,
+        708.39,
+        709,
+        709.78271289338397,
+        709.7827128933841,
+        710,
+        744.4,
+        745.1,
+        745.13321910194110,
+        745.13321910194122,
+        745.2,
+        746,
+        1e10,
+        1e300,
+        DBL_MAX,
+        INFINITY,
     };
     double ignored = 0;
     for (size_t i = 0; i < sizeof corner / sizeof *corner; i++) {
@@ -139,7 +179,8 @@ START_TEST(test_range_limits)
         ck_assert(fp_softplus_lo(x) >= fmax(0, x));
         ck_assert(fp_tanh_lo(-x) == -fp_tanh_up(x) && fp_erf_lo(-x) == -fp_erf_up(x));
     }
-    ck_assert(fp_exp_lo(0) == 1 && fp_exp_up(0) == 1 && fp_log_up(1) == 0 && fp_log_lo(1) == 0);
+    ck_assert(fp_exp_lo(0) == 1 && fp_exp_up(0) == 1 && fp_log_up(1) == 0
+              && fp_log_lo(1) == 0);
 }
 END_TEST
 
@@ -150,7 +191,8 @@ START_TEST(test_arithmetic)
     mpfr_t x, y, z;
     mpfr_inits2(2200, x, y, z, (mpfr_ptr)0);
     for (int k = 0; k < 20000; k++) {
-        double a = any_double(&r), b = k % 2 ? any_double(&r) : a * rob_priv_uniform(&r);
+        double a = any_double(&r),
+               b = k % 2 ? any_double(&r) : a * rob_priv_uniform(&r);
         mpfr_set_d(x, a, MPFR_RNDN);
         mpfr_set_d(y, b, MPFR_RNDN);
         if (!isfinite(a) || !isfinite(b))
@@ -195,7 +237,8 @@ START_TEST(test_norms)
         }
     }
     double none[3] = { 0, -0.0, 0 }, bad[2] = { 1, NAN }, big[2] = { 1, -INFINITY };
-    ck_assert(fp_norm1_up(none, 3) == 0 && fp_norm2_up(none, 3) == 0 && fp_norm2_up(none, 0) == 0);
+    ck_assert(fp_norm1_up(none, 3) == 0 && fp_norm2_up(none, 3) == 0
+              && fp_norm2_up(none, 0) == 0);
     ck_assert(isnan(fp_norm1_up(bad, 2)) && isnan(fp_norm2_up(bad, 2)));
     ck_assert(isinf(fp_norm1_up(big, 2)) && isinf(fp_norm2_up(big, 2)));
     mpfr_clears(sum, square, one, (mpfr_ptr)0);
@@ -213,12 +256,14 @@ START_TEST(test_gamma)
         mpfr_div(g, g, d, MPFR_RNDN);
         ck_assert(mpfr_cmp_d(g, fp_gamma(n)) <= 0);
     }
-    ck_assert(isinf(fp_gamma(1LL << 52)) && fp_gamma(0) < 1e-300 && fp_gamma(64) < 65 * ROB_U);
+    ck_assert(isinf(fp_gamma(1LL << 52)) && fp_gamma(0) < 1e-300
+              && fp_gamma(64) < 65 * ROB_U);
     mpfr_clears(g, d, (mpfr_ptr)0);
 }
 END_TEST
 
-/* a host that flushes to zero and rounds down: enter mends both, leave brings them back */
+/* a host that flushes to zero and rounds down: enter mends both, leave brings them back
+ */
 START_TEST(test_state)
 {
 #if defined(__SSE2__)

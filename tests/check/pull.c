@@ -1,5 +1,6 @@
-/* Ranges and pulled rows of structural, affine and row operators against exact arithmetic
- * by nested loops: a row's value before and after differs by at most the loss it reports. */
+/* Ranges and pulled rows of structural, affine and row operators against exact
+ * arithmetic by nested loops: a row's value before and after differs by at most the
+ * loss it reports. */
 #include "check/harness.h"
 #include "fp/fp.h"
 #include "op/op.h"
@@ -104,7 +105,8 @@ static void exact_split(const subject *s, int k, mpfr_t z[3][MOST], mpfr_t *y)
     for (int a = 0; a < 2; a++)
         for (int b = 0; b < 1 + k; b++)
             for (int c = 0; c < 4; c++)
-                mpfr_set(y[(a * (1 + k) + b) * 4 + c], z[0][(a * 3 + b + k) * 4 + c], MPFR_RNDN);
+                mpfr_set(y[(a * (1 + k) + b) * 4 + c], z[0][(a * 3 + b + k) * 4 + c],
+                         MPFR_RNDN);
 }
 
 /* (2,1,4) and (2,2,4) at axis 1 */
@@ -115,7 +117,8 @@ static void exact_concat(const subject *s, int k, mpfr_t z[3][MOST], mpfr_t *y)
         for (int b = 0; b < 3; b++)
             for (int c = 0; c < 4; c++)
                 mpfr_set(y[(a * 3 + b) * 4 + c],
-                         b == 0 ? z[0][a * 4 + c] : z[1][(a * 2 + b - 1) * 4 + c], MPFR_RNDN);
+                         b == 0 ? z[0][a * 4 + c] : z[1][(a * 2 + b - 1) * 4 + c],
+                         MPFR_RNDN);
 }
 
 /* (2,2,5) (2,5,3), either transposed */
@@ -168,25 +171,177 @@ static void exact_softmax(const subject *s, int k, mpfr_t z[3][MOST], mpfr_t *y)
 }
 
 static const subject SUBJECTS[] = {
-    { "add", &rob_priv_op_add, { .i = { 0 } }, 2, 1, { S1(8), S1(8) }, { S1(8) }, exact_add, -1 },
-    { "sub", &rob_priv_op_sub, { .i = { 0 } }, 2, 1, { S1(8), S1(8) }, { S1(8) }, exact_sub, -1 },
-    { "affine", &rob_priv_op_affine, { .x = { -1 / 3., 0.1 } }, 1, 1, { S1(8) }, { S1(8) }, exact_affine, -1 },
-    { "neg", &rob_priv_op_affine, { .x = { -1, 0 } }, 1, 1, { S1(8) }, { S1(8) }, exact_affine, -1 },
-    { "where", &rob_priv_op_where, { .i = { 0 } }, 3, 1, { S1(8), S1(8), S1(8) }, { S1(8) }, exact_where, -1 },
-    { "reshape", &rob_priv_op_reshape, { .i = { 2, 4, 2 } }, 1, 1, { S1(8) }, { S2(4, 2) }, exact_copy, -1 },
-    { "pick", &rob_priv_op_pick, { .i = { 0 } }, 1, 1, { S1(8) }, { S1(8) }, exact_copy, -1 },
-    { "expand", &rob_priv_op_expand, { .i = { 3, 2, 2, 3 } }, 1, 1, { S3(2, 1, 3) }, { S3(2, 2, 3) }, exact_expand, -1 },
-    { "sum_to", &rob_priv_op_sum_to, { .i = { 2, 4, 1 } }, 1, 1, { S3(2, 4, 3) }, { S2(4, 1) }, exact_sum_to, -1 },
-    { "permute", &rob_priv_op_permute, { .i = { 3, 2, 0, 1 } }, 1, 1, { S3(2, 3, 4) }, { S3(4, 2, 3) }, exact_permute, -1 },
-    { "split", &rob_priv_op_split, { .i = { 1, 2, 1, 2 } }, 1, 2, { S3(2, 3, 4) }, { S3(2, 1, 4), S3(2, 2, 4) }, exact_split, -1 },
-    { "concat", &rob_priv_op_concat, { .i = { 1 } }, 2, 1, { S3(2, 1, 4), S3(2, 2, 4) }, { S3(2, 3, 4) }, exact_concat, -1 },
-    { "matmul a", &rob_priv_op_matmul, { .i = { 0 } }, 2, 1, { S3(2, 2, 5), S3(2, 5, 3) }, { S3(2, 2, 3) }, exact_matmul, 0 },
-    { "matmul b", &rob_priv_op_matmul, { .i = { 0 } }, 2, 1, { S3(2, 2, 5), S3(2, 5, 3) }, { S3(2, 2, 3) }, exact_matmul, 1 },
-    { "matmul a', b'", &rob_priv_op_matmul, { .i = { 1, 1 } }, 2, 1, { S3(2, 5, 2), S3(2, 3, 5) }, { S3(2, 2, 3) }, exact_matmul, 0 },
-    { "matmul b, a'", &rob_priv_op_matmul, { .i = { 1, 0 } }, 2, 1, { S3(2, 5, 2), S3(2, 5, 3) }, { S3(2, 2, 3) }, exact_matmul, 1 },
-    { "matmul b, b'", &rob_priv_op_matmul, { .i = { 0, 1 } }, 2, 1, { S3(2, 2, 5), S3(2, 3, 5) }, { S3(2, 2, 3) }, exact_matmul, 1 },
-    { "softmax", &rob_priv_op_softmax, { .i = { 0 } }, 1, 1, { S2(3, 4) }, { S2(3, 4) }, exact_softmax, -1 },
-    { "logsumexp", &rob_priv_op_logsumexp, { .i = { 0 } }, 1, 1, { S2(3, 4) }, { S2(3, 1) }, exact_softmax, -1 },
+    { "add",
+      &rob_priv_op_add,
+      { .i = { 0 } },
+      2,
+      1,
+      { S1(8), S1(8) },
+      { S1(8) },
+      exact_add,
+      -1 },
+    { "sub",
+      &rob_priv_op_sub,
+      { .i = { 0 } },
+      2,
+      1,
+      { S1(8), S1(8) },
+      { S1(8) },
+      exact_sub,
+      -1 },
+    { "affine",
+      &rob_priv_op_affine,
+      { .x = { -1 / 3., 0.1 } },
+      1,
+      1,
+      { S1(8) },
+      { S1(8) },
+      exact_affine,
+      -1 },
+    { "neg",
+      &rob_priv_op_affine,
+      { .x = { -1, 0 } },
+      1,
+      1,
+      { S1(8) },
+      { S1(8) },
+      exact_affine,
+      -1 },
+    { "where",
+      &rob_priv_op_where,
+      { .i = { 0 } },
+      3,
+      1,
+      { S1(8), S1(8), S1(8) },
+      { S1(8) },
+      exact_where,
+      -1 },
+    { "reshape",
+      &rob_priv_op_reshape,
+      { .i = { 2, 4, 2 } },
+      1,
+      1,
+      { S1(8) },
+      { S2(4, 2) },
+      exact_copy,
+      -1 },
+    { "pick",
+      &rob_priv_op_pick,
+      { .i = { 0 } },
+      1,
+      1,
+      { S1(8) },
+      { S1(8) },
+      exact_copy,
+      -1 },
+    { "expand",
+      &rob_priv_op_expand,
+      { .i = { 3, 2, 2, 3 } },
+      1,
+      1,
+      { S3(2, 1, 3) },
+      { S3(2, 2, 3) },
+      exact_expand,
+      -1 },
+    { "sum_to",
+      &rob_priv_op_sum_to,
+      { .i = { 2, 4, 1 } },
+      1,
+      1,
+      { S3(2, 4, 3) },
+      { S2(4, 1) },
+      exact_sum_to,
+      -1 },
+    { "permute",
+      &rob_priv_op_permute,
+      { .i = { 3, 2, 0, 1 } },
+      1,
+      1,
+      { S3(2, 3, 4) },
+      { S3(4, 2, 3) },
+      exact_permute,
+      -1 },
+    { "split",
+      &rob_priv_op_split,
+      { .i = { 1, 2, 1, 2 } },
+      1,
+      2,
+      { S3(2, 3, 4) },
+      { S3(2, 1, 4), S3(2, 2, 4) },
+      exact_split,
+      -1 },
+    { "concat",
+      &rob_priv_op_concat,
+      { .i = { 1 } },
+      2,
+      1,
+      { S3(2, 1, 4), S3(2, 2, 4) },
+      { S3(2, 3, 4) },
+      exact_concat,
+      -1 },
+    { "matmul a",
+      &rob_priv_op_matmul,
+      { .i = { 0 } },
+      2,
+      1,
+      { S3(2, 2, 5), S3(2, 5, 3) },
+      { S3(2, 2, 3) },
+      exact_matmul,
+      0 },
+    { "matmul b",
+      &rob_priv_op_matmul,
+      { .i = { 0 } },
+      2,
+      1,
+      { S3(2, 2, 5), S3(2, 5, 3) },
+      { S3(2, 2, 3) },
+      exact_matmul,
+      1 },
+    { "matmul a', b'",
+      &rob_priv_op_matmul,
+      { .i = { 1, 1 } },
+      2,
+      1,
+      { S3(2, 5, 2), S3(2, 3, 5) },
+      { S3(2, 2, 3) },
+      exact_matmul,
+      0 },
+    { "matmul b, a'",
+      &rob_priv_op_matmul,
+      { .i = { 1, 0 } },
+      2,
+      1,
+      { S3(2, 5, 2), S3(2, 5, 3) },
+      { S3(2, 2, 3) },
+      exact_matmul,
+      1 },
+    { "matmul b, b'",
+      &rob_priv_op_matmul,
+      { .i = { 0, 1 } },
+      2,
+      1,
+      { S3(2, 2, 5), S3(2, 3, 5) },
+      { S3(2, 2, 3) },
+      exact_matmul,
+      1 },
+    { "softmax",
+      &rob_priv_op_softmax,
+      { .i = { 0 } },
+      1,
+      1,
+      { S2(3, 4) },
+      { S2(3, 4) },
+      exact_softmax,
+      -1 },
+    { "logsumexp",
+      &rob_priv_op_logsumexp,
+      { .i = { 0 } },
+      1,
+      1,
+      { S2(3, 4) },
+      { S2(3, 1) },
+      exact_softmax,
+      -1 },
 };
 enum { SUBJECT_COUNT = (int)(sizeof SUBJECTS / sizeof *SUBJECTS) };
 
@@ -211,7 +366,10 @@ static void make_ranges(const subject *s, trial *t, rob_random *r, bool noisy)
     for (int i = 0; i < s->ins; i++) {
         t->in[i] = (rob_range){ s->in[i], t->lo[i], t->up[i] };
         for (int e = 0; e < size_of(s->in[i]); e++) {
-            double c = corner_like(r), w = rob_priv_uniform(r) < .3 ? 0 : rob_priv_uniform(r) * (noisy ? 1e-3 : 1);
+            double c = corner_like(r),
+                   w = rob_priv_uniform(r) < .3
+                           ? 0
+                           : rob_priv_uniform(r) * (noisy ? 1e-3 : 1);
             bool mask = s->op == &rob_priv_op_where && i == 0;
             bool fixed = s->variable >= 0 && i != s->variable && !noisy;
             t->lo[i][e] = mask ? (double)(rob_priv_uniform(r) < .5) : fixed ? c : c - w;
@@ -237,7 +395,9 @@ static void draw_point(const subject *s, trial *t, rob_random *r)
     for (int i = 0; i < s->ins; i++)
         for (int e = 0; e < size_of(s->in[i]); e++) {
             double u = rob_priv_uniform(r), l = t->lo[i][e], h = t->up[i][e];
-            double p = u < .3 ? l : u < .6 ? h : fmin(fmax(l + rob_priv_uniform(r) * (h - l), l), h);
+            double p = u < .3   ? l
+                       : u < .6 ? h
+                                : fmin(fmax(l + rob_priv_uniform(r) * (h - l), l), h);
             mpfr_set_d(t->z[i][e], p, MPFR_RNDN);
         }
 }
@@ -263,8 +423,10 @@ START_TEST(test_interval)
             draw_point(s, &t, &r);
             s->exact(s, part, t.z, t.y);
             for (int e = 0; e < size_of(s->out[part]); e++)
-                ck_assert_msg(mpfr_cmp_d(t.y[e], t.ylo[e]) >= 0 && mpfr_cmp_d(t.y[e], t.yup[e]) <= 0,
-                              "%s: element %d outside [%a, %a]", s->name, e, t.ylo[e], t.yup[e]);
+                ck_assert_msg(mpfr_cmp_d(t.y[e], t.ylo[e]) >= 0
+                                  && mpfr_cmp_d(t.y[e], t.yup[e]) <= 0,
+                              "%s: element %d outside [%a, %a]", s->name, e, t.ylo[e],
+                              t.yup[e]);
         }
         clear(s, &t);
     }
@@ -282,11 +444,13 @@ START_TEST(test_interval_of_points_is_narrow)
     make_ranges(s, &t, &r, false);
     for (int i = 0; i < s->ins; i++)
         for (int e = 0; e < size_of(s->in[i]); e++)
-            t.lo[i][e] = t.up[i][e] = s->op == &rob_priv_op_where && i == 0 ? e % 2 : rob_priv_normal(&r);
+            t.lo[i][e] = t.up[i][e] =
+                s->op == &rob_priv_op_where && i == 0 ? e % 2 : rob_priv_normal(&r);
     rob_range out = { s->out[0], t.ylo, t.yup };
     s->op->interval(&n, t.in, 0, &out);
     for (int e = 0; e < size_of(s->out[0]); e++)
-        ck_assert_msg(t.yup[e] - t.ylo[e] <= 40 * ROB_U * 24, "%s: %g wide", s->name, t.yup[e] - t.ylo[e]);
+        ck_assert_msg(t.yup[e] - t.ylo[e] <= 40 * ROB_U * 24, "%s: %g wide", s->name,
+                      t.yup[e] - t.ylo[e]);
     clear(s, &t);
 }
 END_TEST
@@ -332,7 +496,8 @@ static double row_size(const subject *s, const trial *t, const pulled *p, int ro
 }
 
 /* |row before - row after| at the point drawn */
-static void difference(const subject *s, const trial *t, const pulled *p, int part, int row, mpfr_t d)
+static void difference(const subject *s, const trial *t, const pulled *p, int part,
+                       int row, mpfr_t d)
 {
     mpfr_t term;
     mpfr_init2(term, BITS);
@@ -354,7 +519,8 @@ static void difference(const subject *s, const trial *t, const pulled *p, int pa
     mpfr_clear(term);
 }
 
-/* Every row within its loss; and without the loss, or with a coefficient off by 1e-9, not. */
+/* Every row within its loss; and without the loss, or with a coefficient off by 1e-9,
+ * not. */
 START_TEST(test_pull)
 {
     const subject *s = &SUBJECTS[_i];
@@ -376,10 +542,12 @@ START_TEST(test_pull)
             s->exact(s, part, t.z, t.y);
             for (int row = 0; row < ROWS; row++) {
                 difference(s, &t, &p, part, row, d);
-                ck_assert_msg(mpfr_cmp_d(d, p.loss[row]) <= 0, "%s: row loses %g, says %g", s->name,
+                ck_assert_msg(mpfr_cmp_d(d, p.loss[row]) <= 0,
+                              "%s: row loses %g, says %g", s->name,
                               mpfr_get_d(d, MPFR_RNDU), p.loss[row]);
-                ck_assert_msg(noisy || p.loss[row] <= 64 * ROB_U * row_size(s, &t, &p, row),
-                              "%s: loss %g", s->name, p.loss[row]);
+                ck_assert_msg(
+                    noisy || p.loss[row] <= 64 * ROB_U * row_size(s, &t, &p, row),
+                    "%s: loss %g", s->name, p.loss[row]);
                 rounding_seen += mpfr_sgn(d) > 0;
             }
         }
@@ -392,7 +560,8 @@ START_TEST(test_pull)
         mpfr_clear(d);
         clear(s, &t);
     }
-    ck_assert_msg(rounding_seen > 0 && fault_seen > 10, "%s: %d, %d", s->name, rounding_seen, fault_seen);
+    ck_assert_msg(rounding_seen > 0 && fault_seen > 10, "%s: %d, %d", s->name,
+                  rounding_seen, fault_seen);
 }
 END_TEST
 
