@@ -1,12 +1,12 @@
 /* sound.c -- no point of a region beats what was proved on it.
  *
- * Truth is arithmetic at 200 bits (exact.h), so comparisons need no tolerance: a certified
+ * Truth is arithmetic at 200 bits (multiple.h), so comparisons need no tolerance: a certified
  * margin above an exact margin anywhere in the ball is a failure. Points: random inside, on
  * the boundary, corners, single coordinates, and where an attack ended. Points keep a
  * factor 1 - 2^-40 inside, more than the rounding of x + d and of its norm.
  */
 #include "bound/solve.h"
-#include "check/exact.h"
+#include "check/multiple.h"
 
 #include <check.h>
 #include "check/harness.h"
