@@ -47,16 +47,21 @@ def call(command, timeout):
         return 1, text + f"stopped after {timeout} s\n"
 
 
+def without_progress(text):
+    """A failed build: the compiler's words, not the list of what went well."""
+    lines = [l for l in text.split("\n") if not l.startswith(("CC ", "AR ", "LD "))]
+    return "\n".join(lines[:80])
+
+
 def run(item, timeout):
     kind, name, command = item
     start = time.monotonic()
     code, text = call(command, timeout)
     seconds = time.monotonic() - start
     if kind == "step":
-        if code == 0:
-            text = ""
+        text = "" if code == 0 else without_progress(text)
         return name, seconds, text, (0, int(code != 0), 0), code
-    lines = text.rstrip("\n").split("\n")
+    lines = [l for l in text.rstrip("\n").split("\n") if not l.startswith("make")]
     match = TOTAL.match(lines[-1])
     if match:
         counts = tuple(map(int, match.groups()))
