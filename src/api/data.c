@@ -33,16 +33,18 @@ rob_status rob_data_set_text(rob_ctx *ctx, rob_data *data, const char *name,
 
 rob_status rob_data_read(rob_ctx *ctx, rob_data *data, const char *path)
 {
-    rob_bytes bytes = {0};
+    rob_bytes bytes = { 0 };
     if (ctx == NULL) return ROB_EARGUMENT;
     if (data == NULL) return null_argument(ctx, "data");
     rob_status status = rob_priv_io_read(ctx, path, ROB_IO_FILE_CAP, &bytes);
-    if (status == ROB_OK) status = rob_priv_data_read(ctx, data, bytes.at, bytes.count, path);
+    if (status == ROB_OK)
+        status = rob_priv_data_read(ctx, data, bytes.at, bytes.count, path);
     rob_priv_io_release(&ctx->memory, &bytes);
     return status;
 }
 
-rob_status rob_data_simulate(rob_ctx *ctx, rob_data *data, const char *what, int64_t count)
+rob_status rob_data_simulate(rob_ctx *ctx, rob_data *data, const char *what,
+                             int64_t count)
 {
     rob_status status = ROB_OK;
     if (ctx == NULL) return ROB_EARGUMENT;
@@ -75,8 +77,8 @@ rob_status rob_data_split(rob_ctx *ctx, rob_data *data, double share, rob_data *
     if (ctx == NULL) return ROB_EARGUMENT;
     if (data == NULL) return null_argument(ctx, "data");
     if (!(share > 0.0 && share < 1.0))
-        return rob_priv_fail(ctx, ROB_EDOMAIN, "share is %g; it must lie between 0 and 1",
-                             share);
+        return rob_priv_fail(ctx, ROB_EDOMAIN,
+                             "share is %g; it must lie between 0 and 1", share);
     return rob_priv_data_part(ctx, data, share, out);
 }
 
@@ -88,10 +90,14 @@ rob_status rob_data_save(rob_ctx *ctx, const rob_data *data, const char *path)
 }
 
 int64_t rob_data_count(const rob_data *data) { return data != NULL ? data->count : 0; }
-int64_t rob_data_classes(const rob_data *data) { return data != NULL ? data->classes : 0; }
+int64_t rob_data_classes(const rob_data *data)
+{
+    return data != NULL ? data->classes : 0;
+}
 
 rob_status rob_data_get(rob_ctx *ctx, const rob_data *data, int64_t i, double *x,
-                        int64_t capacity, int64_t *steps, int64_t *features, int64_t *label)
+                        int64_t capacity, int64_t *steps, int64_t *features,
+                        int64_t *label)
 {
     rob_status status = ROB_OK;
     if (data == NULL) return null_argument(ctx, "data");
@@ -101,8 +107,8 @@ rob_status rob_data_get(rob_ctx *ctx, const rob_data *data, int64_t i, double *x
     const rob_series *s = &data->series[i];
     int64_t size = s->steps * data->features;
     CHECK(x == NULL || capacity >= size, ctx, ROB_ESHAPE,
-          "capacity is %lld; series %lld has %lld numbers", (long long)capacity, (long long)i,
-          (long long)size);
+          "capacity is %lld; series %lld has %lld numbers", (long long)capacity,
+          (long long)i, (long long)size);
     if (x != NULL) memcpy(x, s->x, (size_t)size * sizeof *x);
     if (steps != NULL) *steps = s->steps;
     if (features != NULL) *features = data->features;

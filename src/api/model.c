@@ -12,7 +12,7 @@ static rob_status null_argument(rob_ctx *ctx, const char *name)
 rob_status rob_model_load(rob_ctx *ctx, const char *path, const char *recipe,
                           rob_model **out)
 {
-    rob_bytes bytes = {0};
+    rob_bytes bytes = { 0 };
     if (out == NULL) return null_argument(ctx, "out");
     *out = NULL;
     if (ctx == NULL) return ROB_EARGUMENT;
@@ -33,7 +33,8 @@ rob_status rob_model_load_bytes(rob_ctx *ctx, const void *bytes, int64_t count,
     if (count < 0)
         return rob_priv_fail(ctx, ROB_EARGUMENT, "count is %lld; it must be at least 0",
                              (long long)count);
-    return rob_priv_leave(ctx, rob_priv_model_read(ctx, bytes, count, "(bytes)", recipe, out));
+    return rob_priv_leave(
+        ctx, rob_priv_model_read(ctx, bytes, count, "(bytes)", recipe, out));
 }
 
 rob_status rob_model_create(rob_ctx *ctx, const char *recipe, rob_model **out)
@@ -66,8 +67,8 @@ static rob_status check_series(rob_ctx *ctx, const rob_model *model, const doubl
 {
     rob_status status = ROB_OK;
     int64_t count;
-    CHECK(steps >= 1 && !__builtin_mul_overflow(steps, model->recipe.features, &count), ctx,
-          ROB_ESHAPE, "steps is %lld; it must be at least 1", (long long)steps);
+    CHECK(steps >= 1 && !__builtin_mul_overflow(steps, model->recipe.features, &count),
+          ctx, ROB_ESHAPE, "steps is %lld; it must be at least 1", (long long)steps);
     for (int64_t i = 0; i < count; i++)
         CHECK(isfinite(x[i]), ctx, ROB_EDOMAIN, "x[%lld] is %g; it must be finite",
               (long long)i, x[i]);
@@ -85,8 +86,9 @@ rob_status rob_model_predict(rob_ctx *ctx, const rob_model *model, const double 
     if (x == NULL) return null_argument(ctx, "x");
     if (y == NULL) return null_argument(ctx, "y");
     int64_t outputs = model->recipe.outputs;
-    CHECK(capacity >= outputs, ctx, ROB_ESHAPE, "capacity is %lld; the model has %lld outputs",
-          (long long)capacity, (long long)outputs);
+    CHECK(capacity >= outputs, ctx, ROB_ESHAPE,
+          "capacity is %lld; the model has %lld outputs", (long long)capacity,
+          (long long)outputs);
     TRY(check_series(ctx, model, x, steps));
     logits = rob_priv_allocate(&ctx->memory, outputs, (int64_t)sizeof *logits);
     if (logits == NULL) return rob_priv_no_memory(ctx);
@@ -101,7 +103,7 @@ rob_status rob_model_describe(rob_ctx *ctx, const rob_model *model, char *text,
                               int64_t capacity, int64_t *count)
 {
     rob_status status = ROB_OK;
-    rob_text t = {0};
+    rob_text t = { 0 };
     if (model == NULL) return null_argument(ctx, "model");
     rob_priv_model_tell(model, &t);
     rob_priv_text_add(&model->memory, &t, "", 1);
@@ -119,15 +121,16 @@ done:
     return status;
 }
 
-rob_status rob_model_get(rob_ctx *ctx, const rob_model *model, const char *name, double *out,
-                         int64_t capacity, int64_t *count)
+rob_status rob_model_get(rob_ctx *ctx, const rob_model *model, const char *name,
+                         double *out, int64_t capacity, int64_t *count)
 {
     rob_status status = ROB_OK;
     if (model == NULL) return null_argument(ctx, "model");
     if (name == NULL) return null_argument(ctx, "name");
     int32_t k = rob_priv_model_find(model, name);
-    CHECK(k >= 0, ctx, ROB_EARGUMENT, "the model has no tensor '%.95s'; it has '%s' ... '%s'",
-          name, model->parameter[0].name, model->parameter[model->parameters - 1].name);
+    CHECK(k >= 0, ctx, ROB_EARGUMENT,
+          "the model has no tensor '%.95s'; it has '%s' ... '%s'", name,
+          model->parameter[0].name, model->parameter[model->parameters - 1].name);
     const rob_tensor *t = model->parameter[k].tensor;
     int64_t size = rob_priv_shape_size(&t->shape);
     CHECK(out == NULL || capacity >= size, ctx, ROB_ESHAPE,

@@ -1,8 +1,9 @@
 /* data.c -- a growing list of labelled sequences; class tables.
  *
- * A class is a number 0 .. C-1; class_value keeps what the file calls it. Tables merge by
- * value: the union of the old values and the new, ascending, or the order the caller fixed
- * with option "labels"; every label already there is mapped old class -> value -> new class.
+ * A class is a number 0 .. C-1; class_value keeps what the file calls it. Tables merge
+ * by value: the union of the old values and the new, ascending, or the order the caller
+ * fixed with option "labels"; every label already there is mapped old class -> value ->
+ * new class.
  */
 #include "data/parts.h"
 
@@ -46,7 +47,7 @@ void rob_data_free(rob_data *d)
     rob_priv_release(&m, d);
 }
 
-/* ---- classes --------------------------------------------------------------------------- */
+/* ---- classes --------------------------------------------------------------------- */
 
 static int64_t find_value(const double *table, int64_t count, double value)
 {
@@ -66,7 +67,8 @@ static int64_t insert_value(double *table, int64_t count, double value)
     return count + 1;
 }
 
-static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table, int64_t *count)
+static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table,
+                              int64_t *count)
 {
     const char *p = labels, *end = labels + strlen(labels);
     for (*count = 0; p < end; (*count)++) {
@@ -74,15 +76,18 @@ static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table, i
         if (!rob_priv_parse_double(&p, end, &value) || !isfinite(value)
             || find_value(table, *count, value) >= 0
             || (p < end && (*p++ != ',' || p == end)))
-            return rob_priv_fail(ctx, ROB_EARGUMENT, "option 'labels' is '%.100s'; allowed "
-                                 "are different finite numbers with commas between", labels);
+            return rob_priv_fail(ctx, ROB_EARGUMENT,
+                                 "option 'labels' is '%.100s'; allowed "
+                                 "are different finite numbers with commas between",
+                                 labels);
         table[*count] = value;
     }
     return ROB_OK;
 }
 
 static rob_status merged_table(rob_ctx *ctx, const rob_data *d, const double *value,
-                               int64_t n, const char *path, double *table, int64_t *count)
+                               int64_t n, const char *path, double *table,
+                               int64_t *count)
 {
     if (d->text[ROB_DATA_LABELS][0])
         return fixed_table(ctx, d->text[ROB_DATA_LABELS], table, count);
@@ -93,9 +98,10 @@ static rob_status merged_table(rob_ctx *ctx, const rob_data *d, const double *va
         if (isnan(value[k])) continue;
         *count = insert_value(table, *count, value[k]);
         if (*count < 0)
-            return rob_priv_fail(ctx, ROB_EFORMAT, "'%.200s' has more than %d different "
-                                 "labels; is its first column the label?", path,
-                                 (int)ROB_CLASSES_CAP);
+            return rob_priv_fail(ctx, ROB_EFORMAT,
+                                 "'%.200s' has more than %d different "
+                                 "labels; is its first column the label?",
+                                 path, (int)ROB_CLASSES_CAP);
     }
     return ROB_OK;
 }
@@ -113,9 +119,10 @@ static rob_status check_known(rob_ctx *ctx, const rob_data *d, int64_t first,
     for (int64_t i = 0; i < d->count; i++) {
         double v = value_of(d, i, first, value);
         if (isnan(v) || find_value(table, count, v) >= 0) continue;
-        return rob_priv_fail(ctx, ROB_EFORMAT, "series %lld has label %g, which is not in "
-                             "option labels=%.100s", (long long)i, v,
-                             d->text[ROB_DATA_LABELS]);
+        return rob_priv_fail(ctx, ROB_EFORMAT,
+                             "series %lld has label %g, which is not in "
+                             "option labels=%.100s",
+                             (long long)i, v, d->text[ROB_DATA_LABELS]);
     }
     return ROB_OK;
 }
@@ -125,7 +132,8 @@ rob_status rob_priv_data_classify(rob_ctx *ctx, rob_data *d, int64_t first,
 {
     rob_status status = ROB_OK;
     int64_t count = 0;
-    double *table = rob_priv_allocate(&d->memory, ROB_CLASSES_CAP, (int64_t)sizeof *table);
+    double *table =
+        rob_priv_allocate(&d->memory, ROB_CLASSES_CAP, (int64_t)sizeof *table);
     if (table == NULL) return rob_priv_no_memory(ctx);
     TRY(merged_table(ctx, d, value, d->count - first, path, table, &count));
     TRY(check_known(ctx, d, first, value, table, count));
@@ -159,7 +167,7 @@ static rob_status extend_classes(rob_ctx *ctx, rob_data *d, int64_t label)
     return ROB_OK;
 }
 
-/* ---- growth ---------------------------------------------------------------------------- */
+/* ---- growth ---------------------------------------------------------------------- */
 
 static rob_status make_room(rob_ctx *ctx, rob_data *d)
 {
@@ -173,13 +181,14 @@ static rob_status make_room(rob_ctx *ctx, rob_data *d)
     return ROB_OK;
 }
 
-static rob_status check_values(rob_ctx *ctx, const rob_data *d, const double *x, int64_t steps,
-                               int64_t features)
+static rob_status check_values(rob_ctx *ctx, const rob_data *d, const double *x,
+                               int64_t steps, int64_t features)
 {
     rob_status status = ROB_OK;
     int64_t size;
-    CHECK(steps >= 1 && features >= 1 && !__builtin_mul_overflow(steps, features, &size), ctx,
-          ROB_ESHAPE, "steps is %lld and features %lld; both must be at least 1",
+    CHECK(steps >= 1 && features >= 1
+              && !__builtin_mul_overflow(steps, features, &size),
+          ctx, ROB_ESHAPE, "steps is %lld and features %lld; both must be at least 1",
           (long long)steps, (long long)features);
     CHECK(d->count == 0 || features == d->features, ctx, ROB_ESHAPE,
           "features is %lld; the series already there have %lld", (long long)features,
@@ -191,8 +200,8 @@ done:
     return status;
 }
 
-rob_status rob_priv_data_append(rob_ctx *ctx, rob_data *d, const double *x, int64_t steps,
-                                int64_t features, int64_t label)
+rob_status rob_priv_data_append(rob_ctx *ctx, rob_data *d, const double *x,
+                                int64_t steps, int64_t features, int64_t label)
 {
     rob_status status = ROB_OK;
     double *copy = NULL;
@@ -205,7 +214,7 @@ rob_status rob_priv_data_append(rob_ctx *ctx, rob_data *d, const double *x, int6
     if (copy == NULL) return rob_priv_no_memory(ctx);
     TRY(extend_classes(ctx, d, label));
     memcpy(copy, x, (size_t)(steps * features) * sizeof *copy);
-    d->series[d->count++] = (rob_series){.x = copy, .steps = steps, .label = label};
+    d->series[d->count++] = (rob_series){ .x = copy, .steps = steps, .label = label };
     d->features = features;
     copy = NULL;
 done:

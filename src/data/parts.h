@@ -11,7 +11,8 @@ rob_status rob_priv_data_make(rob_ctx *ctx, rob_data **out);
 /* Forget the series from `count` on. */
 void rob_priv_data_cut(rob_data *d, int64_t count);
 
-rob_status rob_priv_data_option(rob_ctx *ctx, rob_data *d, const char *name, double value);
+rob_status rob_priv_data_option(rob_ctx *ctx, rob_data *d, const char *name,
+                                double value);
 rob_status rob_priv_data_option_text(rob_ctx *ctx, rob_data *d, const char *name,
                                      const char *value);
 double rob_priv_data_value(const rob_data *d, const char *name);
@@ -19,8 +20,8 @@ int64_t rob_priv_data_options(void);
 void rob_priv_data_defaults(double *values);
 
 /* Labels of the series from `first` on become classes: value[k] is the file's label of
- * series first + k (NaN: none). The table grows or is the one of option "labels"; labels of
- * earlier series are mapped along. On failure nothing has changed. */
+ * series first + k (NaN: none). The table grows or is the one of option "labels";
+ * labels of earlier series are mapped along. On failure nothing has changed. */
 rob_status rob_priv_data_classify(rob_ctx *ctx, rob_data *d, int64_t first,
                                   const double *value, const char *path);
 

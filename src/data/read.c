@@ -19,8 +19,8 @@ typedef struct reading {
     rob_ctx *ctx;
     rob_data *d;
     const char *path, *role;
-    int64_t first;                 /* series there before */
-    double *value;                 /* labels of the rows read so far */
+    int64_t first; /* series there before */
+    double *value; /* labels of the rows read so far */
     int64_t values, room;
 } reading;
 
@@ -44,23 +44,26 @@ static int64_t steps_with_values(const double *x, int64_t count, int64_t feature
     return (count + features - 1) / features;
 }
 
-static rob_status keep_series(reading *r, const double *x, int64_t count, int64_t features,
-                              int64_t row)
+static rob_status keep_series(reading *r, const double *x, int64_t count,
+                              int64_t features, int64_t row)
 {
     rob_status status = ROB_OK;
     int64_t steps = steps_with_values(x, count, features);
-    CHECK(count % features == 0, r->ctx, ROB_EFORMAT, "'%.200s' row %lld has %lld values; "
-          "option features=%lld does not divide them", r->path, (long long)row,
-          (long long)count, (long long)features);
+    CHECK(count % features == 0, r->ctx, ROB_EFORMAT,
+          "'%.200s' row %lld has %lld values; "
+          "option features=%lld does not divide them",
+          r->path, (long long)row, (long long)count, (long long)features);
     CHECK(steps > 0, r->ctx, ROB_EFORMAT, "'%.200s' row %lld has no value", r->path,
           (long long)row);
     for (int64_t i = 0; i < steps * features; i++)
-        CHECK(isfinite(x[i]), r->ctx, ROB_EFORMAT, "'%.200s' row %lld: value %lld is missing "
-              "or not finite; only the end of a series may be missing", r->path,
-              (long long)row, (long long)i + 1);
-    CHECK(r->d->count == 0 || r->d->features == features, r->ctx, ROB_ESHAPE, "'%.200s' has "
-          "%lld features; the series already there have %lld", r->path, (long long)features,
-          (long long)r->d->features);
+        CHECK(isfinite(x[i]), r->ctx, ROB_EFORMAT,
+              "'%.200s' row %lld: value %lld is missing "
+              "or not finite; only the end of a series may be missing",
+              r->path, (long long)row, (long long)i + 1);
+    CHECK(r->d->count == 0 || r->d->features == features, r->ctx, ROB_ESHAPE,
+          "'%.200s' has "
+          "%lld features; the series already there have %lld",
+          r->path, (long long)features, (long long)r->d->features);
     TRY(rob_priv_data_append(r->ctx, r->d, x, steps, features, -1));
     rob_series *s = &r->d->series[r->d->count - 1];
     snprintf(s->name, sizeof s->name, "row %lld", (long long)row);
@@ -74,19 +77,21 @@ static rob_status keep_row(reading *r, const double *row, int64_t count, int64_t
     bool labelled = strcmp(r->role, "table") == 0;
     rob_status status = ROB_OK;
     if (strcmp(r->role, "label") == 0) {
-        CHECK(count == 1, r->ctx, ROB_EFORMAT, "'%.200s' row %lld has %lld values; with "
-              "role=label it must have one", r->path, (long long)at, (long long)count);
+        CHECK(count == 1, r->ctx, ROB_EFORMAT,
+              "'%.200s' row %lld has %lld values; with "
+              "role=label it must have one",
+              r->path, (long long)at, (long long)count);
         return keep_label(r, row[0]);
     }
-    CHECK(count > labelled, r->ctx, ROB_EFORMAT, "'%.200s' row %lld has a label and no value",
-          r->path, (long long)at);
+    CHECK(count > labelled, r->ctx, ROB_EFORMAT,
+          "'%.200s' row %lld has a label and no value", r->path, (long long)at);
     TRY(keep_label(r, labelled ? row[0] : NAN));
     TRY(keep_series(r, row + labelled, count - labelled, features, at));
 done:
     return status;
 }
 
-/* ---- text -------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------ */
 
 static rob_status read_text(reading *r, const uint8_t *bytes, int64_t count)
 {
@@ -103,13 +108,14 @@ static rob_status read_text(reading *r, const uint8_t *bytes, int64_t count)
         if (fields == 0) break;
         TRY(keep_row(r, row, fields, table.line));
     }
-    CHECK(r->values > 0, r->ctx, ROB_EFORMAT, "'%.200s' has no row of numbers", r->path);
+    CHECK(r->values > 0, r->ctx, ROB_EFORMAT, "'%.200s' has no row of numbers",
+          r->path);
 done:
     rob_priv_release(&r->d->memory, row);
     return status;
 }
 
-/* ---- NPY --------------------------------------------------------------------------------- */
+/* ---- NPY ------------------------------------------------------------------------- */
 
 static int64_t series_without_label(const rob_data *d)
 {
@@ -124,9 +130,10 @@ static rob_status resolve_role(reading *r, const rob_array *a)
     r->role = a->rank >= 2 ? "series" : "label";
     if (a->rank >= 2 || (a->rank == 1 && a->dim[0] == series_without_label(r->d)))
         return ROB_OK;
-    return rob_priv_fail(r->ctx, ROB_EFORMAT, "'%.200s' has %lld numbers of rank %d and %lld "
-                         "series wait for labels; say role=series or role=label", r->path,
-                         (long long)a->size, (int)a->rank,
+    return rob_priv_fail(r->ctx, ROB_EFORMAT,
+                         "'%.200s' has %lld numbers of rank %d and %lld "
+                         "series wait for labels; say role=series or role=label",
+                         r->path, (long long)a->size, (int)a->rank,
                          (long long)series_without_label(r->d));
 }
 
@@ -139,7 +146,8 @@ static rob_status keep_array(reading *r, const rob_array *a)
           "'%.200s' has rank %d and %lld numbers; series need (T), (n, T) or (n, T, D)",
           r->path, (int)a->rank, (long long)a->size);
     CHECK(a->rank < 3 || strcmp(r->role, "series") == 0, r->ctx, ROB_EFORMAT,
-          "'%.200s' has rank 3; with role=%s it must have rank 1 or 2", r->path, r->role);
+          "'%.200s' has rank 3; with role=%s it must have rank 1 or 2", r->path,
+          r->role);
     int64_t width = a->size / rows;
     for (int64_t i = 0; i < rows; i++) {
         const double *row = a->at + i * width;
@@ -166,7 +174,7 @@ done:
     return status;
 }
 
-/* ---- labels and the end ---------------------------------------------------------------------- */
+/* ---- labels and the end ---------------------------------------------------------- */
 
 /* Labels read apart go to the series without one, in order. */
 static rob_status give_labels(reading *r)
@@ -175,8 +183,10 @@ static rob_status give_labels(reading *r)
     rob_data *d = r->d;
     int64_t waiting = series_without_label(d), next = 0;
     double *value = NULL;
-    CHECK(waiting == r->values, r->ctx, ROB_ESHAPE, "'%.200s' has %lld labels; %lld series "
-          "wait for one", r->path, (long long)r->values, (long long)waiting);
+    CHECK(waiting == r->values, r->ctx, ROB_ESHAPE,
+          "'%.200s' has %lld labels; %lld series "
+          "wait for one",
+          r->path, (long long)r->values, (long long)waiting);
     value = rob_priv_allocate(&d->memory, d->count, (int64_t)sizeof *value);
     if (value == NULL) return rob_priv_no_memory(r->ctx);
     for (int64_t i = 0; i < d->count; i++) {
@@ -193,8 +203,11 @@ rob_status rob_priv_data_read(rob_ctx *ctx, rob_data *d, const uint8_t *bytes,
                               int64_t count, const char *path)
 {
     rob_status status = ROB_OK;
-    reading r = {.ctx = ctx, .d = d, .path = path, .role = d->text[ROB_DATA_ROLE],
-                 .first = d->count};
+    reading r = { .ctx = ctx,
+                  .d = d,
+                  .path = path,
+                  .role = d->text[ROB_DATA_ROLE],
+                  .first = d->count };
     int64_t features = d->features;
     TRY(rob_priv_npy_is(bytes, count) ? read_array(&r, bytes, count)
                                       : read_text(&r, bytes, count));

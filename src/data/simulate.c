@@ -1,22 +1,27 @@
-/* simulate.c -- folded light curves: transiting planets, eclipsing binaries, plain stars.
+/* simulate.c -- folded light curves: transiting planets, eclipsing binaries, plain
+ * stars.
  *
  * A star is watched for DAYS days, one exposure in half an hour. Its flux is
  *     f(t) = light(phase(t)) + n(t),   n = white + red.
  * Orbits are circular: at phase q (transit at 0) the centres are
  *     z = sqrt((a sin 2 pi q)^2 + (b cos 2 pi q)^2)   stellar radii apart,
- * a = 4.2 rho^(1/3) (P/day)^(2/3) by Kepler's third law, rho the density in solar units.
- *   planet  radius p = sqrt(depth), depth log-uniform from 500 ppm, b uniform in [0, 0.9]
- *   binary  companion of radius k in [0.3, 1], surface brightness s log-uniform in [0.1, 1],
+ * a = 4.2 rho^(1/3) (P/day)^(2/3) by Kepler's third law, rho the density in solar
+ * units.
+ *   planet  radius p = sqrt(depth), depth log-uniform from 500 ppm, b uniform in [0,
+ *   0.9]
+ *   binary  companion of radius k in [0.3, 1], surface brightness s log-uniform in
+ *   [0.1, 1],
  *           b uniform up to grazing; eclipses of both, limb-darkened; half of them
  *           diluted by a third light to planetary depth (a background binary)
  *   star    light = 1
- * Red noise is a damped oscillation, cov = sigma^2 exp(-dt/tau) cos(w dt), drawn exactly as
- * a damped rotation driven by white noise (the complex term of Foreman-Mackey et al. 2017,
- * AJ 154, 220). The curve is folded at the period, from phase -1/4 to 3/4, so that the
- * transit lies at one quarter and a secondary eclipse at three quarters, and averaged in
- * `steps` bins (an empty one takes the value before it); exposures have no length.
- * Scaling of every series: x = (f / median f - 1) / s, s the root mean square of
- * f / median f - 1 over the series. So depth and noise level are known by their ratio only.
+ * Red noise is a damped oscillation, cov = sigma^2 exp(-dt/tau) cos(w dt), drawn
+ * exactly as a damped rotation driven by white noise (the complex term of
+ * Foreman-Mackey et al. 2017, AJ 154, 220). The curve is folded at the period, from
+ * phase -1/4 to 3/4, so that the transit lies at one quarter and a secondary eclipse at
+ * three quarters, and averaged in `steps` bins (an empty one takes the value before
+ * it); exposures have no length. Scaling of every series: x = (f / median f - 1) / s, s
+ * the root mean square of f / median f - 1 over the series. So depth and noise level
+ * are known by their ratio only.
  *
  * Series i draws from Philox stream STREAM + i of the context's seed alone.
  */
@@ -35,13 +40,16 @@ static const double PI = 3.14159265358979323846, PPM = 1e-6;
 typedef struct scene {
     int kind;
     double period, epoch, a, b, u1, u2;
-    double p;                       /* radius ratio */
-    double companion;               /* flux of the companion over the primary's */
-    double diluted;                 /* share of the light that is the system's */
-    double white, red, tau, w;      /* sigmas; days; radians a day */
+    double p;                  /* radius ratio */
+    double companion;          /* flux of the companion over the primary's */
+    double diluted;            /* share of the light that is the system's */
+    double white, red, tau, w; /* sigmas; days; radians a day */
 } scene;
 
-typedef struct curve { double sum[STEPS_CAP], sorted[STEPS_CAP]; int64_t count[STEPS_CAP]; } curve;
+typedef struct curve {
+    double sum[STEPS_CAP], sorted[STEPS_CAP];
+    int64_t count[STEPS_CAP];
+} curve;
 
 static double between(rob_random *r, double low, double high)
 {
@@ -53,7 +61,7 @@ static double between_logs(rob_random *r, double low, double high)
     return exp(between(r, log(low), log(high)));
 }
 
-/* ---- drawing ----------------------------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------------------- */
 
 static void draw_noise(const rob_data *d, rob_random *r, scene *s)
 {
@@ -87,7 +95,7 @@ static void draw_binary(const rob_data *d, rob_random *r, scene *s)
 
 static scene draw_scene(const rob_data *d, rob_random *r, int kind)
 {
-    scene s = {.kind = kind, .diluted = 1.0};
+    scene s = { .kind = kind, .diluted = 1.0 };
     s.period = between_logs(r, 1.0, 6.0);
     s.epoch = between(r, 0.0, s.period);
     s.a = 4.2 * cbrt(between_logs(r, 0.4, 1.6)) * cbrt(s.period * s.period);
@@ -99,7 +107,7 @@ static scene draw_scene(const rob_data *d, rob_random *r, int kind)
     return s;
 }
 
-/* ---- light ------------------------------------------------------------------------------- */
+/* ---- light ----------------------------------------------------------------------- */
 
 /* phase in [-1/4, 3/4): the companion is in front below 1/4, behind above. */
 static double light_of(const scene *s, double phase)
@@ -116,7 +124,8 @@ static double light_of(const scene *s, double phase)
 
 static void observe(const scene *s, rob_random *r, int64_t steps, curve *c)
 {
-    double dt = 1.0 / PER_DAY, keep = exp(-dt / s->tau), drive = sqrt(1.0 - keep * keep);
+    double dt = 1.0 / PER_DAY, keep = exp(-dt / s->tau),
+           drive = sqrt(1.0 - keep * keep);
     double turn = cos(s->w * dt), slide = sin(s->w * dt);
     double u = rob_priv_normal(r), v = rob_priv_normal(r);
     memset(c->sum, 0, sizeof c->sum);
@@ -126,7 +135,8 @@ static void observe(const scene *s, rob_random *r, int64_t steps, curve *c)
         double share = turns - floor(turns);
         int64_t bin = (int64_t)(share * (double)steps);
         if (bin >= steps) bin = steps - 1;
-        c->sum[bin] += light_of(s, share - 0.25) + s->red * u + s->white * rob_priv_normal(r);
+        c->sum[bin] +=
+            light_of(s, share - 0.25) + s->red * u + s->white * rob_priv_normal(r);
         c->count[bin]++;
         double before = u;
         u = keep * (turn * before - slide * v) + drive * rob_priv_normal(r);
@@ -134,7 +144,7 @@ static void observe(const scene *s, rob_random *r, int64_t steps, curve *c)
     }
 }
 
-/* ---- from sums to a series ------------------------------------------------------------------ */
+/* ---- from sums to a series ------------------------------------------------------- */
 
 static void average(curve *c, int64_t steps, double *x)
 {
@@ -175,7 +185,7 @@ static int kind_of(int64_t i, int64_t classes)
 
 rob_status rob_priv_data_transits(rob_ctx *ctx, rob_data *d, int64_t count)
 {
-    static const char *const name[] = {"star", "planet", "binary"};
+    static const char *const name[] = { "star", "planet", "binary" };
     rob_status status = ROB_OK;
     int64_t steps = (int64_t)rob_priv_data_value(d, "steps"), first = d->count;
     int64_t classes = (int64_t)rob_priv_data_value(d, "classes"), known = d->classes;
@@ -189,9 +199,12 @@ rob_status rob_priv_data_transits(rob_ctx *ctx, rob_data *d, int64_t count)
         observe(&s, &random, steps, c);
         average(c, steps, x);
         scale(c, steps, x);
-        TRY(rob_priv_data_append(ctx, d, x, steps, 1, classes == 3 ? kind : kind == PLANET));
-        snprintf(d->series[d->count - 1].name, sizeof d->series[0].name, "%s", name[kind]);
-        if (i % 64 == 63) status = rob_priv_progress(ctx, "simulate", i + 1 - first, count);
+        TRY(rob_priv_data_append(ctx, d, x, steps, 1,
+                                 classes == 3 ? kind : kind == PLANET));
+        snprintf(d->series[d->count - 1].name, sizeof d->series[0].name, "%s",
+                 name[kind]);
+        if (i % 64 == 63)
+            status = rob_priv_progress(ctx, "simulate", i + 1 - first, count);
         if (status == ROB_STOPPED) break;
     }
 done:

@@ -2,8 +2,8 @@
  *
  * Of the n_c series of class c (those without label are a class of their own),
  *     m_c = floor(share n_c + 1/2)
- * move, drawn without replacement: a Fisher-Yates shuffle from Philox stream STREAM + c of
- * the context's seed. Order is kept on both sides.
+ * move, drawn without replacement: a Fisher-Yates shuffle from Philox stream STREAM + c
+ * of the context's seed. Order is kept on both sides.
  */
 #include "data/parts.h"
 
@@ -42,14 +42,15 @@ static rob_status twin(rob_ctx *ctx, const rob_data *d, rob_data **out)
     rob_data *t = NULL;
     TRY(rob_priv_data_make(ctx, &t));
     t->series = rob_priv_allocate(&t->memory, d->count + 1, (int64_t)sizeof *t->series);
-    t->class_value = rob_priv_allocate(&t->memory, ROB_CLASSES_CAP,
-                                       (int64_t)sizeof *t->class_value);
+    t->class_value =
+        rob_priv_allocate(&t->memory, ROB_CLASSES_CAP, (int64_t)sizeof *t->class_value);
     if (t->series == NULL || t->class_value == NULL) {
         rob_data_free(t);
         return rob_priv_no_memory(ctx);
     }
     if (d->classes > 0)
-        memcpy(t->class_value, d->class_value, (size_t)d->classes * sizeof *d->class_value);
+        memcpy(t->class_value, d->class_value,
+               (size_t)d->classes * sizeof *d->class_value);
     memcpy(t->option, d->option, (size_t)rob_priv_data_options() * sizeof *d->option);
     memcpy(t->text, d->text, sizeof t->text);
     t->capacity = d->count + 1;
@@ -63,7 +64,8 @@ done:
 rob_status rob_priv_data_part(rob_ctx *ctx, rob_data *d, double share, rob_data **out)
 {
     rob_status status = ROB_OK;
-    int64_t *scratch = rob_priv_allocate(&d->memory, d->count + 1, (int64_t)sizeof *scratch);
+    int64_t *scratch =
+        rob_priv_allocate(&d->memory, d->count + 1, (int64_t)sizeof *scratch);
     bool *moves = rob_priv_allocate(&d->memory, d->count + 1, (int64_t)sizeof *moves);
     if (scratch == NULL || moves == NULL) {
         status = rob_priv_no_memory(ctx);
@@ -79,7 +81,7 @@ done:
     return status;
 }
 
-/* ---- out ------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------- */
 
 static void add_number(const rob_memory *m, rob_text *t, double x)
 {
@@ -87,7 +89,8 @@ static void add_number(const rob_memory *m, rob_text *t, double x)
     rob_priv_text_string(m, t, rob_priv_print_double(number, sizeof number, x, 17));
 }
 
-static void add_series(const rob_data *d, const rob_series *s, int64_t longest, rob_text *t)
+static void add_series(const rob_data *d, const rob_series *s, int64_t longest,
+                       rob_text *t)
 {
     const rob_memory *m = &d->memory;
     if (s->label >= 0) add_number(m, t, d->class_value[s->label]);
@@ -103,11 +106,13 @@ static void add_series(const rob_data *d, const rob_series *s, int64_t longest, 
 rob_status rob_priv_data_write(rob_ctx *ctx, const rob_data *d, const char *path)
 {
     rob_status status = ROB_OK;
-    rob_text t = {0};
+    rob_text t = { 0 };
     int64_t longest = 0;
     CHECK(d->count > 0, ctx, ROB_ESHAPE, "the data set has no series to save");
-    CHECK(d->features == 1, ctx, ROB_EUNSUPPORTED, "the series have %lld features; UCR text "
-          "holds one", (long long)d->features);
+    CHECK(d->features == 1, ctx, ROB_EUNSUPPORTED,
+          "the series have %lld features; UCR text "
+          "holds one",
+          (long long)d->features);
     for (int64_t i = 0; i < d->count; i++)
         if (d->series[i].steps > longest) longest = d->series[i].steps;
     for (int64_t i = 0; i < d->count; i++) add_series(d, &d->series[i], longest, &t);
@@ -115,7 +120,7 @@ rob_status rob_priv_data_write(rob_ctx *ctx, const rob_data *d, const char *path
         status = rob_priv_no_memory(ctx);
         goto done;
     }
-    const rob_bytes part = {(uint8_t *)t.at, t.count};
+    const rob_bytes part = { (uint8_t *)t.at, t.count };
     TRY(rob_priv_io_write(ctx, path, &part, 1));
 done:
     rob_priv_release(&d->memory, t.at);

@@ -1,10 +1,10 @@
 /* file.c -- whole files in and out of memory, bounded; little- and big-endian words.
  *
- * Not mapped: a mapped file that another process cuts short kills the reader with SIGBUS,
- * which a library must not risk. A regular file is read in one piece of its own size;
- * what has no size (a pipe) grows by doubling up to ROB_IO_PIPE_CAP.
- * A word of n bytes b_0 ... is sum_k b_k 256^k, little-endian, or with k counted from the
- * end, big-endian.
+ * Not mapped: a mapped file that another process cuts short kills the reader with
+ * SIGBUS, which a library must not risk. A regular file is read in one piece of its own
+ * size; what has no size (a pipe) grows by doubling up to ROB_IO_PIPE_CAP.
+ * A word of n bytes b_0 ... is sum_k b_k 256^k, little-endian, or with k counted from
+ * the end, big-endian.
  */
 #include "io/io.h"
 
@@ -58,8 +58,9 @@ static rob_status read_growing(rob_ctx *ctx, int file, const char *path, int64_t
     int64_t room = 0, n;
     do {
         if (out->count == cap)
-            return rob_priv_fail(ctx, ROB_EFORMAT, "'%.300s' gives more than %lld bytes",
-                                 path, (long long)cap);
+            return rob_priv_fail(ctx, ROB_EFORMAT,
+                                 "'%.300s' gives more than %lld bytes", path,
+                                 (long long)cap);
         int64_t more = room > 0 ? 2 * room : FIRST_PIECE;
         if (more > cap) more = cap;
         uint8_t *at = rob_priv_grow(&ctx->memory, out->at, out->count, more + 1, 1);
@@ -83,8 +84,8 @@ static rob_status read_open(rob_ctx *ctx, int file, const char *path, int64_t ca
         return system_said_no(ctx, "read", path);
     }
     if (!S_ISREG(about.st_mode))
-        return read_growing(ctx, file, path, cap < ROB_IO_PIPE_CAP ? cap : ROB_IO_PIPE_CAP,
-                            out);
+        return read_growing(ctx, file, path,
+                            cap < ROB_IO_PIPE_CAP ? cap : ROB_IO_PIPE_CAP, out);
     if (about.st_size > cap)
         return rob_priv_fail(ctx, ROB_EFORMAT,
                              "'%.300s' has %lld bytes; at most %lld are read", path,
@@ -94,7 +95,7 @@ static rob_status read_open(rob_ctx *ctx, int file, const char *path, int64_t ca
 
 rob_status rob_priv_io_read(rob_ctx *ctx, const char *path, int64_t cap, rob_bytes *out)
 {
-    *out = (rob_bytes){0};
+    *out = (rob_bytes){ 0 };
     if (path == NULL) return rob_priv_fail(ctx, ROB_EARGUMENT, "path is NULL");
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) return system_said_no(ctx, "open", path);
@@ -107,14 +108,15 @@ rob_status rob_priv_io_read(rob_ctx *ctx, const char *path, int64_t cap, rob_byt
 void rob_priv_io_release(const rob_memory *m, rob_bytes *bytes)
 {
     rob_priv_release(m, bytes->at);
-    *bytes = (rob_bytes){0};
+    *bytes = (rob_bytes){ 0 };
 }
 
 static bool write_fully(int file, const rob_bytes *part)
 {
     for (int64_t done = 0; done < part->count;) {
         int64_t left = part->count - done;
-        ssize_t n = write(file, part->at + done, (size_t)(left < (1 << 30) ? left : 1 << 30));
+        ssize_t n =
+            write(file, part->at + done, (size_t)(left < (1 << 30) ? left : 1 << 30));
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return false;
         done += n;

@@ -1,13 +1,14 @@
 /* json.c -- a scanner for the part of JSON (RFC 8259) that safetensors headers use:
  * marks, strings and non-negative integers.
  *
- * Why no JSON library: the packaged ones recurse as deep as the input says or keep global
- * state, while a header has three levels, fixed by its grammar; its reader in
- * safetensors.c therefore calls these tokens in order and neither recurses nor allocates.
+ * Why no JSON library: the packaged ones recurse as deep as the input says or keep
+ * global state, while a header has three levels, fixed by its grammar; its reader in
+ * safetensors.c therefore calls these tokens in order and neither recurses nor
+ * allocates.
  *
- * Strings must be well-formed UTF-8 (Unicode 15, table 3-7) without control characters and
- * without U+0000, since they become C strings. An unescaped string with its final zero
- * is never longer than its source with two quotes, so `text` cannot overflow.
+ * Strings must be well-formed UTF-8 (Unicode 15, table 3-7) without control characters
+ * and without U+0000, since they become C strings. An unescaped string with its final
+ * zero is never longer than its source with two quotes, so `text` cannot overflow.
  */
 #include "io/json.h"
 
@@ -22,8 +23,8 @@ static bool fail(rob_json *j, const char *expected)
 
 static void skip_blanks(rob_json *j)
 {
-    while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\r'
-                              || *j->at == '\t'))
+    while (j->at < j->end
+           && (*j->at == ' ' || *j->at == '\n' || *j->at == '\r' || *j->at == '\t'))
         j->at++;
 }
 
@@ -38,7 +39,7 @@ bool rob_priv_json_if(rob_json *j, char mark)
 
 bool rob_priv_json_mark(rob_json *j, char mark)
 {
-    static const char *const name[] = {"'{'", "'}'", "'['", "']'", "':'", "','"};
+    static const char *const name[] = { "'{'", "'}'", "'['", "']'", "':'", "','" };
     if (rob_priv_json_if(j, mark)) return true;
     const char *found = strchr("{}[]:,", mark);
     return fail(j, found != NULL ? name[found - "{}[]:,"] : "a mark");
@@ -68,7 +69,7 @@ bool rob_priv_json_integer(rob_json *j, int64_t *out)
     return true;
 }
 
-/* ---- strings ------------------------------------------------------------------------- */
+/* ---- strings --------------------------------------------------------------------- */
 
 static int hex_digit(uint8_t c)
 {

@@ -1,11 +1,12 @@
 /* npy.c -- arrays in NumPy's format, versions 1 to 3, into doubles in row-major order.
  *
- *     file = "\x93NUMPY" major minor | n (2 bytes, version 1; 4 bytes, 2 and 3) | header | data
+ *     file = "\x93NUMPY" major minor | n (2 bytes, version 1; 4 bytes, 2 and 3) |
+ *     header | data
  *     header = {'descr': '<f8', 'fortran_order': False, 'shape': (3, 5), }
  *
- * The header is a Python literal; only this dictionary is understood, so no Python grammar
- * and no library (none embeds without a runtime) is needed. Element k of a Fortran-ordered
- * file has indices  i_1 = k mod d_1, i_2 = floor(k / d_1) mod d_2, ...
+ * The header is a Python literal; only this dictionary is understood, so no Python
+ * grammar and no library (none embeds without a runtime) is needed. Element k of a
+ * Fortran-ordered file has indices  i_1 = k mod d_1, i_2 = floor(k / d_1) mod d_2, ...
  * 8-byte integers beyond 2^53 are refused, not rounded.
  * Reference: NumPy Enhancement Proposal 1.
  */
@@ -17,7 +18,7 @@ enum { HEADER_CAP = 1 << 16 };
 
 typedef struct header {
     const char *at, *end;
-    char kind;                    /* f, i, u, b */
+    char kind; /* f, i, u, b */
     int32_t size;
     bool big_endian, fortran;
     bool seen[3];
@@ -30,13 +31,14 @@ bool rob_priv_npy_is(const uint8_t *bytes, int64_t count)
     return count >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0;
 }
 
-/* ---- the literal --------------------------------------------------------------------- */
+/* ---- the literal ----------------------------------------------------------------- */
 
 static bool take(header *h, const char *word)
 {
     while (h->at < h->end && (*h->at == ' ' || *h->at == '\n')) h->at++;
     size_t length = strlen(word);
-    if ((size_t)(h->end - h->at) < length || memcmp(h->at, word, length) != 0) return false;
+    if ((size_t)(h->end - h->at) < length || memcmp(h->at, word, length) != 0)
+        return false;
     h->at += length;
     return true;
 }
@@ -48,7 +50,8 @@ static bool take_integer(header *h, int64_t *out)
     int64_t value = 0;
     for (; h->at < h->end && *h->at >= '0' && *h->at <= '9'; h->at++)
         if (__builtin_mul_overflow(value, 10, &value)
-            || __builtin_add_overflow(value, *h->at - '0', &value)) return false;
+            || __builtin_add_overflow(value, *h->at - '0', &value))
+            return false;
     *out = value;
     return h->at > first;
 }
@@ -65,7 +68,7 @@ static bool read_descr(header *h)
     if (h->kind == 'f') return h->size == 4 || h->size == 8;
     if (h->kind == 'b') return h->size == 1;
     return (h->kind == 'i' || h->kind == 'u')
-        && (h->size == 1 || h->size == 2 || h->size == 4 || h->size == 8);
+           && (h->size == 1 || h->size == 2 || h->size == 4 || h->size == 8);
 }
 
 static bool read_order(header *h)
@@ -87,8 +90,8 @@ static bool read_shape(header *h)
 
 static bool read_header(header *h)
 {
-    static const char *const key[3] = {"'descr'", "'fortran_order'", "'shape'"};
-    static bool (*const read[3])(header *) = {read_descr, read_order, read_shape};
+    static const char *const key[3] = { "'descr'", "'fortran_order'", "'shape'" };
+    static bool (*const read[3])(header *) = { read_descr, read_order, read_shape };
     if (!take(h, "{")) return false;
     while (!take(h, "}")) {
         int k = 0;
@@ -102,7 +105,7 @@ static bool read_header(header *h)
     return h->at == h->end && h->seen[0] && h->seen[1] && h->seen[2];
 }
 
-/* ---- the numbers --------------------------------------------------------------------- */
+/* ---- the numbers ----------------------------------------------------------------- */
 
 static double number_at(const header *h, const uint8_t *at)
 {
@@ -157,8 +160,10 @@ static rob_status take_numbers(rob_ctx *ctx, const header *h, const uint8_t *dat
     for (int64_t k = 0; k < a->size; k++) {
         const uint8_t *at = data + k * h->size;
         if (is_beyond(h, at))
-            return rob_priv_fail(ctx, ROB_EFORMAT, "'%.200s': integer number %lld is beyond "
-                                 "2^53", path, (long long)k);
+            return rob_priv_fail(ctx, ROB_EFORMAT,
+                                 "'%.200s': integer number %lld is beyond "
+                                 "2^53",
+                                 path, (long long)k);
         a->at[place_of(h, k)] = number_at(h, at);
     }
     return ROB_OK;
@@ -180,22 +185,23 @@ rob_status rob_priv_npy_parse(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
                               const char *path, rob_array *out)
 {
     rob_status status = ROB_OK;
-    header h = {0};
-    rob_array a = {0};
-    *out = (rob_array){0};
+    header h = { 0 };
+    rob_array a = { 0 };
+    *out = (rob_array){ 0 };
     CHECK(find_header(bytes, count, &h), ctx, ROB_EFORMAT,
           "'%.200s' is no NPY file of version 1 to 3, or is cut short", path);
     CHECK(read_header(&h), ctx, ROB_EFORMAT,
           "'%.200s': NPY header near byte %lld not understood; a shape of at most %d "
-          "dimensions and descr f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1 are", path,
-          (long long)((const uint8_t *)h.at - bytes), (int)ROB_NPY_RANK);
+          "dimensions and descr f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1 are",
+          path, (long long)((const uint8_t *)h.at - bytes), (int)ROB_NPY_RANK);
     int64_t bytes_of_data = count - ((const uint8_t *)h.end - bytes);
     CHECK(size_of_array(&h, bytes_of_data, &a.size), ctx, ROB_EFORMAT,
           "'%.200s': %lld bytes of data do not fit the shape", path,
           (long long)bytes_of_data);
     a.rank = h.rank;
     memcpy(a.dim, h.dim, sizeof a.dim);
-    a.at = rob_priv_allocate(&ctx->memory, a.size > 0 ? a.size : 1, (int64_t)sizeof *a.at);
+    a.at =
+        rob_priv_allocate(&ctx->memory, a.size > 0 ? a.size : 1, (int64_t)sizeof *a.at);
     if (a.at == NULL) return rob_priv_no_memory(ctx);
     TRY(take_numbers(ctx, &h, (const uint8_t *)h.end, path, &a));
     *out = a;

@@ -15,11 +15,15 @@
 
 enum { HEADER_CAP = 1 << 24, NAME_CAP = 200 };
 
-typedef struct dtype_size { const char name[8]; int64_t bytes; } dtype_size;
+typedef struct dtype_size {
+    const char name[8];
+    int64_t bytes;
+} dtype_size;
 
 static const dtype_size SIZES[] = {
-    {"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2},
-    {"I8", 1}, {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1}, {"BOOL", 1},
+    { "F64", 8 }, { "F32", 4 }, { "F16", 2 },  { "BF16", 2 }, { "I64", 8 },
+    { "I32", 4 }, { "I16", 2 }, { "I8", 1 },   { "U64", 8 },  { "U32", 4 },
+    { "U16", 2 }, { "U8", 1 },  { "BOOL", 1 },
 };
 
 /* One reading: the scanner, what is being filled, and how the source is called. */
@@ -34,9 +38,8 @@ typedef struct reading {
 
 static rob_status malformed(reading *r)
 {
-    return rob_priv_fail(r->ctx, ROB_EFORMAT,
-                         "'%.200s': header byte %lld: expected %s", r->path,
-                         (long long)(r->json.at - r->header),
+    return rob_priv_fail(r->ctx, ROB_EFORMAT, "'%.200s': header byte %lld: expected %s",
+                         r->path, (long long)(r->json.at - r->header),
                          r->json.expected != NULL ? r->json.expected : "another token");
 }
 
@@ -47,23 +50,24 @@ static int64_t size_of_dtype(const char *dtype)
     return 0;
 }
 
-/* ---- __metadata__ --------------------------------------------------------------------- */
+/* ---- __metadata__ ---------------------------------------------------------------- */
 
 static rob_status add_note(reading *r, const char *key, const char *value)
 {
     rob_safetensors *s = r->out;
     if (s->notes == ROB_SAFETENSORS_NOTES)
-        return rob_priv_fail(r->ctx, ROB_EFORMAT, "'%.200s': more than %d metadata keys",
-                             r->path, (int)ROB_SAFETENSORS_NOTES);
+        return rob_priv_fail(r->ctx, ROB_EFORMAT,
+                             "'%.200s': more than %d metadata keys", r->path,
+                             (int)ROB_SAFETENSORS_NOTES);
     if (s->notes == r->note_room) {
         int64_t room = 2 * r->note_room + 8;
-        rob_note *note = rob_priv_grow(&s->memory, s->note, s->notes, room,
-                                       (int64_t)sizeof *note);
+        rob_note *note =
+            rob_priv_grow(&s->memory, s->note, s->notes, room, (int64_t)sizeof *note);
         if (note == NULL) return rob_priv_no_memory(r->ctx);
         s->note = note;
         r->note_room = room;
     }
-    s->note[s->notes++] = (rob_note){key, value};
+    s->note[s->notes++] = (rob_note){ key, value };
     return ROB_OK;
 }
 
@@ -74,8 +78,8 @@ static rob_status read_note(reading *r)
     const char *value = rob_priv_json_string(&r->json);
     if (value == NULL) return malformed(r);
     if (rob_priv_safetensors_note(r->out, key) != NULL)
-        return rob_priv_fail(r->ctx, ROB_EFORMAT, "'%.200s': metadata key '%.80s' twice",
-                             r->path, key);
+        return rob_priv_fail(r->ctx, ROB_EFORMAT,
+                             "'%.200s': metadata key '%.80s' twice", r->path, key);
     return add_note(r, key, value);
 }
 
@@ -83,7 +87,8 @@ static rob_status read_metadata(reading *r)
 {
     rob_status status = ROB_OK;
     if (r->out->notes > 0)
-        return rob_priv_fail(r->ctx, ROB_EFORMAT, "'%.200s': __metadata__ twice", r->path);
+        return rob_priv_fail(r->ctx, ROB_EFORMAT, "'%.200s': __metadata__ twice",
+                             r->path);
     if (!rob_priv_json_mark(&r->json, '{')) return malformed(r);
     if (rob_priv_json_if(&r->json, '}')) return ROB_OK;
     do {
@@ -93,7 +98,7 @@ static rob_status read_metadata(reading *r)
     return rob_priv_json_mark(&r->json, '}') ? ROB_OK : malformed(r);
 }
 
-/* ---- one tensor ------------------------------------------------------------------------ */
+/* ---- one tensor ------------------------------------------------------------------ */
 
 static bool read_shape(rob_json *j, rob_entry *e)
 {
@@ -125,17 +130,17 @@ static bool read_dtype(rob_json *j, rob_entry *e)
 static bool read_offsets(rob_json *j, rob_entry *e)
 {
     return rob_priv_json_mark(j, '[') && rob_priv_json_integer(j, &e->begin)
-        && rob_priv_json_mark(j, ',') && rob_priv_json_integer(j, &e->end)
-        && rob_priv_json_mark(j, ']');
+           && rob_priv_json_mark(j, ',') && rob_priv_json_integer(j, &e->end)
+           && rob_priv_json_mark(j, ']');
 }
 
 /* The three fields in any order, each once. */
 static bool read_fields(rob_json *j, rob_entry *e)
 {
-    static const char *const name[3] = {"dtype", "shape", "data_offsets"};
-    static bool (*const read[3])(rob_json *, rob_entry *) = {read_dtype, read_shape,
-                                                            read_offsets};
-    bool seen[3] = {false, false, false};
+    static const char *const name[3] = { "dtype", "shape", "data_offsets" };
+    static bool (*const read[3])(rob_json *, rob_entry *) = { read_dtype, read_shape,
+                                                              read_offsets };
+    bool seen[3] = { false, false, false };
     if (!rob_priv_json_mark(j, '{')) return false;
     do {
         const char *field = rob_priv_json_string(j);
@@ -161,21 +166,23 @@ static rob_status check_extent(reading *r, const rob_entry *e)
     bool fits = true;
     for (int32_t i = 0; i < e->rank && fits; i++)
         fits = !__builtin_mul_overflow(size, e->dim[i], &size);
-    if (fits && e->begin <= e->end && e->end <= r->out->bytes && e->end - e->begin == size)
+    if (fits && e->begin <= e->end && e->end <= r->out->bytes
+        && e->end - e->begin == size)
         return ROB_OK;
-    return rob_priv_fail(r->ctx, ROB_EFORMAT,
-                         "'%.150s': tensor '%.100s' has offsets %lld to %lld; its shape "
-                         "needs %lld bytes and the file holds %lld", r->path, e->name,
-                         (long long)e->begin, (long long)e->end,
-                         (long long)(fits ? size : -1), (long long)r->out->bytes);
+    return rob_priv_fail(
+        r->ctx, ROB_EFORMAT,
+        "'%.150s': tensor '%.100s' has offsets %lld to %lld; its shape "
+        "needs %lld bytes and the file holds %lld",
+        r->path, e->name, (long long)e->begin, (long long)e->end,
+        (long long)(fits ? size : -1), (long long)r->out->bytes);
 }
 
 static rob_status add_entry(reading *r, const rob_entry *e)
 {
     rob_safetensors *s = r->out;
     if (s->entries == ROB_SAFETENSORS_ENTRIES)
-        return rob_priv_fail(r->ctx, ROB_EFORMAT, "'%.200s': more than %d tensors", r->path,
-                             (int)ROB_SAFETENSORS_ENTRIES);
+        return rob_priv_fail(r->ctx, ROB_EFORMAT, "'%.200s': more than %d tensors",
+                             r->path, (int)ROB_SAFETENSORS_ENTRIES);
     if (s->entries == r->entry_room) {
         int64_t room = 2 * r->entry_room + 16;
         rob_entry *entry = rob_priv_grow(&s->memory, s->entry, s->entries, room,
@@ -191,7 +198,7 @@ static rob_status add_entry(reading *r, const rob_entry *e)
 static rob_status read_entry(reading *r, const char *name)
 {
     rob_status status = ROB_OK;
-    rob_entry e = {.name = name};
+    rob_entry e = { .name = name };
     CHECK(strlen(name) <= NAME_CAP, r->ctx, ROB_EFORMAT,
           "'%.200s': a tensor name has more than %d bytes", r->path, (int)NAME_CAP);
     CHECK(rob_priv_safetensors_find(r->out, name) == NULL, r->ctx, ROB_EFORMAT,
@@ -203,7 +210,7 @@ done:
     return status;
 }
 
-/* ---- the whole header -------------------------------------------------------------------- */
+/* ---- the whole header ------------------------------------------------------------ */
 
 static rob_status read_member(reading *r)
 {
@@ -233,9 +240,11 @@ static void sort_entries(rob_entry *entry, int64_t count)
     for (int64_t i = 1; i < count; i++) {
         rob_entry moving = entry[i];
         int64_t k = i;
-        for (; k > 0 && (entry[k - 1].begin > moving.begin
-                         || (entry[k - 1].begin == moving.begin
-                             && entry[k - 1].end > moving.end)); k--)
+        for (; k > 0
+               && (entry[k - 1].begin > moving.begin
+                   || (entry[k - 1].begin == moving.begin
+                       && entry[k - 1].end > moving.end));
+             k--)
             entry[k] = entry[k - 1];
         entry[k] = moving;
     }
@@ -247,10 +256,11 @@ static rob_status check_tiling(reading *r)
     for (int64_t i = 0; i < r->out->entries; i++) {
         const rob_entry *e = &r->out->entry[i];
         if (e->begin != reached)
-            return rob_priv_fail(r->ctx, ROB_EFORMAT,
-                                 "'%.200s': tensor '%.100s' begins at byte %lld; the tensors "
-                                 "before it end at %lld", r->path, e->name,
-                                 (long long)e->begin, (long long)reached);
+            return rob_priv_fail(
+                r->ctx, ROB_EFORMAT,
+                "'%.200s': tensor '%.100s' begins at byte %lld; the tensors "
+                "before it end at %lld",
+                r->path, e->name, (long long)e->begin, (long long)reached);
         reached = e->end;
     }
     if (reached == r->out->bytes) return ROB_OK;
@@ -263,21 +273,28 @@ rob_status rob_priv_safetensors_parse(rob_ctx *ctx, const uint8_t *bytes, int64_
                                       const char *path, rob_safetensors *out)
 {
     rob_status status = ROB_OK;
-    rob_safetensors s = {.memory = ctx->memory};
-    *out = (rob_safetensors){0};
-    CHECK(count >= 8, ctx, ROB_EFORMAT, "'%.200s' has %lld bytes; a safetensors file has at "
-          "least 8", path, (long long)count);
+    rob_safetensors s = { .memory = ctx->memory };
+    *out = (rob_safetensors){ 0 };
+    CHECK(count >= 8, ctx, ROB_EFORMAT,
+          "'%.200s' has %lld bytes; a safetensors file has at "
+          "least 8",
+          path, (long long)count);
     uint64_t length = rob_priv_io_word(bytes, 8, false);
-    CHECK(length <= HEADER_CAP && (int64_t)length <= count - 8, ctx, ROB_EFORMAT,
-          "'%.200s': no safetensors file: its header would have %llu bytes; the file has "
-          "%lld and a header at most %d", path, (unsigned long long)length,
-          (long long)count, (int)HEADER_CAP);
+    CHECK(
+        length <= HEADER_CAP && (int64_t)length <= count - 8, ctx, ROB_EFORMAT,
+        "'%.200s': no safetensors file: its header would have %llu bytes; the file has "
+        "%lld and a header at most %d",
+        path, (unsigned long long)length, (long long)count, (int)HEADER_CAP);
     s.data = bytes + 8 + length;
     s.bytes = count - 8 - (int64_t)length;
     s.text = rob_priv_allocate(&ctx->memory, (int64_t)length + 1, 1);
     if (s.text == NULL) return rob_priv_no_memory(ctx);
-    reading r = {.ctx = ctx, .path = path, .header = bytes + 8, .out = &s,
-                 .json = {.at = bytes + 8, .end = bytes + 8 + length, .text = s.text}};
+    reading r = { .ctx = ctx,
+                  .path = path,
+                  .header = bytes + 8,
+                  .out = &s,
+                  .json = {
+                      .at = bytes + 8, .end = bytes + 8 + length, .text = s.text } };
     TRY(read_header(&r));
     sort_entries(s.entry, s.entries);
     TRY(check_tiling(&r));
@@ -293,7 +310,7 @@ void rob_priv_safetensors_clear(rob_safetensors *s)
     rob_priv_release(&s->memory, s->entry);
     rob_priv_release(&s->memory, s->note);
     rob_priv_release(&s->memory, s->text);
-    *s = (rob_safetensors){0};
+    *s = (rob_safetensors){ 0 };
 }
 
 const rob_entry *rob_priv_safetensors_find(const rob_safetensors *s, const char *name)

@@ -3,9 +3,9 @@
  *     row = field (separator field)* ;  separator: tab, comma, or a run of blanks
  *
  * The separator of a row is the first of tab and comma found in it, else blanks. "NaN",
- * "?" and an empty field between tabs or commas are NaN (missing); infinities are refused.
- * A plain reader of its own: small, bounded, and blind to the host's locale, which no
- * packaged one is.
+ * "?" and an empty field between tabs or commas are NaN (missing); infinities are
+ * refused. A plain reader of its own: small, bounded, and blind to the host's locale,
+ * which no packaged one is.
  */
 #include "io/io.h"
 
@@ -45,11 +45,15 @@ rob_status rob_priv_table_open(rob_ctx *ctx, const uint8_t *bytes, int64_t count
     const void *zero = count > 0 ? memchr(bytes, 0, (size_t)count) : NULL;
     if (count == 0) return rob_priv_fail(ctx, ROB_EFORMAT, "'%.200s' is empty", path);
     if (zero != NULL)
-        return rob_priv_fail(ctx, ROB_EFORMAT, "'%.200s' is neither NPY nor text: byte %lld "
-                             "is zero", path, (long long)((const uint8_t *)zero - bytes));
+        return rob_priv_fail(ctx, ROB_EFORMAT,
+                             "'%.200s' is neither NPY nor text: byte %lld "
+                             "is zero",
+                             path, (long long)((const uint8_t *)zero - bytes));
     const char *at = (const char *)bytes;
-    *out = (rob_table){.path = path, .at = at, .end = at + count,
-                       .fields = fields_within(at, at + count)};
+    *out = (rob_table){ .path = path,
+                        .at = at,
+                        .end = at + count,
+                        .fields = fields_within(at, at + count) };
     return ROB_OK;
 }
 
@@ -57,9 +61,10 @@ static rob_status no_number(rob_ctx *ctx, const rob_table *t, const char *at,
                             const char *end, int64_t field)
 {
     int length = end - at < 24 ? (int)(end - at) : 24;
-    return rob_priv_fail(ctx, ROB_EFORMAT, "'%.200s' line %lld, field %lld: '%.*s' is no "
-                         "finite number", t->path, (long long)t->line, (long long)field + 1,
-                         length, at);
+    return rob_priv_fail(ctx, ROB_EFORMAT,
+                         "'%.200s' line %lld, field %lld: '%.*s' is no "
+                         "finite number",
+                         t->path, (long long)t->line, (long long)field + 1, length, at);
 }
 
 /* at .. end is one field without its separator and outer blanks. */

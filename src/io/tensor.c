@@ -2,20 +2,21 @@
  *
  * float16  s e(5) m(10):  (-1)^s 2^(e-15) (1 + m/1024), e = 0: (-1)^s 2^-14 m/1024;
  * bfloat16 is the upper half of a float32. Both embed exactly in float32.
- * Written files have float32 or float64, little-endian, the data at a multiple of 8 bytes.
+ * Written files have float32 or float64, little-endian, the data at a multiple of 8
+ * bytes.
  */
 #include "io/io.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- reading ------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------- */
 
 static float half_to_float(uint32_t bits)
 {
     int32_t exponent = (int32_t)(bits >> 10 & 31);
     double magnitude, fraction = (double)(bits & 1023);
-    if (exponent == 31) return NAN;          /* Inf and NaN are refused alike */
+    if (exponent == 31) return NAN; /* Inf and NaN are refused alike */
     if (exponent == 0) magnitude = ldexp(fraction, -24);
     else magnitude = ldexp(1024.0 + fraction, exponent - 25);
     return (float)(bits >> 15 ? -magnitude : magnitude);
@@ -36,11 +37,17 @@ static float number_bf16(const uint8_t *at)
     return rob_priv_io_f32((uint32_t)rob_priv_io_word(at, 2, false) << 16);
 }
 
-typedef struct source { const char *dtype; int32_t size; float (*number)(const uint8_t *); } source;
+typedef struct source {
+    const char *dtype;
+    int32_t size;
+    float (*number)(const uint8_t *);
+} source;
 
 static const source SOURCES[] = {
-    {"F64", 8, NULL}, {"F32", 4, number_f32}, {"F16", 2, number_f16},
-    {"BF16", 2, number_bf16},
+    { "F64", 8, NULL },
+    { "F32", 4, number_f32 },
+    { "F16", 2, number_f16 },
+    { "BF16", 2, number_bf16 },
 };
 
 static const source *source_of(const char *dtype)
@@ -78,14 +85,17 @@ rob_status rob_priv_safetensors_tensor(rob_ctx *ctx, const rob_safetensors *s,
     rob_tensor *t = NULL;
     const source *from = source_of(entry->dtype);
     *out = NULL;
-    CHECK(from != NULL, ctx, ROB_EUNSUPPORTED, "tensor '%.100s' has dtype %s; F64, F32, F16 "
-          "and BF16 are read", entry->name, entry->dtype);
-    CHECK(entry->rank <= ROB_MAX_RANK, ctx, ROB_EUNSUPPORTED, "tensor '%.100s' has %d "
-          "dimensions; at most %d are read", entry->name, (int)entry->rank,
-          (int)ROB_MAX_RANK);
+    CHECK(from != NULL, ctx, ROB_EUNSUPPORTED,
+          "tensor '%.100s' has dtype %s; F64, F32, F16 "
+          "and BF16 are read",
+          entry->name, entry->dtype);
+    CHECK(entry->rank <= ROB_MAX_RANK, ctx, ROB_EUNSUPPORTED,
+          "tensor '%.100s' has %d "
+          "dimensions; at most %d are read",
+          entry->name, (int)entry->rank, (int)ROB_MAX_RANK);
     rob_shape shape = rob_priv_shape_make(entry->rank, entry->dim);
-    status = rob_priv_tensor_create(&ctx->memory, from->number == NULL ? ROB_F64 : ROB_F32,
-                                    shape, &t);
+    status = rob_priv_tensor_create(
+        &ctx->memory, from->number == NULL ? ROB_F64 : ROB_F32, shape, &t);
     if (status == ROB_EMEMORY) rob_priv_no_memory(ctx);
     TRY(status);
     int64_t bad = take_numbers(from, s->data + entry->begin, t,
@@ -98,7 +108,7 @@ done:
     return status;
 }
 
-/* ---- writing ------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------- */
 
 static void add_quoted(const rob_memory *m, rob_text *t, const char *s)
 {
@@ -106,7 +116,7 @@ static void add_quoted(const rob_memory *m, rob_text *t, const char *s)
     rob_priv_text_add(m, t, "\"", 1);
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
-        char code[6] = {'\\', 'u', '0', '0', hex[c >> 4 & 15], hex[c & 15]};
+        char code[6] = { '\\', 'u', '0', '0', hex[c >> 4 & 15], hex[c & 15] };
         if (c == '"' || c == '\\') rob_priv_text_add(m, t, "\\", 1);
         if (c < 0x20) rob_priv_text_add(m, t, code, 6);
         else rob_priv_text_add(m, t, s, 1);
@@ -137,8 +147,9 @@ static void add_tensor(const rob_memory *m, rob_text *t, const char *name,
 {
     rob_priv_text_add(m, t, ",", 1);
     add_quoted(m, t, name);
-    rob_priv_text_string(m, t, tensor->dtype == ROB_F32 ? ":{\"dtype\":\"F32\",\"shape\":["
-                                                        : ":{\"dtype\":\"F64\",\"shape\":[");
+    rob_priv_text_string(m, t,
+                         tensor->dtype == ROB_F32 ? ":{\"dtype\":\"F32\",\"shape\":["
+                                                  : ":{\"dtype\":\"F64\",\"shape\":[");
     for (int32_t i = 0; i < tensor->shape.rank; i++) {
         if (i > 0) rob_priv_text_add(m, t, ",", 1);
         rob_priv_text_integer(m, t, tensor->shape.dim[i]);
@@ -152,8 +163,8 @@ static void add_tensor(const rob_memory *m, rob_text *t, const char *name,
 
 /* Eight bytes for the length, the JSON, blanks up to a multiple of 8. */
 static void make_header(const rob_memory *m, rob_text *t, const char *const *names,
-                        rob_tensor *const *tensors, int64_t count, const rob_note *notes,
-                        int64_t note_count)
+                        rob_tensor *const *tensors, int64_t count,
+                        const rob_note *notes, int64_t note_count)
 {
     int64_t begin = 0;
     rob_priv_text_add(m, t, "\0\0\0\0\0\0\0\0{", 9);
@@ -182,11 +193,12 @@ static void put_numbers(const rob_tensor *t, uint8_t *at)
 }
 
 rob_status rob_priv_safetensors_write(rob_ctx *ctx, const char *path,
-                                      const char *const *names, rob_tensor *const *tensors,
-                                      int64_t count, const rob_note *notes, int64_t note_count)
+                                      const char *const *names,
+                                      rob_tensor *const *tensors, int64_t count,
+                                      const rob_note *notes, int64_t note_count)
 {
     rob_status status = ROB_OK;
-    rob_text header = {0};
+    rob_text header = { 0 };
     int64_t size = 0, used = 0;
     for (int64_t i = 0; i < count; i++) size += bytes_of(tensors[i]);
     uint8_t *data = rob_priv_allocate(&ctx->memory, size > 0 ? size : 1, 1);
@@ -199,7 +211,7 @@ rob_status rob_priv_safetensors_write(rob_ctx *ctx, const char *path,
         put_numbers(tensors[i], data + used);
         used += bytes_of(tensors[i]);
     }
-    rob_bytes parts[2] = {{(uint8_t *)header.at, header.count}, {data, size}};
+    rob_bytes parts[2] = { { (uint8_t *)header.at, header.count }, { data, size } };
     TRY(rob_priv_io_write(ctx, path, parts, 2));
 done:
     rob_priv_release(&ctx->memory, header.at);

@@ -16,7 +16,8 @@ static bool make_room(const rob_memory *m, rob_text *t, int64_t count)
     return true;
 }
 
-void rob_priv_text_add(const rob_memory *m, rob_text *t, const char *bytes, int64_t count)
+void rob_priv_text_add(const rob_memory *m, rob_text *t, const char *bytes,
+                       int64_t count)
 {
     if (!make_room(m, t, count)) return;
     memcpy(t->at + t->count, bytes, (size_t)count);

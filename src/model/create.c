@@ -2,9 +2,9 @@
  *
  *     every weight and bias ~ U(-1/sqrt(H), 1/sqrt(H)),  H the hidden size
  *
- * which is what torch.nn.RNN, LSTM and GRU draw, and what torch.nn.Linear(H, L) draws too
- * (its bound is 1/sqrt(fan-in)). Tensor k takes Philox stream STREAM + k of the context's
- * seed, so a layer's start does not depend on the sizes of the others.
+ * which is what torch.nn.RNN, LSTM and GRU draw, and what torch.nn.Linear(H, L) draws
+ * too (its bound is 1/sqrt(fan-in)). Tensor k takes Philox stream STREAM + k of the
+ * context's seed, so a layer's start does not depend on the sizes of the others.
  */
 #include "model/parts.h"
 
@@ -17,18 +17,24 @@ static rob_status check_size(rob_ctx *ctx, const rob_recipe *r)
 {
     int64_t widest = r->features > r->hidden ? r->features : r->hidden;
     int64_t rows = rob_priv_model_gates(r->kind) * r->hidden, size;
-    if (!__builtin_mul_overflow(rows, widest, &size) && size < INT64_MAX / 64) return ROB_OK;
-    return rob_priv_fail(ctx, ROB_ESHAPE, "recipe with features=%lld hidden=%lld is too large",
+    if (!__builtin_mul_overflow(rows, widest, &size) && size < INT64_MAX / 64)
+        return ROB_OK;
+    return rob_priv_fail(ctx, ROB_ESHAPE,
+                         "recipe with features=%lld hidden=%lld is too large",
                          (long long)r->features, (long long)r->hidden);
 }
 
 rob_status rob_priv_recipe_complete(rob_ctx *ctx, const rob_recipe *r)
 {
-    const char *missing = r->features == 0 ? "features" : r->hidden == 0 ? "hidden"
-                        : r->outputs == 0 ? "outputs" : NULL;
+    const char *missing = r->features == 0  ? "features"
+                          : r->hidden == 0  ? "hidden"
+                          : r->outputs == 0 ? "outputs"
+                                            : NULL;
     if (missing != NULL)
-        return rob_priv_fail(ctx, ROB_EARGUMENT, "recipe does not say %s=; a new model needs "
-                             "features= hidden= outputs=", missing);
+        return rob_priv_fail(ctx, ROB_EARGUMENT,
+                             "recipe does not say %s=; a new model needs "
+                             "features= hidden= outputs=",
+                             missing);
     return check_size(ctx, r);
 }
 
@@ -38,8 +44,9 @@ static void fill_in(rob_recipe *r)
     if (r->dtype == 0) r->dtype = ROB_F32;
     if (!r->head[0]) strcpy(r->head, "fc");
     if (!r->body[0])
-        strcpy(r->body, r->kind == ROB_KIND_LSTM ? "lstm" : r->kind == ROB_KIND_GRU ? "gru"
-                                                                                   : "rnn");
+        strcpy(r->body, r->kind == ROB_KIND_LSTM  ? "lstm"
+                        : r->kind == ROB_KIND_GRU ? "gru"
+                                                  : "rnn");
 }
 
 static void draw(rob_tensor *t, double bound, rob_random random)

@@ -2,8 +2,8 @@
  *
  * The body is the prefix before "weight_ih_l0"; rows of weight_hh_l0 (G H, H) over its
  * columns give G = 1 (Elman), 3 (GRU), 4 (LSTM); layers are counted while weight_ih_lk
- * exists. The head is the only other matrix (L, H) that has a bias (L) beside it. Nothing
- * is guessed: no candidate or two are errors that name what was found.
+ * exists. The head is the only other matrix (L, H) that has a bias (L) beside it.
+ * Nothing is guessed: no candidate or two are errors that name what was found.
  */
 #include "model/parts.h"
 
@@ -13,7 +13,10 @@
 enum { PREFIX_CAP = 64, LIST_CAP = 160 };
 
 /* An entry's name cut before `leaf`: prefix and the mark that joined it. */
-typedef struct prefix { char text[PREFIX_CAP]; char mark; } prefix;
+typedef struct prefix {
+    char text[PREFIX_CAP];
+    char mark;
+} prefix;
 
 static bool cut(const char *name, const char *leaf, prefix *out)
 {
@@ -29,9 +32,10 @@ static bool cut(const char *name, const char *leaf, prefix *out)
     return true;
 }
 
-static const rob_entry *find(const rob_safetensors *s, const prefix *p, const char *leaf)
+static const rob_entry *find(const rob_safetensors *s, const prefix *p,
+                             const char *leaf)
 {
-    char name[PREFIX_CAP + 32], mark[2] = {p->text[0] ? p->mark : '\0', '\0'};
+    char name[PREFIX_CAP + 32], mark[2] = { p->text[0] ? p->mark : '\0', '\0' };
     snprintf(name, sizeof name, "%s%s%s", p->text, mark, leaf);
     return rob_priv_safetensors_find(s, name);
 }
@@ -42,7 +46,7 @@ static void list(char *out, const char *name)
     snprintf(out + used, LIST_CAP - used, "%s%s", used > 0 ? ", " : "", name);
 }
 
-/* ---- the body ---------------------------------------------------------------------------- */
+/* ---- the body -------------------------------------------------------------------- */
 
 static rob_status find_body(rob_ctx *ctx, const rob_safetensors *s, const char *path,
                             const char *wanted, prefix *out)
@@ -59,22 +63,31 @@ static rob_status find_body(rob_ctx *ctx, const rob_safetensors *s, const char *
     }
     if (found == 1) return ROB_OK;
     if (wanted[0])
-        return rob_priv_fail(ctx, ROB_EFORMAT, "'%.150s' has no tensor %s.weight_ih_l0; "
-                             "bodies found: %s", path, wanted, names[0] ? names : "none");
+        return rob_priv_fail(ctx, ROB_EFORMAT,
+                             "'%.150s' has no tensor %s.weight_ih_l0; "
+                             "bodies found: %s",
+                             path, wanted, names[0] ? names : "none");
     if (found == 0)
-        return rob_priv_fail(ctx, ROB_EFORMAT, "'%.150s' has no tensor PREFIX.weight_ih_l0: "
-                             "no recurrent model with PyTorch's names; its first tensor is "
-                             "'%.80s'", path, s->entries > 0 ? s->entry[0].name : "");
-    return rob_priv_fail(ctx, ROB_EFORMAT, "'%.150s' has %lld recurrent bodies (%s); say "
-                         "body=PREFIX", path, (long long)found, names);
+        return rob_priv_fail(
+            ctx, ROB_EFORMAT,
+            "'%.150s' has no tensor PREFIX.weight_ih_l0: "
+            "no recurrent model with PyTorch's names; its first tensor is "
+            "'%.80s'",
+            path, s->entries > 0 ? s->entry[0].name : "");
+    return rob_priv_fail(ctx, ROB_EFORMAT,
+                         "'%.150s' has %lld recurrent bodies (%s); say "
+                         "body=PREFIX",
+                         path, (long long)found, names);
 }
 
 static int32_t kind_of(const rob_entry *hh)
 {
     if (hh->rank != 2 || hh->dim[1] < 1 || hh->dim[0] % hh->dim[1] != 0) return -1;
     int64_t gates = hh->dim[0] / hh->dim[1];
-    return gates == 1 ? ROB_KIND_RNN_TANH : gates == 4 ? ROB_KIND_LSTM
-         : gates == 3 ? ROB_KIND_GRU : -1;
+    return gates == 1   ? ROB_KIND_RNN_TANH
+           : gates == 4 ? ROB_KIND_LSTM
+           : gates == 3 ? ROB_KIND_GRU
+                        : -1;
 }
 
 static const char *special_of(const rob_safetensors *s, const prefix *body)
@@ -88,15 +101,17 @@ static rob_status read_body(rob_ctx *ctx, const rob_safetensors *s, const char *
                             const prefix *body, rob_recipe *found)
 {
     rob_status status = ROB_OK;
-    const rob_entry *ih = find(s, body, "weight_ih_l0"), *hh = find(s, body, "weight_hh_l0");
+    const rob_entry *ih = find(s, body, "weight_ih_l0"),
+                    *hh = find(s, body, "weight_hh_l0");
     const char *special = special_of(s, body);
-    CHECK(special == NULL, ctx, ROB_EUNSUPPORTED, "'%.200s' has %s, which are not offered",
-          path, special);
+    CHECK(special == NULL, ctx, ROB_EUNSUPPORTED,
+          "'%.200s' has %s, which are not offered", path, special);
     CHECK(hh != NULL, ctx, ROB_EFORMAT, "'%.200s' has no tensor %s%cweight_hh_l0", path,
           body->text, body->mark);
     found->kind = kind_of(hh);
     CHECK(found->kind >= 0 && ih->rank == 2 && ih->dim[1] >= 1, ctx, ROB_EFORMAT,
-          "'%.200s': the shapes of weight_ih_l0 and weight_hh_l0 are of no rnn, lstm or gru",
+          "'%.200s': the shapes of weight_ih_l0 and weight_hh_l0 are of no rnn, lstm "
+          "or gru",
           path);
     found->hidden = hh->dim[1];
     found->features = ih->dim[1];
@@ -110,14 +125,14 @@ done:
     return status;
 }
 
-/* ---- the head ---------------------------------------------------------------------------- */
+/* ---- the head -------------------------------------------------------------------- */
 
 static bool is_head(const rob_safetensors *s, const rob_entry *w, const prefix *p,
                     int64_t hidden)
 {
     const rob_entry *b = find(s, p, "bias");
-    return w->rank == 2 && w->dim[1] == hidden && w->dim[0] >= 1 && b != NULL && b->rank == 1
-        && b->dim[0] == w->dim[0];
+    return w->rank == 2 && w->dim[1] == hidden && w->dim[0] >= 1 && b != NULL
+           && b->rank == 1 && b->dim[0] == w->dim[0];
 }
 
 static rob_status find_head(rob_ctx *ctx, const rob_safetensors *s, const char *path,
@@ -140,25 +155,32 @@ static rob_status find_head(rob_ctx *ctx, const rob_safetensors *s, const char *
         return ROB_OK;
     }
     if (wanted[0])
-        return rob_priv_fail(ctx, ROB_EFORMAT, "'%.150s' has no %s.weight (L, %lld) with "
-                             "%s.bias (L); heads found: %s", path, wanted,
-                             (long long)found->hidden, wanted, names[0] ? names : "none");
+        return rob_priv_fail(ctx, ROB_EFORMAT,
+                             "'%.150s' has no %s.weight (L, %lld) with "
+                             "%s.bias (L); heads found: %s",
+                             path, wanted, (long long)found->hidden, wanted,
+                             names[0] ? names : "none");
     if (heads == 0)
-        return rob_priv_fail(ctx, ROB_EFORMAT, "'%.150s' has no head: no PREFIX.weight "
-                             "(L, %lld) with PREFIX.bias (L)", path,
-                             (long long)found->hidden);
-    return rob_priv_fail(ctx, ROB_EFORMAT, "'%.150s' has %lld candidates for the head (%s); "
-                         "say head=PREFIX", path, (long long)heads, names);
+        return rob_priv_fail(ctx, ROB_EFORMAT,
+                             "'%.150s' has no head: no PREFIX.weight "
+                             "(L, %lld) with PREFIX.bias (L)",
+                             path, (long long)found->hidden);
+    return rob_priv_fail(ctx, ROB_EFORMAT,
+                         "'%.150s' has %lld candidates for the head (%s); "
+                         "say head=PREFIX",
+                         path, (long long)heads, names);
 }
 
-/* ---- recipe against tensors ----------------------------------------------------------------- */
+/* ---- recipe against tensors ------------------------------------------------------ */
 
 static rob_status agree(rob_ctx *ctx, const char *path, const char *word, int64_t said,
                         int64_t is)
 {
     if (said == 0 || said == is) return ROB_OK;
-    return rob_priv_fail(ctx, ROB_EFORMAT, "recipe says %s%lld, the tensors of '%.200s' have "
-                         "%lld", word, (long long)said, path, (long long)is);
+    return rob_priv_fail(ctx, ROB_EFORMAT,
+                         "recipe says %s%lld, the tensors of '%.200s' have "
+                         "%lld",
+                         word, (long long)said, path, (long long)is);
 }
 
 static int64_t names_in(const char *classes)
@@ -172,7 +194,7 @@ static rob_status merge(rob_ctx *ctx, const char *path, const rob_recipe *found,
                         rob_recipe *r)
 {
     rob_status status = ROB_OK;
-    static const char *const word[] = {"rnn", "rnn", "lstm", "gru"};
+    static const char *const word[] = { "rnn", "rnn", "lstm", "gru" };
     CHECK(strcmp(word[r->kind], word[found->kind]) == 0, ctx, ROB_EFORMAT,
           "recipe says %s, the tensors of '%.200s' are of %s", word[r->kind], path,
           word[found->kind]);
@@ -193,9 +215,10 @@ done:
     return status;
 }
 
-static rob_status ask_for_recipe(rob_ctx *ctx, const char *path, const rob_recipe *found)
+static rob_status ask_for_recipe(rob_ctx *ctx, const char *path,
+                                 const rob_recipe *found)
 {
-    static const char *const words[] = {"rnn nonlinearity=tanh", "", "lstm", "gru"};
+    static const char *const words[] = { "rnn nonlinearity=tanh", "", "lstm", "gru" };
     char line[400];
     const char *more = "";
     rob_priv_recipe_print(found, line, sizeof line);
@@ -204,26 +227,30 @@ static rob_status ask_for_recipe(rob_ctx *ctx, const char *path, const rob_recip
         rest = strchr(rest, ' ') + 1;
         more = "or nonlinearity=relu; ";
     }
-    return rob_priv_fail(ctx, ROB_EFORMAT, "'%.120s' carries no recipe. Its tensors say: %s "
-                         "%s. They do not say the rest; write \"%s readout=last\" (%sor "
-                         "readout=mean; input=(x-SHIFT)/SCALE if inputs are scaled)", path,
-                         found->kind == ROB_KIND_RNN_TANH ? "rnn" : words[found->kind], rest,
-                         words[found->kind], more);
+    return rob_priv_fail(
+        ctx, ROB_EFORMAT,
+        "'%.120s' carries no recipe. Its tensors say: %s "
+        "%s. They do not say the rest; write \"%s readout=last\" (%sor "
+        "readout=mean; input=(x-SHIFT)/SCALE if inputs are scaled)",
+        path, found->kind == ROB_KIND_RNN_TANH ? "rnn" : words[found->kind], rest,
+        words[found->kind], more);
 }
 
-rob_status rob_priv_model_infer(rob_ctx *ctx, const rob_safetensors *s, const char *path,
-                                bool given, rob_recipe *r, rob_marks *marks)
+rob_status rob_priv_model_infer(rob_ctx *ctx, const rob_safetensors *s,
+                                const char *path, bool given, rob_recipe *r,
+                                rob_marks *marks)
 {
     rob_status status = ROB_OK;
-    rob_recipe found = {.kind = -1, .readout = -1, .input_scale = 1.0};
-    prefix body = {0}, head = {0};
+    rob_recipe found = { .kind = -1, .readout = -1, .input_scale = 1.0 };
+    prefix body = { 0 }, head = { 0 };
     TRY(find_body(ctx, s, path, given ? r->body : "", &body));
     TRY(read_body(ctx, s, path, &body, &found));
     TRY(find_head(ctx, s, path, given ? r->head : "", &found, &head));
-    found.dtype = strcmp(find(s, &body, "weight_ih_l0")->dtype, "F64") == 0 ? ROB_F64 : ROB_F32;
+    found.dtype =
+        strcmp(find(s, &body, "weight_ih_l0")->dtype, "F64") == 0 ? ROB_F64 : ROB_F32;
     if (!given) return ask_for_recipe(ctx, path, &found);
     TRY(merge(ctx, path, &found, r));
-    *marks = (rob_marks){body.mark, head.mark};
+    *marks = (rob_marks){ body.mark, head.mark };
 done:
     return status;
 }

@@ -1,8 +1,8 @@
 /* load.c -- a model out of a safetensors file.
  *
- * Recipe: the caller's words, else the file's metadata "robust.recipe". Every tensor the
- * recipe needs must be there in its shape, all in one dtype, and no other tensor may be,
- * but the witness "robust.check.x", "robust.check.y", which must agree.
+ * Recipe: the caller's words, else the file's metadata "robust.recipe". Every tensor
+ * the recipe needs must be there in its shape, all in one dtype, and no other tensor
+ * may be, but the witness "robust.check.x", "robust.check.y", which must agree.
  */
 #include "model/parts.h"
 
@@ -10,10 +10,11 @@
 
 static rob_status wrong_shape(rob_ctx *ctx, const rob_entry *e, const rob_shape *want)
 {
-    int64_t have[2] = {e->rank > 0 ? e->dim[0] : 0, e->rank > 1 ? e->dim[1] : 0};
-    return rob_priv_fail(ctx, ROB_EFORMAT, "tensor '%.100s' has rank %d and shape (%lld, "
-                         "%lld); the recipe needs rank %d and (%lld, %lld)", e->name,
-                         (int)e->rank, (long long)have[0], (long long)have[1],
+    int64_t have[2] = { e->rank > 0 ? e->dim[0] : 0, e->rank > 1 ? e->dim[1] : 0 };
+    return rob_priv_fail(ctx, ROB_EFORMAT,
+                         "tensor '%.100s' has rank %d and shape (%lld, "
+                         "%lld); the recipe needs rank %d and (%lld, %lld)",
+                         e->name, (int)e->rank, (long long)have[0], (long long)have[1],
                          (int)want->rank, (long long)want->dim[0],
                          (long long)(want->rank > 1 ? want->dim[1] : 0));
 }
@@ -35,12 +36,13 @@ static rob_status load_tensors(rob_ctx *ctx, const rob_safetensors *s, const cha
         rob_shape shape;
         rob_priv_model_part(&model->recipe, marks, k, p->name, &shape);
         const rob_entry *e = rob_priv_safetensors_find(s, p->name);
-        CHECK(e != NULL, ctx, ROB_EFORMAT, "'%.200s' has no tensor '%s'", path, p->name);
+        CHECK(e != NULL, ctx, ROB_EFORMAT, "'%.200s' has no tensor '%s'", path,
+              p->name);
         if (!has_shape(e, &shape)) return wrong_shape(ctx, e, &shape);
         TRY(rob_priv_safetensors_tensor(ctx, s, e, &p->tensor));
         CHECK(p->tensor->dtype == model->recipe.dtype, ctx, ROB_EFORMAT,
-              "tensor '%s' is %s, others are float%d; one type for all is read", p->name,
-              e->dtype, (int)model->recipe.dtype);
+              "tensor '%s' is %s, others are float%d; one type for all is read",
+              p->name, e->dtype, (int)model->recipe.dtype);
     }
 done:
     return status;
@@ -49,7 +51,7 @@ done:
 static bool is_known(const rob_model *model, const char *name)
 {
     return rob_priv_model_find(model, name) >= 0 || strcmp(name, "robust.check.x") == 0
-        || strcmp(name, "robust.check.y") == 0;
+           || strcmp(name, "robust.check.y") == 0;
 }
 
 static rob_status refuse_extra(rob_ctx *ctx, const rob_safetensors *s, const char *path,
@@ -63,17 +65,18 @@ static rob_status refuse_extra(rob_ctx *ctx, const rob_safetensors *s, const cha
         extra++;
     }
     if (extra == 0) return ROB_OK;
-    return rob_priv_fail(ctx, ROB_EFORMAT, "'%.200s' has %lld tensor%s that the recipe does "
-                         "not use, such as '%.100s'", path, extra, extra == 1 ? "" : "s",
-                         first);
+    return rob_priv_fail(ctx, ROB_EFORMAT,
+                         "'%.200s' has %lld tensor%s that the recipe does "
+                         "not use, such as '%.100s'",
+                         path, extra, extra == 1 ? "" : "s", first);
 }
 
 rob_status rob_priv_model_read(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
                                const char *path, const char *recipe, rob_model **out)
 {
     rob_status status = ROB_OK;
-    rob_safetensors s = {0};
-    rob_recipe r = {0};
+    rob_safetensors s = { 0 };
+    rob_recipe r = { 0 };
     rob_marks marks;
     rob_model *model = NULL;
     *out = NULL;
@@ -110,7 +113,7 @@ rob_status rob_priv_model_write(rob_ctx *ctx, const rob_model *model, const char
     names[count] = "robust.check.y";
     tensors[count++] = y;
     rob_priv_recipe_print(&model->recipe, recipe, sizeof recipe);
-    const rob_note notes[2] = {{"format", "pt"}, {"robust.recipe", recipe}};
+    const rob_note notes[2] = { { "format", "pt" }, { "robust.recipe", recipe } };
     TRY(rob_priv_safetensors_write(ctx, path, names, tensors, count, notes, 2));
 done:
     rob_priv_tensor_free(x);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- layout ---------------------------------------------------------------------------- */
+/* ---- layout ---------------------------------------------------------------------- */
 
 int32_t rob_priv_model_parameters(const rob_recipe *r)
 {
@@ -25,15 +25,15 @@ int64_t rob_priv_model_gates(int32_t kind)
 
 static void join(const char *prefix, char mark, const char *leaf, char name[96])
 {
-    char between[2] = {prefix[0] ? mark : '\0', '\0'};
+    char between[2] = { prefix[0] ? mark : '\0', '\0' };
     snprintf(name, 96, "%s%s%s", prefix, between, leaf);
 }
 
 void rob_priv_model_part(const rob_recipe *r, rob_marks marks, int32_t k, char name[96],
                          rob_shape *shape)
 {
-    static const char *const kind[ROB_LAYER_TENSORS] = {"weight_ih", "weight_hh", "bias_ih",
-                                                        "bias_hh"};
+    static const char *const kind[ROB_LAYER_TENSORS] = { "weight_ih", "weight_hh",
+                                                         "bias_ih", "bias_hh" };
     int32_t layer = k / ROB_LAYER_TENSORS, which = k % ROB_LAYER_TENSORS;
     int64_t rows = rob_priv_model_gates(r->kind) * r->hidden;
     char leaf[32];
@@ -46,10 +46,11 @@ void rob_priv_model_part(const rob_recipe *r, rob_marks marks, int32_t k, char n
     snprintf(leaf, sizeof leaf, "%s_l%d", kind[which], (int)layer);
     join(r->body, marks.body, leaf, name);
     *shape = which >= 2 ? rob_priv_shape1(rows)
-           : rob_priv_shape2(rows, which == 0 && layer == 0 ? r->features : r->hidden);
+                        : rob_priv_shape2(rows, which == 0 && layer == 0 ? r->features
+                                                                         : r->hidden);
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 rob_status rob_priv_model_shell(rob_ctx *ctx, const rob_recipe *r, rob_marks marks,
                                 rob_model **out)
@@ -61,8 +62,8 @@ rob_status rob_priv_model_shell(rob_ctx *ctx, const rob_recipe *r, rob_marks mar
     atomic_init(&model->references, 1);
     model->memory = ctx->memory;
     model->recipe = *r;
-    model->parameter = rob_priv_allocate(&ctx->memory, count,
-                                         (int64_t)sizeof *model->parameter);
+    model->parameter =
+        rob_priv_allocate(&ctx->memory, count, (int64_t)sizeof *model->parameter);
     if (model->parameter == NULL) {
         rob_model_free(model);
         return rob_priv_no_memory(ctx);
@@ -79,7 +80,7 @@ rob_status rob_priv_model_shell(rob_ctx *ctx, const rob_recipe *r, rob_marks mar
 rob_status rob_priv_model_make(rob_ctx *ctx, const rob_recipe *recipe, rob_model **out)
 {
     rob_status status = ROB_OK;
-    const rob_marks dots = {'.', '.'};
+    const rob_marks dots = { '.', '.' };
     rob_model *model = NULL;
     *out = NULL;
     TRY(rob_priv_model_shell(ctx, recipe, dots, &model));
@@ -111,7 +112,8 @@ rob_model *rob_model_ref(rob_model *model) { return rob_priv_model_keep(model); 
 void rob_model_free(rob_model *model)
 {
     if (model == NULL) return;
-    if (atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) != 1) return;
+    if (atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) != 1)
+        return;
     rob_memory m = model->memory;
     for (int32_t k = 0; k < model->parameters; k++)
         rob_priv_tensor_free(model->parameter[k].tensor);
@@ -120,7 +122,7 @@ void rob_model_free(rob_model *model)
     rob_priv_release(&m, model);
 }
 
-/* ---- tensors by name ---------------------------------------------------------------------- */
+/* ---- tensors by name ------------------------------------------------------------- */
 
 int32_t rob_priv_model_find(const rob_model *model, const char *name)
 {
@@ -141,8 +143,9 @@ static bool put_values(rob_tensor *t, const double *values, int64_t count)
     return true;
 }
 
-rob_status rob_priv_model_replace(rob_ctx *ctx, const rob_model *model, const char *name,
-                                  const double *values, int64_t count, rob_model **out)
+rob_status rob_priv_model_replace(rob_ctx *ctx, const rob_model *model,
+                                  const char *name, const double *values, int64_t count,
+                                  rob_model **out)
 {
     rob_status status = ROB_OK;
     rob_model *copy = NULL;
@@ -151,12 +154,16 @@ rob_status rob_priv_model_replace(rob_ctx *ctx, const rob_model *model, const ch
     CHECK(at >= 0, ctx, ROB_EARGUMENT, "the model has no tensor '%.95s'", name);
     const rob_tensor *old = model->parameter[at].tensor;
     int64_t size = rob_priv_shape_size(&old->shape);
-    CHECK(count == size, ctx, ROB_ESHAPE, "count is %lld; tensor '%.95s' has %lld numbers",
-          (long long)count, name, (long long)size);
-    TRY(rob_priv_model_shell(ctx, &model->recipe, (rob_marks){'.', '.'}, &copy));
+    CHECK(count == size, ctx, ROB_ESHAPE,
+          "count is %lld; tensor '%.95s' has %lld numbers", (long long)count, name,
+          (long long)size);
+    TRY(rob_priv_model_shell(ctx, &model->recipe, (rob_marks){ '.', '.' }, &copy));
     for (int32_t k = 0; k < model->parameters; k++) {
-        memcpy(copy->parameter[k].name, model->parameter[k].name, sizeof copy->parameter[k].name);
-        if (k != at) copy->parameter[k].tensor = rob_priv_tensor_keep(model->parameter[k].tensor);
+        memcpy(copy->parameter[k].name, model->parameter[k].name,
+               sizeof copy->parameter[k].name);
+        if (k != at)
+            copy->parameter[k].tensor =
+                rob_priv_tensor_keep(model->parameter[k].tensor);
     }
     rob_tensor **fresh = &copy->parameter[at].tensor;
     status = rob_priv_tensor_create(&ctx->memory, old->dtype, old->shape, fresh);
@@ -171,7 +178,7 @@ done:
     return status;
 }
 
-/* ---- words about it ------------------------------------------------------------------------ */
+/* ---- words about it -------------------------------------------------------------- */
 
 static void tell_tensor(const rob_memory *m, const rob_parameter *p, rob_text *t)
 {

@@ -6,37 +6,46 @@
 #include "op/op.h"
 #include <robust/model.h>
 
-enum { ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU, ROB_KIND_LSTM, ROB_KIND_GRU, ROB_KIND_GRAPH };
+enum {
+    ROB_KIND_RNN_TANH,
+    ROB_KIND_RNN_RELU,
+    ROB_KIND_LSTM,
+    ROB_KIND_GRU,
+    ROB_KIND_GRAPH
+};
 enum { ROB_READOUT_LAST, ROB_READOUT_MEAN, ROB_READOUT_MAX };
 enum { ROB_MAX_LAYERS = 16 };
 
 /* docs/recipe.md has the grammar. */
 typedef struct rob_recipe {
     int32_t kind, layers, readout;
-    int64_t features, hidden, outputs;      /* D, H, L */
-    double input_shift, input_scale;        /* network sees (x - shift) / scale */
-    char head[64];                          /* tensor prefix of the read-out, e.g. "fc" */
-    char body[64];                          /* tensor prefix of the recurrence, e.g. "lstm" */
-    char classes[512];                      /* comma-separated names, or "" */
-    int32_t dtype;                          /* ROB_F32 or ROB_F64: of the stored weights */
+    int64_t features, hidden, outputs; /* D, H, L */
+    double input_shift, input_scale;   /* network sees (x - shift) / scale */
+    char head[64];                     /* tensor prefix of the read-out, e.g. "fc" */
+    char body[64];     /* tensor prefix of the recurrence, e.g. "lstm" */
+    char classes[512]; /* comma-separated names, or "" */
+    int32_t dtype;     /* ROB_F32 or ROB_F64: of the stored weights */
 } rob_recipe;
 
 /* One named tensor, in the order of rob_priv_model_tensor. */
-typedef struct rob_parameter { char name[96]; rob_tensor *tensor; } rob_parameter;
+typedef struct rob_parameter {
+    char name[96];
+    rob_tensor *tensor;
+} rob_parameter;
 
 struct rob_model {
     atomic_int references;
     rob_memory memory;
     rob_recipe recipe;
-    rob_parameter *parameter;               /* w_ih, w_hh, b_ih, b_hh per layer, head w, b */
+    rob_parameter *parameter; /* w_ih, w_hh, b_ih, b_hh per layer, head w, b */
     int32_t parameters;
-    rob_graph *graph;                       /* ROB_KIND_GRAPH (later): the recorded tape */
+    rob_graph *graph; /* ROB_KIND_GRAPH (later): the recorded tape */
 };
 
-/* Emit logits (B, L) for x (T, B, D). mask: (T, B, 1) with 1 where step t exists in row b,
- * 0 behind its end (ended rows freeze), or ROB_NONE when all rows have T steps.
- * parameter: ids to use for the tensors in order (training), or NULL: constants. The input
- * map (x - shift)/scale is part of the graph. */
+/* Emit logits (B, L) for x (T, B, D). mask: (T, B, 1) with 1 where step t exists in row
+ * b, 0 behind its end (ended rows freeze), or ROB_NONE when all rows have T steps.
+ * parameter: ids to use for the tensors in order (training), or NULL: constants. The
+ * input map (x - shift)/scale is part of the graph. */
 rob_id rob_priv_model_emit(const rob_model *model, rob_graph *g, rob_id x, rob_id mask,
                            const rob_id *parameter);
 

@@ -6,36 +6,41 @@
 #include "model/model.h"
 
 /* What joins prefix and name of the body's and the head's tensors in a file. */
-typedef struct rob_marks { char body, head; } rob_marks;
+typedef struct rob_marks {
+    char body, head;
+} rob_marks;
 
 enum { ROB_LAYER_TENSORS = 4, ROB_HEAD_TENSORS = 2 };
 
-int32_t rob_priv_model_parameters(const rob_recipe *r);     /* 4 layers + 2 */
-int64_t rob_priv_model_gates(int32_t kind);                 /* rows of W / H: 1, 4, 3 */
+int32_t rob_priv_model_parameters(const rob_recipe *r); /* 4 layers + 2 */
+int64_t rob_priv_model_gates(int32_t kind);             /* rows of W / H: 1, 4, 3 */
 /* Name and shape of tensor k of a complete recipe. */
-void rob_priv_model_part(const rob_recipe *r, rob_marks marks, int32_t k,
-                         char name[96], rob_shape *shape);
+void rob_priv_model_part(const rob_recipe *r, rob_marks marks, int32_t k, char name[96],
+                         rob_shape *shape);
 /* A model with names, without tensors. */
 rob_status rob_priv_model_shell(rob_ctx *ctx, const rob_recipe *r, rob_marks marks,
                                 rob_model **out);
 /* Everything create needs is there. */
 rob_status rob_priv_recipe_complete(rob_ctx *ctx, const rob_recipe *r);
-/* Fill *r from the tensors of a file and check what it already says. given: r comes from a
- * recipe; otherwise nothing is known but the tensors. */
-rob_status rob_priv_model_infer(rob_ctx *ctx, const rob_safetensors *s, const char *path,
-                                bool given, rob_recipe *r, rob_marks *marks);
+/* Fill *r from the tensors of a file and check what it already says. given: r comes
+ * from a recipe; otherwise nothing is known but the tensors. */
+rob_status rob_priv_model_infer(rob_ctx *ctx, const rob_safetensors *s,
+                                const char *path, bool given, rob_recipe *r,
+                                rob_marks *marks);
 rob_status rob_priv_model_read(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
                                const char *path, const char *recipe, rob_model **out);
 rob_status rob_priv_model_write(rob_ctx *ctx, const rob_model *model, const char *path);
 rob_status rob_priv_model_random(rob_ctx *ctx, const char *recipe, rob_model **out);
 /* New model, tensor `name` replaced; the others are shared. */
-rob_status rob_priv_model_replace(rob_ctx *ctx, const rob_model *model, const char *name,
-                                  const double *values, int64_t count, rob_model **out);
-int32_t rob_priv_model_find(const rob_model *model, const char *name);    /* -1: none */
+rob_status rob_priv_model_replace(rob_ctx *ctx, const rob_model *model,
+                                  const char *name, const double *values, int64_t count,
+                                  rob_model **out);
+int32_t rob_priv_model_find(const rob_model *model, const char *name); /* -1: none */
 void rob_priv_model_tell(const rob_model *model, rob_text *t);
 /* Logits y (n, L) of x (n, steps, D), in double, one row after the other. */
-rob_status rob_priv_model_evaluate(rob_ctx *ctx, const rob_model *model, const double *x,
-                                   int64_t n, int64_t steps, double *y);
+rob_status rob_priv_model_evaluate(rob_ctx *ctx, const rob_model *model,
+                                   const double *x, int64_t n, int64_t steps,
+                                   double *y);
 /* Compare with tensors robust.check.x/.y when the file has them. */
 rob_status rob_priv_model_check_witness(rob_ctx *ctx, const rob_model *model,
                                         const rob_safetensors *s, const char *path);

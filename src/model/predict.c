@@ -1,10 +1,13 @@
-/* predict.c -- logits of series, one by one, and the witness that a file is what it says.
+/* predict.c -- logits of series, one by one, and the witness that a file is what it
+ * says.
  *
- * A plan is made for this call and thrown away: none ever lives in the model, so a model
- * is shared by threads without a lock. Always in double; float32 weights embed exactly.
+ * A plan is made for this call and thrown away: none ever lives in the model, so a
+ * model is shared by threads without a lock. Always in double; float32 weights embed
+ * exactly.
  *
  * Witness: for every series x_k of robust.check.x, f the model as read,
- *     max |f(x_k) - y_k|  <=  tol max |y|,   tol = 1e-5 (y float32) or 1e-10 (y float64),
+ *     max |f(x_k) - y_k|  <=  tol max |y|,   tol = 1e-5 (y float32) or 1e-10 (y
+ *     float64),
  * the maxima over all series and outputs. A float32 evaluation of a recurrent net with
  * bounded states errs by some hundred u = 6e-8 relative to the largest logit; a wrong
  * non-linearity, gate order, read-out or input map errs by 1e-3 and more.
@@ -15,8 +18,8 @@
 #include <math.h>
 #include <string.h>
 
-rob_status rob_priv_model_evaluate(rob_ctx *ctx, const rob_model *model, const double *x,
-                                   int64_t n, int64_t steps, double *y)
+rob_status rob_priv_model_evaluate(rob_ctx *ctx, const rob_model *model,
+                                   const double *x, int64_t n, int64_t steps, double *y)
 {
     rob_status status = ROB_OK;
     rob_graph *g = NULL;
@@ -41,7 +44,7 @@ done:
     return status;
 }
 
-/* ---- witness ---------------------------------------------------------------------------- */
+/* ---- witness --------------------------------------------------------------------- */
 
 /* x (T, D) or (n, T, D), y (L) or (n, L) */
 static bool shapes_fit(const rob_recipe *r, const rob_entry *x, const rob_entry *y,
@@ -53,7 +56,7 @@ static bool shapes_fit(const rob_recipe *r, const rob_entry *x, const rob_entry 
     *n = many ? x->dim[0] : 1;
     *steps = x->dim[x->rank - 2];
     return *n >= 1 && *steps >= 1 && x->dim[x->rank - 1] == r->features
-        && y->dim[y->rank - 1] == r->outputs && (!many || y->dim[0] == *n);
+           && y->dim[y->rank - 1] == r->outputs && (!many || y->dim[0] == *n);
 }
 
 static rob_status compare(rob_ctx *ctx, const char *path, const rob_tensor *y,
@@ -67,11 +70,13 @@ static rob_status compare(rob_ctx *ctx, const char *path, const rob_tensor *y,
         if (here > error || isnan(here)) worst = i, error = here;
     }
     if (error <= tolerance * norm) return ROB_OK;
-    return rob_priv_fail(ctx, ROB_EFORMAT, "'%.150s': the witness does not agree: "
-                         "robust.check.y[%lld] is %.9g, this recipe gives %.9g (difference "
-                         "%.3g, allowed %.3g); recipe and weights do not belong together",
-                         path, (long long)worst, rob_priv_tensor_at(y, worst), got[worst],
-                         error, tolerance * norm);
+    return rob_priv_fail(
+        ctx, ROB_EFORMAT,
+        "'%.150s': the witness does not agree: "
+        "robust.check.y[%lld] is %.9g, this recipe gives %.9g (difference "
+        "%.3g, allowed %.3g); recipe and weights do not belong together",
+        path, (long long)worst, rob_priv_tensor_at(y, worst), got[worst], error,
+        tolerance * norm);
 }
 
 static rob_status run_witness(rob_ctx *ctx, const rob_model *model, const char *path,
@@ -105,10 +110,11 @@ rob_status rob_priv_model_check_witness(rob_ctx *ctx, const rob_model *model,
     rob_tensor *x = NULL, *y = NULL;
     int64_t n = 0, steps = 0;
     if (ex == NULL && ey == NULL) return ROB_OK;
-    CHECK(ex != NULL && ey != NULL && shapes_fit(&model->recipe, ex, ey, &n, &steps), ctx,
-          ROB_EFORMAT, "'%.200s': the witness needs robust.check.x (n, T, %lld) and "
-          "robust.check.y (n, %lld), or the same without n", path,
-          (long long)model->recipe.features, (long long)model->recipe.outputs);
+    CHECK(ex != NULL && ey != NULL && shapes_fit(&model->recipe, ex, ey, &n, &steps),
+          ctx, ROB_EFORMAT,
+          "'%.200s': the witness needs robust.check.x (n, T, %lld) and "
+          "robust.check.y (n, %lld), or the same without n",
+          path, (long long)model->recipe.features, (long long)model->recipe.outputs);
     TRY(rob_priv_safetensors_tensor(ctx, s, ex, &x));
     TRY(rob_priv_safetensors_tensor(ctx, s, ey, &y));
     TRY(run_witness(ctx, model, path, x, y, n, steps));
@@ -118,7 +124,7 @@ done:
     return status;
 }
 
-/* ---- making one ------------------------------------------------------------------------- */
+/* ---- making one ------------------------------------------------------------------ */
 
 enum { WITNESSES = 2, WITNESS_STEPS = 16 };
 static const uint64_t WITNESS_SEED = 1;
@@ -131,10 +137,11 @@ rob_status rob_priv_model_make_witness(rob_ctx *ctx, const rob_model *model,
     const rob_memory *m = &ctx->memory;
     rob_random random = rob_priv_random(WITNESS_SEED, 0);
     *x = *y = NULL;
-    status = rob_priv_tensor_create(m, ROB_F64, rob_priv_shape3(WITNESSES, WITNESS_STEPS,
-                                    r->features), x);
+    status = rob_priv_tensor_create(
+        m, ROB_F64, rob_priv_shape3(WITNESSES, WITNESS_STEPS, r->features), x);
     if (status == ROB_OK)
-        status = rob_priv_tensor_create(m, ROB_F64, rob_priv_shape2(WITNESSES, r->outputs), y);
+        status = rob_priv_tensor_create(m, ROB_F64,
+                                        rob_priv_shape2(WITNESSES, r->outputs), y);
     if (status == ROB_EMEMORY) rob_priv_no_memory(ctx);
     TRY(status);
     double *at = (*x)->data;

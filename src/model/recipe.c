@@ -1,9 +1,10 @@
-/* recipe.c -- the words that say what weights alone do not: docs/recipe.md has the grammar.
+/* recipe.c -- the words that say what weights alone do not: docs/recipe.md has the
+ * grammar.
  *
  *     recipe = architecture (blank word)* ; word = name "=" value
  *
- * Every word sets one field of rob_recipe; a field not named stays 0 or "" and is inferred
- * from the tensors or refused by whoever needs it. The input map is
+ * Every word sets one field of rob_recipe; a field not named stays 0 or "" and is
+ * inferred from the tensors or refused by whoever needs it. The input map is
  *     network sees  (x - shift) / scale.
  */
 #include "model/model.h"
@@ -13,7 +14,9 @@
 #include <string.h>
 
 /* One word's value, at .. end, on its way into a recipe. */
-typedef struct value { const char *at, *end; } value;
+typedef struct value {
+    const char *at, *end;
+} value;
 
 static bool is(value v, const char *word)
 {
@@ -21,7 +24,7 @@ static bool is(value v, const char *word)
     return (size_t)(v.end - v.at) == length && memcmp(v.at, word, length) == 0;
 }
 
-/* ---- readers of one value: false when it is not allowed -------------------------------- */
+/* ---- readers of one value: false when it is not allowed -------------------------- */
 
 static bool read_count(value v, int64_t *out)
 {
@@ -43,7 +46,10 @@ static bool read_layers(value v, rob_recipe *r)
     return true;
 }
 
-static bool read_features(value v, rob_recipe *r) { return read_count(v, &r->features); }
+static bool read_features(value v, rob_recipe *r)
+{
+    return read_count(v, &r->features);
+}
 static bool read_hidden(value v, rob_recipe *r) { return read_count(v, &r->hidden); }
 static bool read_outputs(value v, rob_recipe *r) { return read_count(v, &r->outputs); }
 
@@ -78,8 +84,14 @@ static bool copy_value(value v, char *out, size_t capacity)
     return true;
 }
 
-static bool read_head(value v, rob_recipe *r) { return copy_value(v, r->head, sizeof r->head); }
-static bool read_body(value v, rob_recipe *r) { return copy_value(v, r->body, sizeof r->body); }
+static bool read_head(value v, rob_recipe *r)
+{
+    return copy_value(v, r->head, sizeof r->head);
+}
+static bool read_body(value v, rob_recipe *r)
+{
+    return copy_value(v, r->body, sizeof r->body);
+}
 
 static bool read_classes(value v, rob_recipe *r)
 {
@@ -110,13 +122,14 @@ static bool read_input(value v, rob_recipe *r)
     if (open && !take(&v, ')')) return false;
     if (take(&v, '/') && !rob_priv_parse_double(&v.at, v.end, &scale)) return false;
     if (v.at != v.end || !isfinite(shift) || !isfinite(scale)) return false;
-    if (scale == 0.0 || !isfinite(1.0 / scale) || !isfinite(shift / scale)) return false;
+    if (scale == 0.0 || !isfinite(1.0 / scale) || !isfinite(shift / scale))
+        return false;
     r->input_shift = shift;
     r->input_scale = scale;
     return true;
 }
 
-/* ---- the tables ------------------------------------------------------------------------ */
+/* ---- the tables ------------------------------------------------------------------ */
 
 typedef struct word {
     const char *name;
@@ -125,20 +138,20 @@ typedef struct word {
 } word;
 
 static const word WORDS[] = {
-    {"nonlinearity", read_nonlinearity, "tanh or relu, with rnn only"},
-    {"readout", read_readout, "last or mean"},
-    {"layers", read_layers, "1 to 16"},
-    {"features", read_features, "an integer from 1"},
-    {"hidden", read_hidden, "an integer from 1"},
-    {"outputs", read_outputs, "an integer from 1"},
-    {"head", read_head, "a tensor prefix of 1 to 63 characters"},
-    {"body", read_body, "a tensor prefix of 1 to 63 characters"},
-    {"classes", read_classes, "names with commas between, 511 characters at most"},
-    {"input", read_input, "(x-SHIFT)/SCALE with finite numbers, SCALE not 0"},
-    {"dtype", read_dtype, "f32 or f64"},
+    { "nonlinearity", read_nonlinearity, "tanh or relu, with rnn only" },
+    { "readout", read_readout, "last or mean" },
+    { "layers", read_layers, "1 to 16" },
+    { "features", read_features, "an integer from 1" },
+    { "hidden", read_hidden, "an integer from 1" },
+    { "outputs", read_outputs, "an integer from 1" },
+    { "head", read_head, "a tensor prefix of 1 to 63 characters" },
+    { "body", read_body, "a tensor prefix of 1 to 63 characters" },
+    { "classes", read_classes, "names with commas between, 511 characters at most" },
+    { "input", read_input, "(x-SHIFT)/SCALE with finite numbers, SCALE not 0" },
+    { "dtype", read_dtype, "f32 or f64" },
 };
 
-static const char *const KINDS[] = {"rnn", "rnn", "lstm", "gru"};
+static const char *const KINDS[] = { "rnn", "rnn", "lstm", "gru" };
 
 static bool read_kind(value v, rob_recipe *r)
 {
@@ -150,7 +163,7 @@ static bool read_kind(value v, rob_recipe *r)
     return false;
 }
 
-/* ---- the string ------------------------------------------------------------------------ */
+/* ---- the string ------------------------------------------------------------------ */
 
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
@@ -158,7 +171,7 @@ static value next_word(const char **at)
 {
     const char *p = *at;
     while (is_blank(*p)) p++;
-    value v = {p, p};
+    value v = { p, p };
     while (*v.end && !is_blank(*v.end)) v.end++;
     *at = v.end;
     return v;
@@ -166,9 +179,12 @@ static value next_word(const char **at)
 
 static rob_status unknown_word(rob_ctx *ctx, value v)
 {
-    return rob_priv_fail(ctx, ROB_EARGUMENT, "recipe word '%.*s': allowed are nonlinearity= "
-                         "readout= layers= features= hidden= outputs= head= body= classes= "
-                         "input= dtype=", (int)(v.end - v.at < 60 ? v.end - v.at : 60), v.at);
+    return rob_priv_fail(
+        ctx, ROB_EARGUMENT,
+        "recipe word '%.*s': allowed are nonlinearity= "
+        "readout= layers= features= hidden= outputs= head= body= classes= "
+        "input= dtype=",
+        (int)(v.end - v.at < 60 ? v.end - v.at : 60), v.at);
 }
 
 static rob_status read_word(rob_ctx *ctx, value v, rob_recipe *r, uint32_t *seen)
@@ -177,14 +193,14 @@ static rob_status read_word(rob_ctx *ctx, value v, rob_recipe *r, uint32_t *seen
     const char *equal = memchr(v.at, '=', (size_t)(v.end - v.at));
     if (equal == NULL) return unknown_word(ctx, v);
     for (int64_t k = 0; k < COUNT_OF(WORDS); k++) {
-        if (!is((value){v.at, equal}, WORDS[k].name)) continue;
+        if (!is((value){ v.at, equal }, WORDS[k].name)) continue;
         if (*seen >> k & 1)
             return rob_priv_fail(ctx, ROB_EARGUMENT, "recipe word %s= stands twice",
                                  WORDS[k].name);
         *seen |= (uint32_t)1 << k;
-        if (WORDS[k].read((value){equal + 1, v.end}, r)) return ROB_OK;
-        return rob_priv_fail(ctx, ROB_EARGUMENT, "recipe word '%.*s': allowed is %s", length,
-                             v.at, WORDS[k].allowed);
+        if (WORDS[k].read((value){ equal + 1, v.end }, r)) return ROB_OK;
+        return rob_priv_fail(ctx, ROB_EARGUMENT, "recipe word '%.*s': allowed is %s",
+                             length, v.at, WORDS[k].allowed);
     }
     return unknown_word(ctx, v);
 }
@@ -192,29 +208,37 @@ static rob_status read_word(rob_ctx *ctx, value v, rob_recipe *r, uint32_t *seen
 rob_status rob_priv_recipe_parse(rob_ctx *ctx, const char *text, rob_recipe *out)
 {
     rob_status status = ROB_OK;
-    rob_recipe r = {.kind = -1, .readout = -1, .input_scale = 1.0};
+    rob_recipe r = { .kind = -1, .readout = -1, .input_scale = 1.0 };
     uint32_t seen = 0;
     CHECK(text != NULL, ctx, ROB_EARGUMENT, "recipe is NULL");
     const char *at = text;
     value v = next_word(&at);
-    CHECK(read_kind(v, &r), ctx, ROB_EARGUMENT, "recipe begins with '%.*s'; it must begin "
+    CHECK(read_kind(v, &r), ctx, ROB_EARGUMENT,
+          "recipe begins with '%.*s'; it must begin "
           "with rnn, lstm or gru",
           (int)(v.end - v.at < 60 ? v.end - v.at : 60), v.at);
     bool elman = r.kind == ROB_KIND_RNN_TANH;
     for (v = next_word(&at); v.at < v.end; v = next_word(&at))
         TRY(read_word(ctx, v, &r, &seen));
-    CHECK(!elman || (seen & 1), ctx, ROB_EARGUMENT, "recipe '%.200s' does not say "
-          "nonlinearity=tanh or nonlinearity=relu; the weights do not tell", text);
-    CHECK(r.readout >= 0, ctx, ROB_EARGUMENT, "recipe '%.200s' does not say readout=last or "
-          "readout=mean; the weights do not tell", text);
+    CHECK(!elman || (seen & 1), ctx, ROB_EARGUMENT,
+          "recipe '%.200s' does not say "
+          "nonlinearity=tanh or nonlinearity=relu; the weights do not tell",
+          text);
+    CHECK(r.readout >= 0, ctx, ROB_EARGUMENT,
+          "recipe '%.200s' does not say readout=last or "
+          "readout=mean; the weights do not tell",
+          text);
     *out = r;
 done:
     return status;
 }
 
-/* ---- printing -------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------- */
 
-typedef struct printed { char *at; size_t used, capacity; } printed;
+typedef struct printed {
+    char *at;
+    size_t used, capacity;
+} printed;
 
 static void add(printed *p, const char *a, const char *b)
 {
@@ -252,7 +276,7 @@ static void add_input(printed *p, const rob_recipe *r)
 
 void rob_priv_recipe_print(const rob_recipe *r, char *out, size_t capacity)
 {
-    printed p = {out, 0, capacity};
+    printed p = { out, 0, capacity };
     if (capacity > 0) out[0] = '\0';
     add(&p, r->kind >= 0 && r->kind <= ROB_KIND_GRU ? KINDS[r->kind] : "graph", "");
     if (r->kind == ROB_KIND_RNN_TANH) add(&p, " nonlinearity=tanh", "");
@@ -261,7 +285,8 @@ void rob_priv_recipe_print(const rob_recipe *r, char *out, size_t capacity)
     add_count(&p, " features=", r->features);
     add_count(&p, " hidden=", r->hidden);
     add_count(&p, " outputs=", r->outputs);
-    if (r->readout >= 0) add(&p, " readout=", r->readout == ROB_READOUT_LAST ? "last" : "mean");
+    if (r->readout >= 0)
+        add(&p, " readout=", r->readout == ROB_READOUT_LAST ? "last" : "mean");
     if (r->body[0]) add(&p, " body=", r->body);
     if (r->head[0]) add(&p, " head=", r->head);
     if (r->dtype != 0) add(&p, " dtype=", r->dtype == ROB_F32 ? "f32" : "f64");

@@ -1,10 +1,10 @@
 /* model.c -- models: recipes, tensors, the graph they make.
  *
  * Values are held against an independent evaluation in double (straight loops over the
- * definitions in src/model/emit.c) and against logits PyTorch gave for the same weights.
- * Tolerance 1e-12 relative to the largest logit: T <= 16 steps of products of at most 16
- * terms with bounded states err by less than 16 * (16 + 10) u = 5e-14 on either side, and
- * the weights here amplify that by less than 10.
+ * definitions in src/model/emit.c) and against logits PyTorch gave for the same
+ * weights. Tolerance 1e-12 relative to the largest logit: T <= 16 steps of products of
+ * at most 16 terms with bounded states err by less than 16 * (16 + 10) u = 5e-14 on
+ * either side, and the weights here amplify that by less than 10.
  */
 #include "check/harness.h"
 #include "model/parts.h"
@@ -29,9 +29,10 @@ static void set_up(void)
 static void tear_down(void) { rob_ctx_free(ctx); }
 
 #define GOOD(call) ck_assert_msg((call) == ROB_OK, "%s", rob_ctx_error(ctx))
-#define SAYS(word) ck_assert_msg(strstr(rob_ctx_error(ctx), word) != NULL, "%s", rob_ctx_error(ctx))
+#define SAYS(word)                                                                     \
+    ck_assert_msg(strstr(rob_ctx_error(ctx), word) != NULL, "%s", rob_ctx_error(ctx))
 
-/* ---- a direct evaluation ---------------------------------------------------------------- */
+/* ---- a direct evaluation --------------------------------------------------------- */
 
 static double weight(const rob_model *m, int k, int64_t i)
 {
@@ -50,8 +51,8 @@ static void affine(const rob_model *m, int w, int b, int64_t rows, int64_t cols,
     }
 }
 
-static void one_step(const rob_model *m, int layer, const double *u, int64_t width, double *h,
-                     double *c)
+static void one_step(const rob_model *m, int layer, const double *u, int64_t width,
+                     double *h, double *c)
 {
     const rob_recipe *r = &m->recipe;
     int64_t H = r->hidden, rows = H * rob_priv_model_gates(r->kind);
@@ -63,7 +64,8 @@ static void one_step(const rob_model *m, int layer, const double *u, int64_t wid
         if (r->kind == ROB_KIND_RNN_RELU) h[i] = fmax(0.0, p[i] + q[i]);
         if (r->kind == ROB_KIND_LSTM) {
             double in = sigma(p[i] + q[i]), forget = sigma(p[H + i] + q[H + i]);
-            double cell = tanh(p[2 * H + i] + q[2 * H + i]), out = sigma(p[3 * H + i] + q[3 * H + i]);
+            double cell = tanh(p[2 * H + i] + q[2 * H + i]),
+                   out = sigma(p[3 * H + i] + q[3 * H + i]);
             c[i] = forget * c[i] + in * cell;
             h[i] = out * tanh(c[i]);
         }
@@ -79,7 +81,8 @@ static void direct(const rob_model *m, const double *x, int64_t T, double *y)
 {
     const rob_recipe *r = &m->recipe;
     int64_t H = r->hidden;
-    double h[ROB_MAX_LAYERS][WIDE] = {{0}}, c[ROB_MAX_LAYERS][WIDE] = {{0}}, sum[WIDE] = {0};
+    double h[ROB_MAX_LAYERS][WIDE] = { { 0 } }, c[ROB_MAX_LAYERS][WIDE] = { { 0 } },
+           sum[WIDE] = { 0 };
     for (int64_t t = 0; t < T; t++) {
         double u[WIDE];
         for (int64_t j = 0; j < r->features; j++)
@@ -104,9 +107,11 @@ static double distance(const double *a, const double *b, int64_t n)
 
 static const char *const RECIPES[] = {
     "rnn nonlinearity=tanh features=1 hidden=3 outputs=2 readout=last dtype=f64",
-    "rnn nonlinearity=relu features=3 hidden=5 outputs=4 readout=mean layers=2 dtype=f64",
+    "rnn nonlinearity=relu features=3 hidden=5 outputs=4 readout=mean layers=2 "
+    "dtype=f64",
     "lstm features=1 hidden=1 outputs=1 readout=last dtype=f64",
-    "lstm features=2 hidden=7 outputs=3 readout=last layers=2 input=(x+1.5)/0.25 dtype=f64",
+    "lstm features=2 hidden=7 outputs=3 readout=last layers=2 input=(x+1.5)/0.25 "
+    "dtype=f64",
     "lstm features=2 hidden=16 outputs=2 readout=mean layers=3",
     "gru features=4 hidden=6 outputs=3 readout=mean layers=2 dtype=f64",
 };
@@ -135,10 +140,10 @@ START_TEST(predict_is_the_definition)
 }
 END_TEST
 
-/* ---- PyTorch's own numbers ------------------------------------------------------------------ */
+/* ---- PyTorch's own numbers ------------------------------------------------------- */
 
-static const char *const FIXTURES[] = {"rnn_tanh", "rnn_relu_mean", "lstm", "lstm_two",
-                                       "lstm_mean", "gru"};
+static const char *const FIXTURES[] = { "rnn_tanh", "rnn_relu_mean", "lstm",
+                                        "lstm_two", "lstm_mean",     "gru" };
 enum { FIXTURE_COUNT = sizeof FIXTURES / sizeof *FIXTURES };
 
 static void fixture_path(int k, char path[96])
@@ -146,11 +151,13 @@ static void fixture_path(int k, char path[96])
     snprintf(path, 96, "tests/data/model_%s.safetensors", FIXTURES[k]);
 }
 
-static void take(const rob_safetensors *s, const char *name, double *out, int64_t *shape)
+static void take(const rob_safetensors *s, const char *name, double *out,
+                 int64_t *shape)
 {
     rob_tensor *t;
     GOOD(rob_priv_safetensors_tensor(ctx, s, rob_priv_safetensors_find(s, name), &t));
-    for (int64_t i = 0; i < rob_priv_shape_size(&t->shape); i++) out[i] = rob_priv_tensor_at(t, i);
+    for (int64_t i = 0; i < rob_priv_shape_size(&t->shape); i++)
+        out[i] = rob_priv_tensor_at(t, i);
     for (int i = 0; i < t->shape.rank; i++) shape[i] = t->shape.dim[i];
     rob_priv_tensor_free(t);
 }
@@ -171,7 +178,8 @@ START_TEST(pytorch_agrees)
         take(&s, "robust.check.x", x, shape);
         take(&s, "robust.check.y", want, wide);
         for (int64_t i = 0; i < shape[0]; i++)
-            GOOD(rob_model_predict(ctx, m, x + i * shape[1] * shape[2], shape[1], y + i * wide[1], 64));
+            GOOD(rob_model_predict(ctx, m, x + i * shape[1] * shape[2], shape[1],
+                                   y + i * wide[1], 64));
         ck_assert_msg(distance(y, want, wide[0] * wide[1]) <= 1e-12, "%s: %g", path,
                       distance(y, want, wide[0] * wide[1]));
         rob_priv_safetensors_clear(&s);
@@ -181,13 +189,14 @@ START_TEST(pytorch_agrees)
 }
 END_TEST
 
-/* ---- the graph ---------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------- */
 
 enum { ROWS = 3, LONGEST = 6 };
 
-/* Logits (ROWS, L) in one run; steps NULL: no mask; with weights as inputs or constants. */
-static void run_rows(const rob_model *m, int32_t dtype, const double *x, const int64_t *steps,
-                     bool weights_in, double *y)
+/* Logits (ROWS, L) in one run; steps NULL: no mask; with weights as inputs or
+ * constants. */
+static void run_rows(const rob_model *m, int32_t dtype, const double *x,
+                     const int64_t *steps, bool weights_in, double *y)
 {
     rob_graph *g;
     rob_plan *plan;
@@ -208,7 +217,8 @@ static void run_rows(const rob_model *m, int32_t dtype, const double *x, const i
         for (int b = 0; b < ROWS; b++) on[t * ROWS + b] = t < steps[b] ? 1.0 : 0.0;
     if (steps != NULL) rob_priv_work_set(work, mask, on);
     for (int k = 0; k < m->parameters && weights_in; k++) {
-        for (int64_t i = 0; i < rob_priv_shape_size(&m->parameter[k].tensor->shape); i++)
+        for (int64_t i = 0; i < rob_priv_shape_size(&m->parameter[k].tensor->shape);
+             i++)
             values[i] = weight(m, k, i);
         rob_priv_work_set(work, parameter[k], values);
     }
@@ -223,12 +233,13 @@ static void run_rows(const rob_model *m, int32_t dtype, const double *x, const i
 static void row_of(const double *x, int64_t features, int b, double *out)
 {
     for (int t = 0; t < LONGEST; t++)
-        memcpy(out + t * features, x + (t * ROWS + b) * features, (size_t)features * sizeof *x);
+        memcpy(out + t * features, x + (t * ROWS + b) * features,
+               (size_t)features * sizeof *x);
 }
 
 START_TEST(ended_rows_freeze)
 {
-    const int64_t steps[ROWS] = {LONGEST, 1, 4};
+    const int64_t steps[ROWS] = { LONGEST, 1, 4 };
     for (int k = 0; k < RECIPE_COUNT; k++) {
         rob_model *m;
         double x[LONGEST * ROWS * 8], row[LONGEST * 8], y[ROWS * 8], want[8];
@@ -253,7 +264,7 @@ END_TEST
 
 START_TEST(full_mask_and_no_mask_have_the_same_bits)
 {
-    const int64_t steps[ROWS] = {LONGEST, LONGEST, LONGEST};
+    const int64_t steps[ROWS] = { LONGEST, LONGEST, LONGEST };
     for (int k = 0; k < RECIPE_COUNT; k++) {
         rob_model *m;
         double x[LONGEST * ROWS * 8], with[ROWS * 8], without[ROWS * 8];
@@ -261,7 +272,8 @@ START_TEST(full_mask_and_no_mask_have_the_same_bits)
         noise(x, LONGEST * ROWS * m->recipe.features, 78);
         run_rows(m, ROB_F64, x, steps, false, with);
         run_rows(m, ROB_F64, x, NULL, false, without);
-        ck_assert_mem_eq(with, without, (size_t)(ROWS * m->recipe.outputs) * sizeof *with);
+        ck_assert_mem_eq(with, without,
+                         (size_t)(ROWS * m->recipe.outputs) * sizeof *with);
         rob_model_free(m);
     }
 }
@@ -277,7 +289,8 @@ START_TEST(weights_as_inputs_change_nothing)
         for (int p = 0; p < 2; p++) {
             run_rows(m, p == 0 ? ROB_F64 : ROB_F32, x, NULL, true, a);
             run_rows(m, p == 0 ? ROB_F64 : ROB_F32, x, NULL, false, b);
-            ck_assert_double_le(distance(a, b, ROWS * m->recipe.outputs), p == 0 ? 1e-12 : 1e-4);
+            ck_assert_double_le(distance(a, b, ROWS * m->recipe.outputs),
+                                p == 0 ? 1e-12 : 1e-4);
         }
         rob_model_free(m);
     }
@@ -298,12 +311,12 @@ START_TEST(emit_refuses_another_input)
 }
 END_TEST
 
-/* ---- get, with, references ------------------------------------------------------------------- */
+/* ---- get, with, references ------------------------------------------------------- */
 
 START_TEST(with_makes_a_new_model_and_shares_the_rest)
 {
     rob_model *m, *w, *bad;
-    double value[2] = {3.5, -1.25}, got[2];
+    double value[2] = { 3.5, -1.25 }, got[2];
     int64_t count;
     GOOD(rob_model_create(ctx, RECIPES[0], &m));
     GOOD(rob_model_with(ctx, m, "fc.bias", value, 2, &w));
@@ -313,7 +326,7 @@ START_TEST(with_makes_a_new_model_and_shares_the_rest)
     ck_assert_mem_ne(got, value, sizeof got);
     ck_assert_ptr_eq(m->parameter[0].tensor, w->parameter[0].tensor);
     rob_model_free(m);
-    double y[2], x[3] = {1, 2, 3};
+    double y[2], x[3] = { 1, 2, 3 };
     GOOD(rob_model_predict(ctx, w, x, 3, y, 2));
     ck_assert_int_eq(rob_model_with(ctx, w, "fc.bias", value, 1, &bad), ROB_ESHAPE);
     ck_assert_int_eq(rob_model_with(ctx, w, "fc.gain", value, 2, &bad), ROB_EARGUMENT);
@@ -329,7 +342,7 @@ END_TEST
 START_TEST(predict_checks_its_arguments)
 {
     rob_model *m;
-    double x[3] = {0, INFINITY, 0}, y[2] = {7, 7};
+    double x[3] = { 0, INFINITY, 0 }, y[2] = { 7, 7 };
     int64_t steps, features, outputs;
     GOOD(rob_model_create(ctx, RECIPES[0], &m));
     GOOD(rob_model_shape(ctx, m, &steps, &features, &outputs));
@@ -349,7 +362,7 @@ END_TEST
 static void *use_shared(void *model)
 {
     rob_ctx *own;
-    double x[4] = {1, -1, 0.5, 2}, y[2], *result = malloc(sizeof *result);
+    double x[4] = { 1, -1, 0.5, 2 }, y[2], *result = malloc(sizeof *result);
     if (rob_ctx_create(&own) < ROB_OK) abort();
     for (int i = 0; i < 50; i++) {
         rob_model *m = rob_model_ref(model);
@@ -367,7 +380,8 @@ START_TEST(threads_share_a_model)
     pthread_t thread[4];
     double *result[4];
     GOOD(rob_model_create(ctx, RECIPES[0], &m));
-    for (int k = 0; k < 4; k++) ck_assert_int_eq(pthread_create(&thread[k], NULL, use_shared, m), 0);
+    for (int k = 0; k < 4; k++)
+        ck_assert_int_eq(pthread_create(&thread[k], NULL, use_shared, m), 0);
     for (int k = 0; k < 4; k++) {
         pthread_join(thread[k], (void **)&result[k]);
         ck_assert(*result[k] == *result[0]);
@@ -378,7 +392,7 @@ START_TEST(threads_share_a_model)
 }
 END_TEST
 
-/* ---- published models --------------------------------------------------------------------------- */
+/* ---- published models ------------------------------------------------------------ */
 
 static void published(const char *name, const char *labels, int64_t right)
 {
@@ -413,10 +427,14 @@ static void published(const char *name, const char *labels, int64_t right)
 }
 
 /* .9333 of 150, .7400 of 100, .9650 of 1029, .7511 of 900 */
-START_TEST(published_gunpoint) { published("GunPoint", NULL, 140); } END_TEST
-START_TEST(published_ecg200) { published("ECG200", "1,-1", 74); } END_TEST
-START_TEST(published_italy) { published("ItalyPowerDemand", NULL, 993); } END_TEST
-START_TEST(published_cbf) { published("CBF", NULL, 676); } END_TEST
+START_TEST(published_gunpoint) { published("GunPoint", NULL, 140); }
+END_TEST
+START_TEST(published_ecg200) { published("ECG200", "1,-1", 74); }
+END_TEST
+START_TEST(published_italy) { published("ItalyPowerDemand", NULL, 993); }
+END_TEST
+START_TEST(published_cbf) { published("CBF", NULL, 676); }
+END_TEST
 
 int main(void)
 {

@@ -19,35 +19,41 @@ static void set_up(void)
 static void tear_down(void) { rob_ctx_free(ctx); }
 
 #define GOOD(call) ck_assert_msg((call) == ROB_OK, "%s", rob_ctx_error(ctx))
-#define SAYS(word) ck_assert_msg(strstr(rob_ctx_error(ctx), word) != NULL, "%s", rob_ctx_error(ctx))
+#define SAYS(word)                                                                     \
+    ck_assert_msg(strstr(rob_ctx_error(ctx), word) != NULL, "%s", rob_ctx_error(ctx))
 
 static const char *const RECIPES[] = {
     "rnn nonlinearity=tanh features=1 hidden=3 outputs=2 readout=last dtype=f64",
-    "rnn nonlinearity=relu features=3 hidden=5 outputs=4 readout=mean layers=2 dtype=f64",
+    "rnn nonlinearity=relu features=3 hidden=5 outputs=4 readout=mean layers=2 "
+    "dtype=f64",
     "lstm features=1 hidden=1 outputs=1 readout=last dtype=f64",
-    "lstm features=2 hidden=7 outputs=3 readout=last layers=2 input=(x+1.5)/0.25 dtype=f64",
+    "lstm features=2 hidden=7 outputs=3 readout=last layers=2 input=(x+1.5)/0.25 "
+    "dtype=f64",
     "lstm features=2 hidden=16 outputs=2 readout=mean layers=3",
     "gru features=4 hidden=6 outputs=3 readout=mean layers=2 dtype=f64",
 };
 enum { RECIPE_COUNT = sizeof RECIPES / sizeof *RECIPES };
 
-static const char *const FIXTURES[] = {"rnn_tanh", "rnn_relu_mean", "lstm", "lstm_two",
-                                       "lstm_mean", "gru"};
+static const char *const FIXTURES[] = { "rnn_tanh", "rnn_relu_mean", "lstm",
+                                        "lstm_two", "lstm_mean",     "gru" };
 
 static void fixture_path(int k, char path[96])
 {
     snprintf(path, 96, "tests/data/model_%s.safetensors", FIXTURES[k]);
 }
 
-/* ---- recipes ------------------------------------------------------------------------------- */
+/* ---- recipes --------------------------------------------------------------------- */
 
 START_TEST(recipes_print_what_they_parse)
 {
     static const char *const text[] = {
-        "lstm readout=last", "gru readout=mean layers=16 dtype=f64",
-        "rnn nonlinearity=relu layers=2 features=3 hidden=4 outputs=5 readout=mean body=a.b/c "
+        "lstm readout=last",
+        "gru readout=mean layers=16 dtype=f64",
+        "rnn nonlinearity=relu layers=2 features=3 hidden=4 outputs=5 readout=mean "
+        "body=a.b/c "
         "head=d.e dtype=f32 input=(x-0.1)/0.7 classes=one,two",
-        "lstm readout=last input=(x+0.1307)/0.3081", "lstm readout=last input=(x-3)/-1e-05",
+        "lstm readout=last input=(x+0.1307)/0.3081",
+        "lstm readout=last input=(x-3)/-1e-05",
     };
     for (size_t k = 0; k < sizeof text / sizeof *text; k++) {
         rob_recipe a, b;
@@ -69,24 +75,40 @@ END_TEST
 
 START_TEST(wrong_recipes_name_the_word)
 {
-    static const struct { const char *text, *says; } bad[] = {
-        {"", "must begin"}, {"cnn readout=last", "cnn"}, {"lstm", "readout="},
-        {"rnn readout=last", "nonlinearity"}, {"lstm readout=first", "readout=first"},
-        {"lstm nonlinearity=tanh readout=last", "nonlinearity=tanh"}, {"lstm last", "last"},
-        {"lstm readout=last colour=red", "colour"}, {"lstm readout=last layers=17", "1 to 16"},
-        {"lstm readout=last layers=0", "layers=0"}, {"lstm readout=last hidden=-1", "hidden=-1"},
-        {"lstm readout=last hidden=12345678901", "hidden="}, {"lstm readout=last readout=mean", "twice"},
-        {"lstm readout=last input=(x-1)/0", "SCALE not 0"}, {"lstm readout=last input=(x-nan)/1", "finite"},
-        {"lstm readout=last input=(x-1", "input"}, {"lstm readout=last input=x-1/2", "input"},
-        {"lstm readout=last input=(x-1)/1e-320", "input"}, {"lstm readout=last input=y", "input"},
-        {"lstm readout=last classes=a,,b", "classes"}, {"lstm readout=last classes=,", "classes"},
-        {"lstm readout=last dtype=f16", "f32 or f64"}, {"lstm readout=last head=", "head="},
-        {"lstm readout=last body=0123456789012345678901234567890123456789012345678901234567890123", "63"},
+    static const struct {
+        const char *text, *says;
+    } bad[] = {
+        { "", "must begin" },
+        { "cnn readout=last", "cnn" },
+        { "lstm", "readout=" },
+        { "rnn readout=last", "nonlinearity" },
+        { "lstm readout=first", "readout=first" },
+        { "lstm nonlinearity=tanh readout=last", "nonlinearity=tanh" },
+        { "lstm last", "last" },
+        { "lstm readout=last colour=red", "colour" },
+        { "lstm readout=last layers=17", "1 to 16" },
+        { "lstm readout=last layers=0", "layers=0" },
+        { "lstm readout=last hidden=-1", "hidden=-1" },
+        { "lstm readout=last hidden=12345678901", "hidden=" },
+        { "lstm readout=last readout=mean", "twice" },
+        { "lstm readout=last input=(x-1)/0", "SCALE not 0" },
+        { "lstm readout=last input=(x-nan)/1", "finite" },
+        { "lstm readout=last input=(x-1", "input" },
+        { "lstm readout=last input=x-1/2", "input" },
+        { "lstm readout=last input=(x-1)/1e-320", "input" },
+        { "lstm readout=last input=y", "input" },
+        { "lstm readout=last classes=a,,b", "classes" },
+        { "lstm readout=last classes=,", "classes" },
+        { "lstm readout=last dtype=f16", "f32 or f64" },
+        { "lstm readout=last head=", "head=" },
+        { "lstm readout=last "
+          "body=0123456789012345678901234567890123456789012345678901234567890123",
+          "63" },
     };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         rob_recipe r;
-        ck_assert_msg(rob_priv_recipe_parse(ctx, bad[k].text, &r) == ROB_EARGUMENT, "accepted: %s",
-                      bad[k].text);
+        ck_assert_msg(rob_priv_recipe_parse(ctx, bad[k].text, &r) == ROB_EARGUMENT,
+                      "accepted: %s", bad[k].text);
         SAYS(bad[k].says);
     }
 }
@@ -114,21 +136,26 @@ START_TEST(create_draws_as_pytorch_does)
     ck_assert_double_le(fabs(square / 16384 * 192 - 1), 6 * sqrt(0.8 / 16384));
     for (int k = 0; k < a->parameters; k++) {
         size_t bytes = 4 * (size_t)rob_priv_shape_size(&a->parameter[k].tensor->shape);
-        ck_assert_mem_eq(a->parameter[k].tensor->data, b->parameter[k].tensor->data, bytes);
-        ck_assert_mem_ne(a->parameter[k].tensor->data, c->parameter[k].tensor->data, bytes);
+        ck_assert_mem_eq(a->parameter[k].tensor->data, b->parameter[k].tensor->data,
+                         bytes);
+        ck_assert_mem_ne(a->parameter[k].tensor->data, c->parameter[k].tensor->data,
+                         bytes);
     }
     rob_model_free(a);
     rob_model_free(b);
     rob_model_free(c);
-    ck_assert_int_eq(rob_model_create(ctx, "lstm hidden=4 outputs=2 readout=last", &a), ROB_EARGUMENT);
+    ck_assert_int_eq(rob_model_create(ctx, "lstm hidden=4 outputs=2 readout=last", &a),
+                     ROB_EARGUMENT);
     SAYS("features");
     ck_assert_ptr_null(a);
-    ck_assert_int_eq(rob_model_create(ctx, "lstm features=1 hidden=4 outputs=2 readout=last classes=a",
-                                      &a), ROB_ESHAPE);
+    ck_assert_int_eq(
+        rob_model_create(
+            ctx, "lstm features=1 hidden=4 outputs=2 readout=last classes=a", &a),
+        ROB_ESHAPE);
 }
 END_TEST
 
-/* ---- files --------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------- */
 
 static void temporary(char path[64])
 {
@@ -155,9 +182,10 @@ START_TEST(saved_models_come_back)
         ck_assert_str_eq(a, b);
         ck_assert_int_eq(rob_model_describe(ctx, m, a, count - 1, NULL), ROB_ESHAPE);
         for (int i = 0; i < m->parameters; i++)
-            ck_assert_mem_eq(m->parameter[i].tensor->data, back->parameter[i].tensor->data,
+            ck_assert_mem_eq(m->parameter[i].tensor->data,
+                             back->parameter[i].tensor->data,
                              (size_t)rob_priv_shape_size(&m->parameter[i].tensor->shape)
-                             * (m->recipe.dtype == ROB_F32 ? 4 : 8));
+                                 * (m->recipe.dtype == ROB_F32 ? 4 : 8));
         unlink(path);
         rob_model_free(m);
         rob_model_free(back);
@@ -166,7 +194,12 @@ START_TEST(saved_models_come_back)
 END_TEST
 
 /* A fixture as a model whose names, tensors or notes have been changed. */
-typedef struct altered { rob_tensor *tensor[80]; char name[80][96]; int64_t count; char recipe[512]; } altered;
+typedef struct altered {
+    rob_tensor *tensor[80];
+    char name[80][96];
+    int64_t count;
+    char recipe[512];
+} altered;
 
 static void alter_from(const char *recipe, altered *f)
 {
@@ -185,10 +218,11 @@ static rob_status load_altered(const altered *f, const char *recipe, rob_model *
 {
     char path[64];
     const char *names[80];
-    const rob_note note = {"robust.recipe", f->recipe};
+    const rob_note note = { "robust.recipe", f->recipe };
     for (int k = 0; k < f->count; k++) names[k] = f->name[k];
     temporary(path);
-    GOOD(rob_priv_safetensors_write(ctx, path, names, f->tensor, f->count, &note, f->recipe[0] ? 1 : 0));
+    GOOD(rob_priv_safetensors_write(ctx, path, names, f->tensor, f->count, &note,
+                                    f->recipe[0] ? 1 : 0));
     rob_status status = rob_model_load(ctx, path, recipe, out);
     unlink(path);
     return status;
@@ -201,13 +235,16 @@ static void forget(altered *f)
 
 START_TEST(nested_names_and_slashes_are_found)
 {
-    static const char *const prefix[][2] = {{"a.b.rnn.", "x.head."}, {"a/b/rnn/", "x/head/"},
-                                            {"", "out."}, {"mix/ed.", "he.ad/"}};
+    static const char *const prefix[][2] = { { "a.b.rnn.", "x.head." },
+                                             { "a/b/rnn/", "x/head/" },
+                                             { "", "out." },
+                                             { "mix/ed.", "he.ad/" } };
     for (int p = 0; p < 4; p++) {
         altered f;
         rob_model *m, *back;
         char path[64];
-        alter_from("lstm features=2 hidden=3 outputs=2 layers=2 readout=last dtype=f64", &f);
+        alter_from("lstm features=2 hidden=3 outputs=2 layers=2 readout=last dtype=f64",
+                   &f);
         for (int k = 0; k < f.count; k++) {
             char *leaf = strchr(f.name[k], '.') + 1, name[96];
             snprintf(name, sizeof name, "%s%s", prefix[p][k >= 8], leaf);
@@ -228,18 +265,27 @@ END_TEST
 
 START_TEST(files_that_do_not_fit_say_why)
 {
-    static const struct { const char *recipe, *says; } wrong[] = {
-        {"lstm readout=last hidden=4", "hidden=4"}, {"lstm readout=last layers=1", "layers=1"},
-        {"lstm readout=last features=1", "features=1"}, {"lstm readout=last outputs=3", "outputs=3"},
-        {"lstm readout=last dtype=f32", "dtype=f32"}, {"gru readout=last", "gru"},
-        {"rnn nonlinearity=tanh readout=last", "rnn"}, {"lstm readout=last body=rnn", "rnn.weight_ih_l0"},
-        {"lstm readout=last head=out", "heads found: fc"}, {"lstm readout=last classes=a,b,c", "classes"},
+    static const struct {
+        const char *recipe, *says;
+    } wrong[] = {
+        { "lstm readout=last hidden=4", "hidden=4" },
+        { "lstm readout=last layers=1", "layers=1" },
+        { "lstm readout=last features=1", "features=1" },
+        { "lstm readout=last outputs=3", "outputs=3" },
+        { "lstm readout=last dtype=f32", "dtype=f32" },
+        { "gru readout=last", "gru" },
+        { "rnn nonlinearity=tanh readout=last", "rnn" },
+        { "lstm readout=last body=rnn", "rnn.weight_ih_l0" },
+        { "lstm readout=last head=out", "heads found: fc" },
+        { "lstm readout=last classes=a,b,c", "classes" },
     };
     altered f;
     rob_model *m;
-    alter_from("lstm features=2 hidden=3 outputs=2 layers=2 readout=last dtype=f64", &f);
+    alter_from("lstm features=2 hidden=3 outputs=2 layers=2 readout=last dtype=f64",
+               &f);
     for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
-        ck_assert_msg(load_altered(&f, wrong[k].recipe, &m) == ROB_EFORMAT, "%s", wrong[k].recipe);
+        ck_assert_msg(load_altered(&f, wrong[k].recipe, &m) == ROB_EFORMAT, "%s",
+                      wrong[k].recipe);
         ck_assert_ptr_null(m);
         SAYS(wrong[k].says);
     }
@@ -265,12 +311,14 @@ START_TEST(missing_and_extra_tensors_are_named)
         ck_assert_int_eq(load_altered(&f, NULL, &m), ROB_EFORMAT);
         *last = kept;
         rob_tensor *good = f.tensor[k];
-        GOOD(rob_priv_tensor_create(&ctx->memory, ROB_F64, rob_priv_shape2(5, 5), &f.tensor[k]));
+        GOOD(rob_priv_tensor_create(&ctx->memory, ROB_F64, rob_priv_shape2(5, 5),
+                                    &f.tensor[k]));
         ck_assert_int_eq(load_altered(&f, NULL, &m), ROB_EFORMAT);
         rob_priv_tensor_free(f.tensor[k]);
         f.tensor[k] = good;
     }
-    GOOD(rob_priv_tensor_create(&ctx->memory, ROB_F64, rob_priv_shape1(2), &f.tensor[f.count]));
+    GOOD(rob_priv_tensor_create(&ctx->memory, ROB_F64, rob_priv_shape1(2),
+                                &f.tensor[f.count]));
     strcpy(f.name[f.count++], "attention.temperature");
     ck_assert_int_eq(load_altered(&f, NULL, &m), ROB_EFORMAT);
     SAYS("attention.temperature");
@@ -287,19 +335,26 @@ END_TEST
 /* The fixtures' weights under every other recipe: the witness sees each of them. */
 START_TEST(the_witness_catches_a_wrong_recipe)
 {
-    static const struct { int fixture; const char *recipe; } wrong[] = {
-        {0, "rnn nonlinearity=relu readout=last"}, {0, "rnn nonlinearity=tanh readout=mean"},
-        {0, "rnn nonlinearity=tanh readout=last input=(x-0.001)/1"},
-        {1, "rnn nonlinearity=tanh readout=mean"}, {2, "lstm readout=mean"},
-        {2, "lstm readout=last input=x/1.001"}, {3, "lstm readout=last"},
-        {3, "lstm readout=last input=(x-0.1)/0.7001"}, {4, "lstm readout=mean"},
+    static const struct {
+        int fixture;
+        const char *recipe;
+    } wrong[] = {
+        { 0, "rnn nonlinearity=relu readout=last" },
+        { 0, "rnn nonlinearity=tanh readout=mean" },
+        { 0, "rnn nonlinearity=tanh readout=last input=(x-0.001)/1" },
+        { 1, "rnn nonlinearity=tanh readout=mean" },
+        { 2, "lstm readout=mean" },
+        { 2, "lstm readout=last input=x/1.001" },
+        { 3, "lstm readout=last" },
+        { 3, "lstm readout=last input=(x-0.1)/0.7001" },
+        { 4, "lstm readout=mean" },
     };
     for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
         char path[96];
         rob_model *m;
         fixture_path(wrong[k].fixture, path);
-        ck_assert_msg(rob_model_load(ctx, path, wrong[k].recipe, &m) == ROB_EFORMAT, "%s",
-                      wrong[k].recipe);
+        ck_assert_msg(rob_model_load(ctx, path, wrong[k].recipe, &m) == ROB_EFORMAT,
+                      "%s", wrong[k].recipe);
         ck_assert_ptr_null(m);
         SAYS("witness");
     }
@@ -323,9 +378,11 @@ START_TEST(every_truncation_of_a_model_is_refused)
 }
 END_TEST
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------- */
 
-typedef struct budget { int64_t left, live; } budget;
+typedef struct budget {
+    int64_t left, live;
+} budget;
 
 static void *spend(void *user, int64_t bytes)
 {
@@ -345,7 +402,7 @@ static void give_back(void *user, void *p)
 static void sweep(rob_status (*job)(rob_ctx *c, rob_model **out))
 {
     for (int64_t n = 0;; n++) {
-        budget b = {INT64_MAX, 0};
+        budget b = { INT64_MAX, 0 };
         rob_ctx *poor;
         rob_model *m = (rob_model *)&b;
         ck_assert_int_eq(rob_ctx_create_with(spend, give_back, &b, &poor), ROB_OK);
@@ -354,9 +411,10 @@ static void sweep(rob_status (*job)(rob_ctx *c, rob_model **out))
         rob_status status = job(poor, &m);
         if (status == ROB_OK) rob_model_free(m);
         else ck_assert_ptr_null(m);
-        ck_assert_msg(status == ROB_OK || status == ROB_EMEMORY, "n %d: %d %s", (int)n, status,
-                      rob_ctx_error(poor));
-        ck_assert_msg(b.live == before, "n %d leaks %d", (int)n, (int)(b.live - before));
+        ck_assert_msg(status == ROB_OK || status == ROB_EMEMORY, "n %d: %d %s", (int)n,
+                      status, rob_ctx_error(poor));
+        ck_assert_msg(b.live == before, "n %d leaks %d", (int)n,
+                      (int)(b.live - before));
         rob_ctx_free(poor);
         ck_assert_int_eq(b.live, 0);
         if (status == ROB_OK) break;
@@ -376,7 +434,7 @@ static rob_status create_job(rob_ctx *c, rob_model **out)
 
 static rob_status save_job(rob_ctx *c, rob_model **out)
 {
-    double bias[4] = {1, 2, 3, 4};
+    double bias[4] = { 1, 2, 3, 4 };
     rob_model *m;
     char path[64];
     *out = NULL;
