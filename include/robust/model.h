@@ -1,24 +1,202 @@
-/* model.h -- a sequence model. */
+/* model.h -- a sequence model: which function, with which weights.
+ *
+ * A model is f : (T, D) -> L logits for series of any length T: an Elman network, an
+ * LSTM or a GRU of one or more layers, a linear head on the last state or on the mean
+ * over the steps, and an affine map (x - shift) / scale in front. What weights do not
+ * say is written in a recipe, one line of words such as
+ *
+ *     lstm readout=last head=fc classes=normal,abnormal input=(x-0.1)/0.7
+ *     rnn nonlinearity=relu layers=2 features=1 hidden=32 outputs=3 readout=mean
+ *
+ * docs/recipe.md has the grammar, docs/theory/model.md the equations and what is exact.
+ *
+ * What holds for all functions. A model never changes: it is shared by any number of
+ * threads, each with its own ctx, and is freed when the last reference goes. It keeps
+ * the allocator of the ctx it was made with, which must outlive it. ctx, handle, array
+ * or name NULL where one is needed: ROB_EARGUMENT. No memory: ROB_EMEMORY. On error
+ * outputs are as they were, a constructor's *out is NULL, and rob_ctx_error(ctx) says
+ * in one line what was wrong. ctx is the caller's thread's context.
+ */
 #ifndef ROBUST_MODEL_H
 #define ROBUST_MODEL_H
 #include <robust/ctx.h>
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** A model; opaque, immutable, counted. */
 typedef struct rob_model rob_model;
-ROB_API rob_status rob_model_load(rob_ctx *ctx, const char *path, const char *recipe, rob_model **out);
-ROB_API rob_status rob_model_load_bytes(rob_ctx *ctx, const void *bytes, int64_t count, const char *recipe, rob_model **out);
-/* "lstm features=1 hidden=32 outputs=2 layers=1 readout=last": PyTorch's uniform start from ctx's seed */
+
+/**
+ * Load a model from a safetensors file.
+ *
+ * Tensors carry PyTorch's names (PREFIX.weight_ih_l0 ..., PREFIX.weight, PREFIX.bias)
+ * and gate order; float32, float64, float16 and bfloat16 are read, the latter two
+ * widened to float32, which is exact. Layers, features, hidden size, outputs and the
+ * two prefixes are inferred from the tensors and checked against what the recipe says.
+ * If the file holds tensors "robust.check.x" and "robust.check.y", series and their
+ * logits, f is evaluated on them and must agree within 1e-5 (y float32) or 1e-10 (y
+ * float64) of the largest logit: so a recipe that belongs to another network is
+ * refused.
+ *
+ * @param ctx    context
+ * @param path   the file
+ * @param recipe recipe, or NULL: the one in the file's metadata "robust.recipe"
+ * @param out    receives the model; NULL on error
+ * @return ROB_EIO: the file cannot be read. ROB_EFORMAT: it is no such file, cut short,
+ *         lacks a tensor or has one too many (named), has a number that is not finite,
+ *         does not fit the recipe, or disagrees with its witness; without any recipe
+ *         the line lists what was inferred and what to write. ROB_EARGUMENT: a word of
+ *         the recipe is not understood. ROB_EUNSUPPORTED: bidirectional layers,
+ *         projections, other number types
+ * Cost: reads the file once; at the peak, file and weights are in memory together. A
+ * plan for the witness besides. Reference: the safetensors format 0.4. Since 0.1.
+ */
+ROB_API rob_status rob_model_load(rob_ctx *ctx, const char *path, const char *recipe,
+                                  rob_model **out);
+
+/**
+ * Load a model from a safetensors file in memory.
+ *
+ * As rob_model_load; the bytes are not needed afterwards.
+ * @param ctx    context
+ * @param bytes  the file's bytes; any alignment
+ * @param count  how many, >= 0
+ * @param recipe recipe, or NULL: the one in the metadata
+ * @param out    receives the model; NULL on error
+ * @return as rob_model_load, without ROB_EIO
+ * Cost: copies the weights. Since 0.1.
+ */
+ROB_API rob_status rob_model_load_bytes(rob_ctx *ctx, const void *bytes, int64_t count,
+                                        const char *recipe, rob_model **out);
+
+/**
+ * Make a model with random weights, the start of training.
+ *
+ * Every weight and bias is uniform on (-1/sqrt(H), 1/sqrt(H)), H the hidden size, as
+ * PyTorch starts its recurrent layers and a linear head on them; drawn from ctx's seed,
+ * so the same seed and recipe give the same bits.
+ * @param ctx    context; its seed is used
+ * @param recipe must say features=, hidden= and outputs= ; layers=1, dtype=f32 unless
+ *               said
+ * @param out    receives the model; NULL on error
+ * @return ROB_EARGUMENT: a word is missing or not understood. ROB_ESHAPE: too large, or
+ *         not as many classes as outputs
+ * Cost: one random number a weight. Since 0.1.
+ */
 ROB_API rob_status rob_model_create(rob_ctx *ctx, const char *recipe, rob_model **out);
-ROB_API rob_status rob_model_save(rob_ctx *ctx, const rob_model *model, const char *path);
-ROB_API rob_status rob_model_shape(rob_ctx *ctx, const rob_model *model, int64_t *steps, int64_t *features, int64_t *outputs);
-ROB_API rob_status rob_model_predict(rob_ctx *ctx, const rob_model *model, const double *x, int64_t steps, double *y, int64_t capacity);
-ROB_API rob_status rob_model_describe(rob_ctx *ctx, const rob_model *model, char *text, int64_t capacity, int64_t *count);
-/* copy tensor `name` ("lstm.weight_ih_l0", "fc.bias") out of / into a NEW model (models are immutable) */
-ROB_API rob_status rob_model_get(rob_ctx *ctx, const rob_model *model, const char *name, double *out, int64_t capacity, int64_t *count);
-ROB_API rob_status rob_model_with(rob_ctx *ctx, const rob_model *model, const char *name, const double *values, int64_t count, rob_model **out);
+
+/**
+ * Save a model as safetensors: weights, recipe, and a witness made here.
+ *
+ * The file loads without a recipe, here and (the tensors) in PyTorch. Weights keep
+ * names, type and bits. An existing file is replaced only when the new one is whole.
+ * @param ctx   context
+ * @param model model
+ * @param path  where
+ * @return ROB_EIO: cannot be written; the old file is as it was
+ * Cost: writes the weights; evaluates two series of 16 steps. Since 0.1.
+ */
+ROB_API rob_status rob_model_save(rob_ctx *ctx, const rob_model *model,
+                                  const char *path);
+
+/**
+ * Ask what goes in and what comes out.
+ *
+ * @param ctx      context
+ * @param model    model
+ * @param steps    receives the number of steps it needs, 0: any; or NULL
+ * @param features receives D, numbers a step; or NULL
+ * @param outputs  receives L, number of logits; or NULL
+ * Cost: none. Since 0.1.
+ */
+ROB_API rob_status rob_model_shape(rob_ctx *ctx, const rob_model *model, int64_t *steps,
+                                   int64_t *features, int64_t *outputs);
+
+/**
+ * Evaluate the logits of one series, y = f(x).
+ *
+ * In float64 whatever the type of the weights, which embed exactly; so this is the
+ * function that bounds speak of, up to rounding.
+ * @param ctx      context
+ * @param model    model
+ * @param x        (steps, D) numbers, time-major, in the series' own units; finite
+ * @param steps    T >= 1
+ * @param y        receives L logits
+ * @param capacity numbers y has room for, >= L
+ * @return ROB_ESHAPE: steps < 1 or capacity too small. ROB_EDOMAIN: x is not finite
+ * Cost: 2 T G H (D + H) operations a layer, G = 1, 4, 3 gates; builds a program first,
+ * so for many series a query is faster. Reference: docs/theory/model.md. Since 0.1.
+ */
+ROB_API rob_status rob_model_predict(rob_ctx *ctx, const rob_model *model,
+                                     const double *x, int64_t steps, double *y,
+                                     int64_t capacity);
+
+/**
+ * Describe a model in words: its full recipe, then a line for each tensor with its
+ * shape, then the number of parameters.
+ *
+ * @param ctx      context
+ * @param model    model
+ * @param text     receives the text with a final zero; NULL only asks
+ * @param capacity characters text has room for
+ * @param count    receives how many there are, final zero included; or NULL
+ * @return ROB_ESHAPE: capacity is too small
+ * Cost: the text. Since 0.1.
+ */
+ROB_API rob_status rob_model_describe(rob_ctx *ctx, const rob_model *model, char *text,
+                                      int64_t capacity, int64_t *count);
+
+/**
+ * Copy a tensor out of a model.
+ *
+ * @param ctx      context
+ * @param model    model
+ * @param name     such as "lstm.weight_ih_l0" or "fc.bias"; rob_model_describe lists
+ *                 them
+ * @param out      receives the numbers, row-major; NULL only asks
+ * @param capacity numbers out has room for
+ * @param count    receives how many there are; or NULL
+ * @return ROB_EARGUMENT: no such tensor. ROB_ESHAPE: capacity is too small
+ * Cost: a copy. Since 0.1.
+ */
+ROB_API rob_status rob_model_get(rob_ctx *ctx, const rob_model *model, const char *name,
+                                 double *out, int64_t capacity, int64_t *count);
+
+/**
+ * Make a new model in which one tensor is another; the rest is shared with the old.
+ *
+ * @param ctx    context
+ * @param model  model; unchanged
+ * @param name   tensor to replace
+ * @param values its new numbers, row-major; rounded to the model's type
+ * @param count  how many; the tensor's size
+ * @param out    receives the new model; NULL on error
+ * @return ROB_EARGUMENT: no such tensor. ROB_ESHAPE: another size. ROB_EDOMAIN: a
+ *         number is not finite in the model's type
+ * Cost: a copy of this tensor. Since 0.1.
+ */
+ROB_API rob_status rob_model_with(rob_ctx *ctx, const rob_model *model,
+                                  const char *name, const double *values, int64_t count,
+                                  rob_model **out);
+
+/**
+ * Take one more reference, to be given back by rob_model_free.
+ *
+ * @param model model, or NULL
+ * @return model
+ * Any thread, no lock. Cost: one atomic addition. Since 0.1.
+ */
 ROB_API rob_model *rob_model_ref(rob_model *model);
+
+/**
+ * Give a reference back; the last one frees the model.
+ *
+ * @param model model, or NULL: nothing happens
+ * Any thread, any order, no lock. Cost: one atomic subtraction. Since 0.1.
+ */
 ROB_API void rob_model_free(rob_model *model);
+
 #ifdef __cplusplus
 }
 #endif
