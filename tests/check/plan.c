@@ -322,6 +322,61 @@ START_TEST(sunk_products_are_exact_and_save_the_stacks)
 }
 END_TEST
 
+/* ---- memory taken over, memory asked for twice ---------------------------------------- */
+
+/* want of g for x = 1, -2, 3, ... as the definitions have it, to the bit */
+static void check_exact(rob_graph *g, rob_id x, rob_id want)
+{
+    const int64_t n = dense_size(g, x);
+    double **input = calloc((size_t)rob_priv_graph_count(g), sizeof *input);
+    ck_assert_int_eq(rob_priv_graph_status(ctx, g), ROB_OK);
+    input[x] = calloc((size_t)n, sizeof(double));
+    for (int64_t i = 0; i < n; i++) input[x][i] = (double)((i + 1) * (i % 2 ? -1 : 1));
+    dense truth = dense_eval(g, input);
+    double *got = value_of(g, ROB_F32, x, input[x], want);
+    for (int64_t i = 0; i < dense_size(g, want); i++) ck_assert(got[i] == truth.value[want][i]);
+    dense_free(&truth);
+    free(got), free(input[x]), free(input);
+}
+
+/* v - (row r of v): v dies here, but its memory must not be the result's */
+START_TEST(a_result_does_not_overwrite_what_is_still_read)
+{
+    for (int64_t row = 0; row < 3; row++) {
+        rob_graph *g;
+        ck_assert_int_eq(rob_priv_graph_create(ctx, &g), ROB_OK);
+        const rob_shape s = rob_priv_shape2(3, 40);
+        const rob_id x = rob_priv_input(g, s), v = g_unary(g, "abs", x);
+        check_exact(g, x, g_affine(g, g_sub(g, v, g_expand(g, g_slice(g, v, 0, row, 1), s)), 2, 0));
+        check_exact(g, x, g_affine(g, g_sub(g, g_expand(g, g_slice(g, v, 0, row, 1), s), v), 2, 0));
+        check_exact(g, x, g_affine(g, g_mul(g, v, v), 2, 0));
+        rob_priv_graph_free(g);
+    }
+}
+END_TEST
+
+/* one value is the next carry, twice, a stacked output and an operand of two concats */
+START_TEST(a_value_may_be_wanted_in_several_places)
+{
+    for (int32_t reverse = 0; reverse < 2; reverse++) {
+        rob_graph *g, *b;
+        const rob_shape s = rob_priv_shape2(3, 4);
+        ck_assert_int_eq(rob_priv_graph_create(ctx, &g), ROB_OK);
+        ck_assert_int_eq(rob_priv_graph_create(ctx, &b), ROB_OK);
+        const rob_id x = rob_priv_input(g, rob_priv_shape3(5, 3, 4)), one = rob_priv_fill(g, s, 1);
+        const rob_id in[3] = {rob_priv_input(b, s), rob_priv_input(b, s), rob_priv_input(b, s)};
+        const rob_id n = g_unary(b, "relu", g_add(b, in[2], in[0]));
+        const rob_id out[5] = {n, n, n, g_concat(b, (rob_id[]){n, in[1]}, 2, 1),
+                               g_concat(b, (rob_id[]){in[0], n, n}, 3, 0)};
+        const rob_id scan = rob_priv_scan(g, b, 2, 1, 0, 3, in, out, 5, reverse,
+                                          (rob_id[]){one, one, x});
+        for (int32_t k = 0; k < 5; k++) check_exact(g, x, g_pick(g, scan, k));
+        check_exact(g, x, g_sub(g, g_pick(g, scan, 0), g_reshape(g, g_slice(g, g_pick(g, scan, 2), 0, 2, 1), s)));
+        rob_priv_graph_free(g);
+    }
+}
+END_TEST
+
 /* ---- arguments ------------------------------------------------------------------------ */
 
 START_TEST(wrong_arguments_are_named)
@@ -383,6 +438,8 @@ int main(void)
     tcase_add_test(c, memory_cap_is_an_error_that_names_the_need);
     tcase_add_test(c, allocators_may_fail_anywhere);
     tcase_add_test(c, sunk_products_are_exact_and_save_the_stacks);
+    tcase_add_test(c, a_result_does_not_overwrite_what_is_still_read);
+    tcase_add_test(c, a_value_may_be_wanted_in_several_places);
     tcase_add_test(c, wrong_arguments_are_named);
     tcase_add_test(c, workspaces_are_apart);
     suite_add_tcase(s, c);
