@@ -1,38 +1,44 @@
 /* attack.h -- upper bounds on the adversarial distance: points that were seen to fail.
  *
- * Every point reported was evaluated before: it fails the query's specification in float32
- * and in float64 after its moved numbers were rounded to float32; its norm is measured
- * after that rounding; it lies in the ball and moves nothing that is masked out. So
+ * Every point reported was evaluated before: it fails the query's specification in
+ * float32 and in float64 after its moved numbers were rounded to float32; its norm is
+ * measured after that rounding; it lies in the ball and moves nothing that is masked
+ * out. So
  *     dist(x_i) <= U_i     for every number U_i answered by rob_attack_distance.
  * Nothing found is a result: U_i = INFINITY, which proves nothing.
  *
  * Methods.
- *   "fgsm"      one gradient, then along the steepest direction (Goodfellow et al. 2015)
- *   "pgd"       projected gradient descent in a ball (Madry et al. 2018); for distances the
- *               ball's radius is searched
- *   "deepfool"  repeated linear models (Moosavi-Dezfooli et al. 2016), classes in parallel
- *   "auto"      DeepFool, then an adaptive-ball search (DDN, Rony et al. 2019; FMN, Pintor et
- *               al. 2021), then along the boundary to where its normal meets x; for margins,
- *               projected descent with restarts
+ *   "fgsm"      one gradient, then along the steepest direction (Goodfellow et al.
+ *               2015)
+ *   "pgd"       projected gradient descent in a ball (Madry et al. 2018); for distances
+ *               the ball's radius is searched
+ *   "deepfool"  repeated linear models (Moosavi-Dezfooli et al. 2016), classes in
+ *               parallel
+ *   "auto"      DeepFool, then an adaptive-ball search (DDN, Rony et al. 2019; FMN,
+ *               Pintor et al. 2021), then along the boundary to where its normal meets
+ *               x; for margins, projected descent with restarts
  * Options by name, with defaults (evaluations: forward passes; gradients: both passes):
  *   fgsm      steps 60 sizes tried
- *   pgd       steps 40 gradients of one descent; step 0 length of a step over the radius, 0:
- *             falling from 1/2 to 1/50; restarts 1, all but the first from a random point;
- *             radii 12 tried for a distance; stop 0, 1 leaves a series once broken
+ *   pgd       steps 40 gradients of one descent; step 0 length of a step over the
+ *             radius, 0: falling from 1/2 to 1/50; restarts 1, all but the first from a
+ *             random point; radii 12 tried for a distance; stop 0, 1 leaves a series
+ *             once broken
  *   deepfool  steps 50 gradients; candidates 10 groups (classes) tried
  *   auto      calls 300 gradients a series, all searches together; searches 0 started a
  *             series, 0: two to four
- *   all       search 40 evaluations of the last line search to the boundary; overshoot 1e-4
- *             share of the distance added so that other arithmetic agrees; precision 32 bits
- *             of gradients (above 32: 64); seed 0 added to the context's
+ *   all       search 40 evaluations of the last line search to the boundary; overshoot
+ *             1e-4 share of the distance added so that other arithmetic agrees;
+ *             precision 32 bits of gradients (above 32: 64); seed 0 added to the
+ *             context's
  * Text option "loss" of fgsm and pgd: "margin" (default) or "ce", cross-entropy.
  *
- * What holds for all functions. An attack keeps its options and its last answers; it may be
- * used on any query, by one thread at a time. Random numbers are functions of (seed, series,
- * restart, step): bits do not depend on the number of worker threads. ctx NULL:
- * ROB_EARGUMENT; NULL handles: ROB_EARGUMENT; no memory: ROB_EMEMORY. ROB_STOPPED (cancel or
- * deadline): answers so far are valid, the others say "nothing found". On error outputs and
- * earlier answers are untouched. docs/theory/attack.md derives the steps.
+ * What holds for all functions. An attack keeps its options and its last answers; it
+ * may be used on any query, by one thread at a time. Random numbers are functions of
+ * (seed, series, restart, step): bits do not depend on the number of worker threads.
+ * ctx NULL: ROB_EARGUMENT; NULL handles: ROB_EARGUMENT; no memory: ROB_EMEMORY.
+ * ROB_STOPPED (cancel or deadline): answers so far are valid, the others say "nothing
+ * found". On error outputs and earlier answers are untouched. docs/theory/attack.md
+ * derives the steps.
  */
 #ifndef ROBUST_ATTACK_H
 #define ROBUST_ATTACK_H
@@ -53,7 +59,8 @@ typedef struct rob_attack rob_attack;
  * @return ROB_EARGUMENT: no such method
  * Cost: one allocation. Since 0.1.
  */
-ROB_API rob_status rob_attack_create(rob_ctx *ctx, const char *method, rob_attack **out);
+ROB_API rob_status rob_attack_create(rob_ctx *ctx, const char *method,
+                                     rob_attack **out);
 
 /**
  * Set an option of the method; the list is at the top.
@@ -66,7 +73,8 @@ ROB_API rob_status rob_attack_create(rob_ctx *ctx, const char *method, rob_attac
  *         out of range
  * Cost: none. Since 0.1.
  */
-ROB_API rob_status rob_attack_set(rob_ctx *ctx, rob_attack *a, const char *name, double value);
+ROB_API rob_status rob_attack_set(rob_ctx *ctx, rob_attack *a, const char *name,
+                                  double value);
 
 /**
  * Set an option that is a word: "loss" to "margin" or "ce".
@@ -85,16 +93,18 @@ ROB_API rob_status rob_attack_set_text(rob_ctx *ctx, rob_attack *a, const char *
  * Search for the nearest failing point of every series.
  *
  * U_i = ||p_i - x_i|| of the nearest point p_i seen to fail; 0 when x_i itself fails;
- * INFINITY when none was found within the ball. The query's "best" keeps the least of all
- * attacks.
+ * INFINITY when none was found within the ball. The query's "best" keeps the least of
+ * all attacks.
  * @param ctx      context; progress stage "attack" counts series
  * @param a        attack
  * @param q        query; its radius caps the search
- * @param upper    (count of the query) receives U_i in the query's units; NULL: not wanted
+ * @param upper    (count of the query) receives U_i in the query's units; NULL: not
+ *        wanted
  * @param capacity numbers upper has room for
- * @return ROB_ESHAPE: capacity too small; ROB_EUNSUPPORTED: loss ce with rows of one's own;
- *         as rob_query_get for the predictions
- * Cost: "auto": `calls` gradients and at most 2 x (`search` + 1) forward passes a series.
+ * @return ROB_ESHAPE: capacity too small; ROB_EUNSUPPORTED: loss ce with rows of one's
+ *         own; as rob_query_get for the predictions
+ * Cost: "auto": `calls` gradients and at most 2 x (`search` + 1) forward passes a
+ * series.
  * Reference: see the methods. Since 0.1.
  */
 ROB_API rob_status rob_attack_distance(rob_ctx *ctx, rob_attack *a, rob_query *q,
@@ -103,8 +113,9 @@ ROB_API rob_status rob_attack_distance(rob_ctx *ctx, rob_attack *a, rob_query *q
 /**
  * Search for the lowest margin in the ball of every series.
  *
- * The larger of the float32 and the float64 margin at the lowest point seen; x_i is one of
- * the points, so it is never above F(x_i). <= 0: broken, a counterexample within the radius.
+ * The larger of the float32 and the float64 margin at the lowest point seen; x_i is one
+ * of the points, so it is never above F(x_i). <= 0: broken, a counterexample within the
+ * radius.
  * @param ctx      context; progress stage "attack" counts series
  * @param a        attack
  * @param q        query; its radius must be finite
@@ -113,17 +124,17 @@ ROB_API rob_status rob_attack_distance(rob_ctx *ctx, rob_attack *a, rob_query *q
  * @return ROB_EARGUMENT: the radius is INFINITY; else as rob_attack_distance
  * Cost: "pgd": restarts x steps gradients a series. Since 0.1.
  */
-ROB_API rob_status rob_attack_margin(rob_ctx *ctx, rob_attack *a, rob_query *q, double *margin,
-                                     int64_t capacity);
+ROB_API rob_status rob_attack_margin(rob_ctx *ctx, rob_attack *a, rob_query *q,
+                                     double *margin, int64_t capacity);
 
 /**
  * Read an answer of the last search by name.
  *
  * "point" (T, D) the failing point in the units of the series (the series itself when
- * nothing was found; after rob_attack_margin the point of the margin); "perturbation" (T, D)
- * point minus series; "distance" its norm in the units the query then had, INFINITY when
- * nothing was found; "margin" the margin at the point; "calls" gradients taken; "found" 1
- * when the point fails.
+ * nothing was found; after rob_attack_margin the point of the margin); "perturbation"
+ * (T, D) point minus series; "distance" its norm in the units the query then had,
+ * INFINITY when nothing was found; "margin" the margin at the point; "calls" gradients
+ * taken; "found" 1 when the point fails.
  * @param ctx      context
  * @param a        attack
  * @param what     one of the names
@@ -135,7 +146,8 @@ ROB_API rob_status rob_attack_margin(rob_ctx *ctx, rob_attack *a, rob_query *q, 
  * Cost: a copy. Since 0.1.
  */
 ROB_API rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what,
-                                  int64_t i, double *out, int64_t capacity, int64_t *count);
+                                  int64_t i, double *out, int64_t capacity,
+                                  int64_t *count);
 
 /**
  * Free an attack.

@@ -1,23 +1,26 @@
-/* query.h -- the question: which model, which series, what may change, what failing means.
+/* query.h -- the question: which model, which series, what may change, what failing
+ * means.
  *
  * For each series x (T steps, D features; T may differ) the query fixes
  *   reference      the class distances are measured from: the prediction, or the label;
- *   specification  an "or of ands" of output rows: it fails where, in some group, every row
- *                  has c . f(x) + b <= 0. The margin F is the least over groups of the
- *                  largest over the group's rows; F = 0 counts as failed. Default: the
- *                  reference class against every other, one group each;
+ *   specification  an "or of ands" of output rows: it fails where, in some group, every
+ *                  row has c . f(x) + b <= 0. The margin F is the least over groups of
+ *                  the largest over the group's rows; F = 0 counts as failed. Default:
+ *                  the reference class against every other, one group each;
  *   region         a ball of a norm around x, and a mask of numbers that may move.
- * Attacks bound the distance to the nearest failing point from above, bounds from below.
+ * Attacks bound the distance to the nearest failing point from above, bounds from
+ * below.
  *
  * Units. Series are given in their own ("data") units. The recipe's input map
- * (x - shift)/scale leads to what the network sees ("model" units). Radii set and distances
- * answered are both in the units chosen by rob_query_set_units; model units by default.
+ * (x - shift)/scale leads to what the network sees ("model" units). Radii set and
+ * distances answered are both in the units chosen by rob_query_set_units; model units
+ * by default.
  *
- * What holds for all functions. The query keeps the allocator of the ctx it was made with,
- * copies all it is given, and caches predictions and programs: one thread at a time. ctx
- * NULL: ROB_EARGUMENT. A NULL handle or array where one is needed: ROB_EARGUMENT; no memory:
- * ROB_EMEMORY; NaN or infinity: ROB_EDOMAIN. On error the query is as it was.
- * docs/theory/query.md derives what is computed.
+ * What holds for all functions. The query keeps the allocator of the ctx it was made
+ * with, copies all it is given, and caches predictions and programs: one thread at a
+ * time. ctx NULL: ROB_EARGUMENT. A NULL handle or array where one is needed:
+ * ROB_EARGUMENT; no memory: ROB_EMEMORY; NaN or infinity: ROB_EDOMAIN. On error the
+ * query is as it was. docs/theory/query.md derives what is computed.
  */
 #ifndef ROBUST_QUERY_H
 #define ROBUST_QUERY_H
@@ -27,7 +30,8 @@
 extern "C" {
 #endif
 
-/** Units of radii and distances: behind the recipe's input map, or those of the series. */
+/** Units of radii and distances: behind the recipe's input map, or those of the series.
+ */
 enum { ROB_UNITS_MODEL = 0, ROB_UNITS_DATA = 1 };
 
 /** What distances are measured from. */
@@ -45,7 +49,8 @@ typedef struct rob_query rob_query;
  * @param out   receives the query; NULL on error
  * Cost: one allocation. Since 0.1.
  */
-ROB_API rob_status rob_query_create(rob_ctx *ctx, const rob_model *model, rob_query **out);
+ROB_API rob_status rob_query_create(rob_ctx *ctx, const rob_model *model,
+                                    rob_query **out);
 
 /**
  * Add one series.
@@ -59,8 +64,8 @@ ROB_API rob_status rob_query_create(rob_ctx *ctx, const rob_model *model, rob_qu
  *         ROB_ESHAPE: steps < 1, or a mask for all is set and has another size
  * Cost: a copy. Since 0.1.
  */
-ROB_API rob_status rob_query_add(rob_ctx *ctx, rob_query *q, const double *x, int64_t steps,
-                                 int64_t label);
+ROB_API rob_status rob_query_add(rob_ctx *ctx, rob_query *q, const double *x,
+                                 int64_t steps, int64_t label);
 
 /**
  * Add series first .. first + count - 1 of a data set, with their labels; all or none.
@@ -70,8 +75,8 @@ ROB_API rob_status rob_query_add(rob_ctx *ctx, rob_query *q, const double *x, in
  * @param data  data set; copied from, not kept
  * @param first first series, from 0
  * @param count how many
- * @return ROB_ESHAPE: the data set's features are not the model's; ROB_EARGUMENT: not so
- *         many series, or a label the model does not know
+ * @return ROB_ESHAPE: the data set's features are not the model's; ROB_EARGUMENT: not
+ *         so many series, or a label the model does not know
  * Cost: copies. Since 0.1.
  */
 ROB_API rob_status rob_query_add_data(rob_ctx *ctx, rob_query *q, const rob_data *data,
@@ -80,8 +85,9 @@ ROB_API rob_status rob_query_add_data(rob_ctx *ctx, rob_query *q, const rob_data
 /**
  * Put another series in the place of series i.
  *
- * Mask and target of the place stay. Everything computed is forgotten. With the same number
- * of steps neither this nor the next evaluation allocates, so a stream can be watched.
+ * Mask and target of the place stay. Everything computed is forgotten. With the same
+ * number of steps neither this nor the next evaluation allocates, so a stream can be
+ * watched.
  * @param ctx   context
  * @param q     query
  * @param i     which, from 0
@@ -91,8 +97,8 @@ ROB_API rob_status rob_query_add_data(rob_ctx *ctx, rob_query *q, const rob_data
  * @return as rob_query_add; ROB_EARGUMENT: no series i
  * Cost: a copy. Since 0.1.
  */
-ROB_API rob_status rob_query_replace(rob_ctx *ctx, rob_query *q, int64_t i, const double *x,
-                                     int64_t steps, int64_t label);
+ROB_API rob_status rob_query_replace(rob_ctx *ctx, rob_query *q, int64_t i,
+                                     const double *x, int64_t steps, int64_t label);
 
 /**
  * Number of series.
@@ -115,13 +121,15 @@ ROB_API int64_t rob_query_count(const rob_query *q);
  * @return ROB_EDOMAIN: a negative radius or NaN
  * Cost: none. Since 0.1.
  */
-ROB_API rob_status rob_query_set_ball(rob_ctx *ctx, rob_query *q, int32_t norm, double radius);
+ROB_API rob_status rob_query_set_ball(rob_ctx *ctx, rob_query *q, int32_t norm,
+                                      double radius);
 
 /**
  * Choose the units of the radius and of all distances answered.
  *
- * One model unit is |scale| data units, by the recipe's (x - shift)/scale. May be called
- * before or after rob_query_set_ball: the radius counts in the units in force when asked.
+ * One model unit is |scale| data units, by the recipe's (x - shift)/scale. May be
+ * called before or after rob_query_set_ball: the radius counts in the units in force
+ * when asked.
  * @param ctx   context
  * @param q     query
  * @param units ROB_UNITS_MODEL (default) or ROB_UNITS_DATA
@@ -136,7 +144,8 @@ ROB_API rob_status rob_query_set_units(rob_ctx *ctx, rob_query *q, int32_t units
  * @param ctx   context
  * @param q     query
  * @param i     series, or -1: the default of all, also of those added later
- * @param mask  (T, D) bytes: nonzero may move, 0 stays as it is. NULL: take the mask away
+ * @param mask  (T, D) bytes: nonzero may move, 0 stays as it is. NULL: take the mask
+ *        away
  * @param count T x D of every series concerned; ignored with NULL
  * @return ROB_ESHAPE: count is not the size of a series concerned
  * Cost: a copy. Since 0.1.
@@ -151,10 +160,12 @@ ROB_API rob_status rob_query_set_mask(rob_ctx *ctx, rob_query *q, int64_t i,
  * @param ctx       context
  * @param q         query
  * @param reference ROB_REFERENCE_PREDICTION (default) or ROB_REFERENCE_LABEL
- * @return ROB_EARGUMENT: neither. A series without a label is noticed when it is evaluated
+ * @return ROB_EARGUMENT: neither. A series without a label is noticed when it is
+ *        evaluated
  * Cost: none; predictions are forgotten. Since 0.1.
  */
-ROB_API rob_status rob_query_set_reference(rob_ctx *ctx, rob_query *q, int32_t reference);
+ROB_API rob_status rob_query_set_reference(rob_ctx *ctx, rob_query *q,
+                                           int32_t reference);
 
 /**
  * Ask for one class instead of any: fails where f_target >= f_k for all k.
@@ -167,13 +178,14 @@ ROB_API rob_status rob_query_set_reference(rob_ctx *ctx, rob_query *q, int32_t r
  * @return ROB_EARGUMENT: no such series or class
  * Cost: none; predictions are forgotten. Since 0.1.
  */
-ROB_API rob_status rob_query_set_target(rob_ctx *ctx, rob_query *q, int64_t i, int64_t target);
+ROB_API rob_status rob_query_set_target(rob_ctx *ctx, rob_query *q, int64_t i,
+                                        int64_t target);
 
 /**
  * Set a specification of one's own for every series, in place of classes.
  *
- * Fails where, in some group, every row r has sum_k c[r,k] f_k + b[r] <= 0. A forecast band
- * for output 0: two groups, rows f_0 - low and high - f_0.
+ * Fails where, in some group, every row r has sum_k c[r,k] f_k + b[r] <= 0. A forecast
+ * band for output 0: two groups, rows f_0 - low and high - f_0.
  * @param ctx   context
  * @param q     query
  * @param c     (rows, L) coefficients, finite
@@ -184,16 +196,17 @@ ROB_API rob_status rob_query_set_target(rob_ctx *ctx, rob_query *q, int64_t i, i
  * Cost: a copy; predictions are forgotten. Since 0.1.
  */
 ROB_API rob_status rob_query_set_rows(rob_ctx *ctx, rob_query *q, const double *c,
-                                      const double *b, const int32_t *group, int64_t rows);
+                                      const double *b, const int32_t *group,
+                                      int64_t rows);
 
 /**
  * Read a result by name.
  *
- * "prediction" argmax_k f_k(x) in float64, lowest index on ties; "margin" F(x) in float64;
- * "reference" the class measured from; "wrong" 1 when F(x) <= 0; "best" the least distance
- * any attack on this query found, INFINITY: none, in the query's units; "label"; "steps";
- * "x" the series (T, D) in its own units. The first four evaluate the model when needed and
- * are cached.
+ * "prediction" argmax_k f_k(x) in float64, lowest index on ties; "margin" F(x) in
+ * float64; "reference" the class measured from; "wrong" 1 when F(x) <= 0; "best" the
+ * least distance any attack on this query found, INFINITY: none, in the query's units;
+ * "label"; "steps"; "x" the series (T, D) in its own units. The first four evaluate the
+ * model when needed and are cached.
  * @param ctx      context
  * @param q        query
  * @param what     one of the names
@@ -201,13 +214,14 @@ ROB_API rob_status rob_query_set_rows(rob_ctx *ctx, rob_query *q, const double *
  * @param out      receives the numbers; NULL: only count
  * @param capacity numbers out has room for
  * @param count    receives how many there are; NULL: not wanted
- * @return ROB_ESHAPE: capacity too small; ROB_ENUMERIC: the model's output is not finite;
- *         ROB_EARGUMENT: no such name or series, a label is needed and missing, or the model
- *         has one output and no rows are set
+ * @return ROB_ESHAPE: capacity too small; ROB_ENUMERIC: the model's output is not
+ *         finite; ROB_EARGUMENT: no such name or series, a label is needed and missing,
+ *         or the model has one output and no rows are set
  * Cost: one forward pass of the series when not cached. Since 0.1.
  */
-ROB_API rob_status rob_query_get(rob_ctx *ctx, const rob_query *q, const char *what, int64_t i,
-                                 double *out, int64_t capacity, int64_t *count);
+ROB_API rob_status rob_query_get(rob_ctx *ctx, const rob_query *q, const char *what,
+                                 int64_t i, double *out, int64_t capacity,
+                                 int64_t *count);
 
 /**
  * Free a query.

@@ -1,8 +1,8 @@
 /* trainer.h -- fits a model to labelled series.
  *
- * Mean cross-entropy, minimised by Adam (Kingma & Ba 2015) on mini-batches, with decoupled
- * weight decay (Loshchilov & Hutter 2019), clipping of the gradient's norm, and early
- * stopping. All tensors of the model are fitted. Series may differ in length.
+ * Mean cross-entropy, minimised by Adam (Kingma & Ba 2015) on mini-batches, with
+ * decoupled weight decay (Loshchilov & Hutter 2019), clipping of the gradient's norm,
+ * and early stopping. All tensors of the model are fitted. Series may differ in length.
  *
  * Options by name, with defaults:
  *   epochs 60    passes over the data, at most
@@ -12,10 +12,10 @@
  *   decay 0      weight decay
  *   clip 1       largest norm of a gradient; 0: none
  *
- * What holds for all functions. A trainer keeps its options and the curves of its last run;
- * one thread at a time. The same seed, data, build and instruction set give the same bits,
- * with any number of worker threads. ctx NULL: ROB_EARGUMENT; NULL handles: ROB_EARGUMENT;
- * no memory: ROB_EMEMORY. docs/theory/train.md has the formulas.
+ * What holds for all functions. A trainer keeps its options and the curves of its last
+ * run; one thread at a time. The same seed, data, build and instruction set give the
+ * same bits, with any number of worker threads. ctx NULL: ROB_EARGUMENT; NULL handles:
+ * ROB_EARGUMENT; no memory: ROB_EMEMORY. docs/theory/train.md has the formulas.
  */
 #ifndef ROBUST_TRAINER_H
 #define ROBUST_TRAINER_H
@@ -53,18 +53,19 @@ ROB_API rob_status rob_trainer_set(rob_ctx *ctx, rob_trainer *t, const char *nam
 /**
  * Fit a model, starting from the weights of another.
  *
- * Kept are the weights of the best epoch: highest accuracy on valid, then lowest loss on
- * valid; without valid, lowest loss on train.
- * @param ctx   context; its seed orders the batches; progress stage "train" counts epochs
+ * Kept are the weights of the best epoch: highest accuracy on valid, then lowest loss
+ * on valid; without valid, lowest loss on train.
+ * @param ctx   context; its seed orders the batches; progress stage "train" counts
+ *        epochs
  * @param t     trainer
  * @param model start: recipe and weights; stays as it is
  * @param train series with labels 0 .. L-1
  * @param valid the same, for early stopping; NULL: none
  * @param out   receives a new model; NULL on error
- * @return ROB_STOPPED: cancelled or past the deadline; *out has the best epoch so far (the
- *         start when there was none). ROB_ESHAPE: no series, or features differ;
- *         ROB_EARGUMENT: a label the model does not know; ROB_ENUMERIC: the gradient is not
- *         finite
+ * @return ROB_STOPPED: cancelled or past the deadline; *out has the best epoch so far
+ *         (the start when there was none). ROB_ESHAPE: no series, or features differ;
+ *         ROB_EARGUMENT: a label the model does not know; ROB_ENUMERIC: the gradient is
+ *         not finite
  * Cost: epochs x (gradients of train + forward passes of valid). Since 0.1.
  */
 ROB_API rob_status rob_trainer_run(rob_ctx *ctx, rob_trainer *t, const rob_model *model,

@@ -41,7 +41,9 @@ rob_status rob_attack_set_text(rob_ctx *ctx, rob_attack *a, const char *name,
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(a && name && value, ctx, ROB_EARGUMENT, "%s is NULL",
-          !a ? "attack" : !name ? "name" : "value");
+          !a      ? "attack"
+          : !name ? "name"
+                  : "value");
     CHECK(strcmp(name, "loss") == 0, ctx, ROB_EARGUMENT,
           "no text option '%.40s'; there is: loss", name);
     bool entropy = strcmp(value, "ce") == 0;
@@ -54,8 +56,8 @@ done:
     return status;
 }
 
-static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius, double *out,
-                      int64_t capacity)
+static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius,
+                      double *out, int64_t capacity)
 {
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
@@ -64,7 +66,8 @@ static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius,
           "capacity is %lld; the query has %lld series", (long long)capacity,
           (long long)q->count);
     CHECK(!at_radius || isfinite(q->radius), ctx, ROB_EARGUMENT,
-          "the ball's radius is infinite; a margin needs a finite one (rob_query_set_ball)");
+          "the ball's radius is infinite; a margin needs a finite one "
+          "(rob_query_set_ball)");
     CHECK(!a->cross_entropy || q->rows.rows == 0, ctx, ROB_EUNSUPPORTED,
           "loss ce needs classes; rows of one's own go with loss margin");
     TRY(rob_priv_attack_run(ctx, a, q, at_radius));
@@ -86,19 +89,27 @@ rob_status rob_attack_margin(rob_ctx *ctx, rob_attack *a, rob_query *q, double *
     return run(ctx, a, q, true, margin, capacity);
 }
 
-/* ---- results by name -------------------------------------------------------------------- */
+/* ---- results by name ------------------------------------------------------------- */
 
-static double get_distance(const rob_attack *a, int64_t i) { return a->found[i].distance * a->unit; }
+static double get_distance(const rob_attack *a, int64_t i)
+{
+    return a->found[i].distance * a->unit;
+}
 static double get_margin(const rob_attack *a, int64_t i) { return a->found[i].margin; }
-static double get_calls(const rob_attack *a, int64_t i) { return (double)a->found[i].calls; }
+static double get_calls(const rob_attack *a, int64_t i)
+{
+    return (double)a->found[i].calls;
+}
 static double get_found(const rob_attack *a, int64_t i) { return a->found[i].found; }
 
 static const struct column {
     const char *name;
     double (*value)(const rob_attack *a, int64_t i);
 } columns[] = {
-    {"distance", get_distance}, {"margin", get_margin}, {"calls", get_calls},
-    {"found", get_found},
+    { "distance", get_distance },
+    { "margin", get_margin },
+    { "calls", get_calls },
+    { "found", get_found },
 };
 
 static const struct column *column_named(const char *name)
@@ -108,8 +119,8 @@ static const struct column *column_named(const char *name)
     return NULL;
 }
 
-rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what, int64_t i,
-                          double *out, int64_t capacity, int64_t *count)
+rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what,
+                          int64_t i, double *out, int64_t capacity, int64_t *count)
 {
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
@@ -118,7 +129,8 @@ rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what, i
     bool point = strcmp(what, "point") == 0, moved = strcmp(what, "perturbation") == 0;
     CHECK(column || point || moved, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are distance, margin, calls, found, point, "
-          "perturbation", what);
+          "perturbation",
+          what);
     CHECK((i >= 0 && i < a->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the attack answered for %lld, counted from 0%s",
           (long long)i, (long long)a->count, column ? " (-1: all)" : "");

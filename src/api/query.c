@@ -23,8 +23,8 @@ static rob_status check_index(rob_ctx *ctx, const rob_query *q, int64_t i)
     if (!ctx) return ROB_EARGUMENT;
     CHECK(q, ctx, ROB_EARGUMENT, "query is NULL");
     CHECK(i >= 0 && i < q->count, ctx, ROB_EARGUMENT,
-          "series %lld of the query was asked for; it has %lld, counted from 0", (long long)i,
-          (long long)q->count);
+          "series %lld of the query was asked for; it has %lld, counted from 0",
+          (long long)i, (long long)q->count);
 done:
     return status;
 }
@@ -41,16 +41,18 @@ done:
     return status;
 }
 
-rob_status rob_query_add_data(rob_ctx *ctx, rob_query *q, const rob_data *data, int64_t first,
-                              int64_t count)
+rob_status rob_query_add_data(rob_ctx *ctx, rob_query *q, const rob_data *data,
+                              int64_t first, int64_t count)
 {
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(q && data, ctx, ROB_EARGUMENT, "%s is NULL", q ? "data" : "query");
     int64_t before = q->count;
-    CHECK(first >= 0 && count >= 0 && first <= data->count && count <= data->count - first,
-          ctx, ROB_EARGUMENT, "series %lld to %lld were asked for; the data set has %lld",
-          (long long)first, (long long)first + count - 1, (long long)data->count);
+    CHECK(first >= 0 && count >= 0 && first <= data->count
+              && count <= data->count - first,
+          ctx, ROB_EARGUMENT,
+          "series %lld to %lld were asked for; the data set has %lld", (long long)first,
+          (long long)first + count - 1, (long long)data->count);
     CHECK(count == 0 || data->features == q->model->recipe.features, ctx, ROB_ESHAPE,
           "the data set has %lld features a step; the model takes %lld",
           (long long)data->features, (long long)q->model->recipe.features);
@@ -81,9 +83,10 @@ rob_status rob_query_set_ball(rob_ctx *ctx, rob_query *q, int32_t norm, double r
     if (!ctx) return ROB_EARGUMENT;
     CHECK(q, ctx, ROB_EARGUMENT, "query is NULL");
     CHECK(norm == ROB_NORM_L1 || norm == ROB_NORM_L2 || norm == ROB_NORM_LINF, ctx,
-          ROB_EARGUMENT, "norm is %d; allowed are ROB_NORM_L1, ROB_NORM_L2, ROB_NORM_LINF",
-          (int)norm);
-    CHECK(radius >= 0, ctx, ROB_EDOMAIN, "radius is %g; allowed is 0 to INFINITY", radius);
+          ROB_EARGUMENT,
+          "norm is %d; allowed are ROB_NORM_L1, ROB_NORM_L2, ROB_NORM_LINF", (int)norm);
+    CHECK(radius >= 0, ctx, ROB_EDOMAIN, "radius is %g; allowed is 0 to INFINITY",
+          radius);
     if (norm != q->norm) rob_priv_query_forget(q);
     q->norm = norm;
     q->radius = radius;
@@ -103,8 +106,8 @@ done:
     return status;
 }
 
-rob_status rob_query_set_mask(rob_ctx *ctx, rob_query *q, int64_t i, const uint8_t *mask,
-                              int64_t count)
+rob_status rob_query_set_mask(rob_ctx *ctx, rob_query *q, int64_t i,
+                              const uint8_t *mask, int64_t count)
 {
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
@@ -122,8 +125,8 @@ rob_status rob_query_set_reference(rob_ctx *ctx, rob_query *q, int32_t reference
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(q, ctx, ROB_EARGUMENT, "query is NULL");
-    CHECK(reference == ROB_REFERENCE_PREDICTION || reference == ROB_REFERENCE_LABEL, ctx,
-          ROB_EARGUMENT,
+    CHECK(reference == ROB_REFERENCE_PREDICTION || reference == ROB_REFERENCE_LABEL,
+          ctx, ROB_EARGUMENT,
           "reference is %d; allowed are ROB_REFERENCE_PREDICTION, ROB_REFERENCE_LABEL",
           (int)reference);
     q->reference = reference;
@@ -140,8 +143,8 @@ rob_status rob_query_set_target(rob_ctx *ctx, rob_query *q, int64_t i, int64_t t
     if (i != -1) TRY(check_index(ctx, q, i));
     int64_t outputs = q->model->recipe.outputs;
     CHECK(target >= -1 && target < outputs, ctx, ROB_EARGUMENT,
-          "target is %lld; the model knows 0 to %lld, and -1 says none", (long long)target,
-          (long long)(outputs - 1));
+          "target is %lld; the model knows 0 to %lld, and -1 says none",
+          (long long)target, (long long)(outputs - 1));
     for (int64_t k = 0; k < q->count; k++)
         if (i == -1 || k == i) q->cases[k].target = target;
     rob_priv_query_forget(q);
@@ -149,8 +152,8 @@ done:
     return status;
 }
 
-static rob_status check_rows(rob_ctx *ctx, const rob_query *q, const double *c, const double *b,
-                             const int32_t *group, int64_t rows)
+static rob_status check_rows(rob_ctx *ctx, const rob_query *q, const double *c,
+                             const double *b, const int32_t *group, int64_t rows)
 {
     rob_status status = ROB_OK;
     int64_t outputs = q->model->recipe.outputs;
@@ -161,7 +164,8 @@ static rob_status check_rows(rob_ctx *ctx, const rob_query *q, const double *c, 
     for (int64_t k = 0; k < rows * outputs; k++)
         CHECK(isfinite(c[k]), ctx, ROB_EDOMAIN, "c[%lld] is not finite", (long long)k);
     for (int64_t r = 0; r < rows; r++) {
-        CHECK(!b || isfinite(b[r]), ctx, ROB_EDOMAIN, "b[%lld] is not finite", (long long)r);
+        CHECK(!b || isfinite(b[r]), ctx, ROB_EDOMAIN, "b[%lld] is not finite",
+              (long long)r);
         CHECK(!group || r == 0 || group[r] >= group[r - 1], ctx, ROB_EARGUMENT,
               "group[%lld] is %d after %d; groups are listed in ascending order",
               (long long)r, (int)group[r], (int)group[r - 1]);
@@ -170,8 +174,8 @@ done:
     return status;
 }
 
-rob_status rob_query_set_rows(rob_ctx *ctx, rob_query *q, const double *c, const double *b,
-                              const int32_t *group, int64_t rows)
+rob_status rob_query_set_rows(rob_ctx *ctx, rob_query *q, const double *c,
+                              const double *b, const int32_t *group, int64_t rows)
 {
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
@@ -182,25 +186,43 @@ done:
     return status;
 }
 
-/* ---- results by name -------------------------------------------------------------------- */
+/* ---- results by name ------------------------------------------------------------- */
 
-static double get_prediction(const rob_query *q, int64_t i) { return (double)q->cases[i].prediction; }
+static double get_prediction(const rob_query *q, int64_t i)
+{
+    return (double)q->cases[i].prediction;
+}
 static double get_margin(const rob_query *q, int64_t i) { return q->cases[i].margin; }
-static double get_reference(const rob_query *q, int64_t i) { return (double)q->cases[i].reference; }
+static double get_reference(const rob_query *q, int64_t i)
+{
+    return (double)q->cases[i].reference;
+}
 static double get_wrong(const rob_query *q, int64_t i) { return q->cases[i].wrong; }
-static double get_best(const rob_query *q, int64_t i) { return q->best[i] * rob_priv_query_unit(q); }
-static double get_label(const rob_query *q, int64_t i) { return (double)q->cases[i].label; }
-static double get_steps(const rob_query *q, int64_t i) { return (double)q->cases[i].steps; }
+static double get_best(const rob_query *q, int64_t i)
+{
+    return q->best[i] * rob_priv_query_unit(q);
+}
+static double get_label(const rob_query *q, int64_t i)
+{
+    return (double)q->cases[i].label;
+}
+static double get_steps(const rob_query *q, int64_t i)
+{
+    return (double)q->cases[i].steps;
+}
 
 static const struct column {
     const char *name;
     double (*value)(const rob_query *q, int64_t i);
     bool needs_model;
 } columns[] = {
-    {"prediction", get_prediction, true}, {"margin", get_margin, true},
-    {"reference", get_reference, true},   {"wrong", get_wrong, true},
-    {"best", get_best, false},            {"label", get_label, false},
-    {"steps", get_steps, false},
+    { "prediction", get_prediction, true },
+    { "margin", get_margin, true },
+    { "reference", get_reference, true },
+    { "wrong", get_wrong, true },
+    { "best", get_best, false },
+    { "label", get_label, false },
+    { "steps", get_steps, false },
 };
 
 static const struct column *column_named(const char *name)
@@ -216,8 +238,9 @@ static rob_status get_series(rob_ctx *ctx, const rob_query *q, int64_t i, double
     rob_status status = ROB_OK;
     TRY(check_index(ctx, q, i));
     int64_t size = q->cases[i].steps * q->model->recipe.features;
-    CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; x of series %lld has %lld",
-          (long long)capacity, (long long)i, (long long)size);
+    CHECK(!out || capacity >= size, ctx, ROB_ESHAPE,
+          "capacity is %lld; x of series %lld has %lld", (long long)capacity,
+          (long long)i, (long long)size);
     if (out) memcpy(out, q->cases[i].x, (size_t)size * sizeof *out);
     if (count) *count = size;
 done:
@@ -233,8 +256,10 @@ rob_status rob_query_get(rob_ctx *ctx, const rob_query *q, const char *what, int
     if (strcmp(what, "x") == 0) return get_series(ctx, q, i, out, capacity, count);
     const struct column *column = column_named(what);
     CHECK(column, ctx, ROB_EARGUMENT,
-          "nothing is called '%.40s'; there are prediction, margin, reference, wrong, best, "
-          "label, steps, x", what);
+          "nothing is called '%.40s'; there are prediction, margin, reference, wrong, "
+          "best, "
+          "label, steps, x",
+          what);
     if (i != -1) TRY(check_index(ctx, q, i));
     int64_t size = i == -1 ? q->count : 1, first = i == -1 ? 0 : i;
     CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; '%s' has %lld",

@@ -24,28 +24,37 @@ rob_status rob_trainer_set(rob_ctx *ctx, rob_trainer *t, const char *name, doubl
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(t && name, ctx, ROB_EARGUMENT, "%s is NULL", t ? "name" : "trainer");
-    TRY(rob_priv_option_set(ctx, rob_priv_train_options, ROB_CLIP + 1, t->option, name, value));
+    TRY(rob_priv_option_set(ctx, rob_priv_train_options, ROB_CLIP + 1, t->option, name,
+                            value));
 done:
     return status;
 }
 
 rob_status rob_trainer_run(rob_ctx *ctx, rob_trainer *t, const rob_model *model,
-                           const rob_data *train, const rob_data *valid, rob_model **out)
+                           const rob_data *train, const rob_data *valid,
+                           rob_model **out)
 {
     rob_status status = ROB_OK;
     CHECK(out, ctx, ROB_EARGUMENT, "out is NULL");
     *out = NULL;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(t && model && train, ctx, ROB_EARGUMENT, "%s is NULL",
-          !t ? "trainer" : !model ? "model" : "train");
+          !t       ? "trainer"
+          : !model ? "model"
+                   : "train");
     TRY(rob_priv_train_run(ctx, t, model, train, valid, out));
 done:
     return rob_priv_leave(ctx, status);
 }
 
-static const struct curve { const char *name; int column; } curves[] = {
-    {"loss", ROB_LOSS}, {"accuracy", ROB_ACCURACY}, {"valid_loss", ROB_VALID_LOSS},
-    {"valid_accuracy", ROB_VALID_ACCURACY},
+static const struct curve {
+    const char *name;
+    int column;
+} curves[] = {
+    { "loss", ROB_LOSS },
+    { "accuracy", ROB_ACCURACY },
+    { "valid_loss", ROB_VALID_LOSS },
+    { "valid_accuracy", ROB_VALID_ACCURACY },
 };
 
 static int column_named(const char *name)
@@ -55,8 +64,8 @@ static int column_named(const char *name)
     return -1;
 }
 
-rob_status rob_trainer_get(rob_ctx *ctx, const rob_trainer *t, const char *what, double *out,
-                           int64_t capacity, int64_t *count)
+rob_status rob_trainer_get(rob_ctx *ctx, const rob_trainer *t, const char *what,
+                           double *out, int64_t capacity, int64_t *count)
 {
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
@@ -64,13 +73,16 @@ rob_status rob_trainer_get(rob_ctx *ctx, const rob_trainer *t, const char *what,
     int column = column_named(what);
     bool best = strcmp(what, "best_epoch") == 0;
     CHECK(best || column >= 0, ctx, ROB_EARGUMENT,
-          "nothing is called '%.40s'; there are loss, accuracy, valid_loss, valid_accuracy, "
-          "best_epoch", what);
+          "nothing is called '%.40s'; there are loss, accuracy, valid_loss, "
+          "valid_accuracy, "
+          "best_epoch",
+          what);
     int64_t size = best ? 1 : t->epochs;
     CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; '%s' has %lld",
           (long long)capacity, what, (long long)size);
     if (out && best) out[0] = (double)t->best;
-    for (int64_t k = 0; out && !best && k < size; k++) out[k] = t->curve[k * ROB_CURVES + column];
+    for (int64_t k = 0; out && !best && k < size; k++)
+        out[k] = t->curve[k * ROB_CURVES + column];
     if (count) *count = size;
 done:
     return status;

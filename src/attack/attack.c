@@ -1,15 +1,15 @@
 /* attack.c -- a whole attack: blocks of series, one after the other, and their answers.
  *
- * Distance: U_i = ||p_i - x_i||_p of the nearest point p_i seen to fail (finish.c), 0 when
- * x_i itself fails, infinite when nothing failed. Margin: the least F seen in the ball,
- * F(x_i) included. dist(x_i) <= U_i always. (docs/theory/attack.md, section 1.)
+ * Distance: U_i = ||p_i - x_i||_p of the nearest point p_i seen to fail (finish.c), 0
+ * when x_i itself fails, infinite when nothing failed. Margin: the least F seen in the
+ * ball, F(x_i) included. dist(x_i) <= U_i always. (docs/theory/attack.md, section 1.)
  */
 #include "attack/attack.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { PUSHES = 12 };         /* trials that take 1e-6 beyond x to 8 times as far */
+enum { PUSHES = 12 }; /* trials that take 1e-6 beyond x to 8 times as far */
 
 static void free_found(const rob_memory *m, rob_found *found, int64_t count)
 {
@@ -63,7 +63,8 @@ static rob_status attack_block(rob_hunt *h, rob_attack *to, int64_t first)
     int64_t rounds = (int64_t)rob_priv_attack_option(h->attack, "search");
     rob_priv_hunt_begin(h, first);
     h->found = to->found + first;
-    status = h->at_radius ? h->attack->method->margin(h) : h->attack->method->distance(h);
+    status =
+        h->at_radius ? h->attack->method->margin(h) : h->attack->method->distance(h);
     if (status < ROB_OK) goto done;
     stopped = status;
     /* what a stopped block has is pushed across and checked, no more */
@@ -80,11 +81,12 @@ static void keep_best(rob_query *q, const rob_attack *a)
             q->best[i] = a->found[i].distance;
 }
 
-rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius)
+rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,
+                               bool at_radius)
 {
     rob_status status = ROB_OK;
     rob_attack fresh = *a;
-    rob_hunt h = {.at_radius = at_radius};
+    rob_hunt h = { .at_radius = at_radius };
     fresh.found = NULL;
     fresh.x = NULL;
     fresh.offset = NULL;

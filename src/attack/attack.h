@@ -1,8 +1,8 @@
 /* attack.h -- inside the attacks: lanes, a block of series under attack, the methods.
  *
- * A lane is one search for one series. The lanes of a block go in lockstep: one batch of
- * gradients for all that are active, then each moves by its method's rule. Lanes that are
- * done leave the batch (rows are compacted), which changes nobody's bits.
+ * A lane is one search for one series. The lanes of a block go in lockstep: one batch
+ * of gradients for all that are active, then each moves by its method's rule. Lanes
+ * that are done leave the batch (rows are compacted), which changes nobody's bits.
  *
  * Lengths are in the units of the series as given; results turn into the query's units
  * when asked for.
@@ -17,25 +17,25 @@ enum { ROB_ATTACK_OPTIONS = 12, ROB_ATTACK_BLOCK = 256 };
 
 typedef struct rob_lane {
     int64_t series;
-    int32_t start;            /* number of this search among the series' own */
+    int32_t start; /* number of this search among the series' own */
     bool active;
-    int64_t aim;              /* first row of the group descended on; -1: the deciding one */
-    double *delta;            /* (n) where the lane stands */
-    double *grad;             /* (n) of the objective there; zero where nothing may move */
-    double *best;             /* (n) best failing (distance) or lowest (margin) so far */
-    double *spare;            /* (n) the method's own */
-    double *point;            /* (n) x + delta */
-    double margin;            /* F at delta */
-    double value;             /* what grad is the gradient of, when that is a margin */
+    int64_t aim;   /* first row of the group descended on; -1: the deciding one */
+    double *delta; /* (n) where the lane stands */
+    double *grad;  /* (n) of the objective there; zero where nothing may move */
+    double *best;  /* (n) best failing (distance) or lowest (margin) so far */
+    double *spare; /* (n) the method's own */
+    double *point; /* (n) x + delta */
+    double margin; /* F at delta */
+    double value;  /* what grad is the gradient of, when that is a margin */
     double best_norm, best_margin;
     double radius, eps, rate, low, high; /* the method's own */
-    int32_t side;             /* line search: which end moved last */
-    int64_t calls;            /* gradients taken */
+    int32_t side;                        /* line search: which end moved last */
+    int64_t calls;                       /* gradients taken */
 } rob_lane;
 
 /* One series' answer. */
 typedef struct rob_found {
-    double *point;            /* (n) where the specification fails; x when nothing found */
+    double *point; /* (n) where the specification fails; x when nothing found */
     int64_t size;
     double distance, margin;
     int64_t calls;
@@ -50,10 +50,10 @@ struct rob_attack {
     double option[ROB_ATTACK_OPTIONS];
     bool cross_entropy;
     rob_found *found;
-    double *x;                /* all the series as they were, one after the other */
-    int64_t *offset;          /* (count + 1) of series in x */
+    double *x;       /* all the series as they were, one after the other */
+    int64_t *offset; /* (count + 1) of series in x */
     int64_t count;
-    double unit;              /* the query's when the attack ran */
+    double unit; /* the query's when the attack ran */
 };
 
 /* A block of series under attack. */
@@ -61,23 +61,23 @@ typedef struct rob_hunt {
     rob_ctx *ctx;
     const rob_attack *attack;
     rob_query *q;
-    rob_evaluator *slope, *wide, *narrow;   /* gradients; values in float64, float32 */
+    rob_evaluator *slope, *wide, *narrow; /* gradients; values in float64, float32 */
     int32_t norm;
-    double cap;               /* radius in the units of the series; INFINITY: none */
-    bool at_radius;           /* least margin at radius cap instead of least distance */
-    int64_t first, series;    /* the block: series first .. first + series - 1 */
-    int32_t starts;           /* lanes a series */
+    double cap;            /* radius in the units of the series; INFINITY: none */
+    bool at_radius;        /* least margin at radius cap instead of least distance */
+    int64_t first, series; /* the block: series first .. first + series - 1 */
+    int32_t starts;        /* lanes a series */
     int64_t lanes;
-    rob_lane *lane;           /* (series, starts) */
-    double *arena;            /* their vectors */
-    int64_t rows;             /* the batch: active lanes */
+    rob_lane *lane; /* (series, starts) */
+    double *arena;  /* their vectors */
+    int64_t rows;   /* the batch: active lanes */
     rob_lane **row;
     const double **point;
     double **grad;
     int64_t *steps;
-    double *logits, *second;  /* (lanes, L) */
+    double *logits, *second; /* (lanes, L) */
     bool cross_entropy;
-    rob_found *found;         /* (series) answers of this block */
+    rob_found *found; /* (series) answers of this block */
     int64_t total;
 } rob_hunt;
 
@@ -85,31 +85,34 @@ struct rob_method {
     const char *name;
     const rob_option *option;
     int64_t options;
-    bool takes_loss;          /* text option loss */
+    bool takes_loss; /* text option loss */
     int32_t (*starts)(const rob_attack *a, const rob_query *q);
     rob_status (*distance)(rob_hunt *h);
     rob_status (*margin)(rob_hunt *h);
 };
 
-const rob_method *rob_priv_attack_method(const char *name);   /* NULL: none */
+const rob_method *rob_priv_attack_method(const char *name); /* NULL: none */
 double rob_priv_attack_option(const rob_attack *a, const char *name);
 
-/* ---- geometry of the ball (ball.c) ------------------------------------------------------ */
+/* ---- geometry of the ball (ball.c) ----------------------------------------------- */
 double rob_priv_ball_dual(int32_t norm, const double *g, int64_t n);
-/* d: unit vector of the norm with least g . d = -dual(g); false: g is zero or not finite */
+/* d: unit vector of the norm with least g . d = -dual(g); false: g is zero or not
+ * finite */
 bool rob_priv_ball_steepest(int32_t norm, const double *g, int64_t n, double *d);
 /* nearest point (L2) of the ball of radius r; its norm, as computed, is <= r */
 void rob_priv_ball_project(int32_t norm, double r, double *d, int64_t n);
 
-/* ---- the block (hunt.c) ----------------------------------------------------------------- */
-rob_status rob_priv_hunt_create(rob_ctx *ctx, const rob_attack *a, rob_query *q, rob_hunt *h);
+/* ---- the block (hunt.c) ---------------------------------------------------------- */
+rob_status rob_priv_hunt_create(rob_ctx *ctx, const rob_attack *a, rob_query *q,
+                                rob_hunt *h);
 void rob_priv_hunt_free(rob_hunt *h);
-void rob_priv_hunt_begin(rob_hunt *h, int64_t first);   /* lanes at x, none active */
-int64_t rob_priv_lane_size(const rob_hunt *h, const rob_lane *l);     /* n */
+void rob_priv_hunt_begin(rob_hunt *h, int64_t first); /* lanes at x, none active */
+int64_t rob_priv_lane_size(const rob_hunt *h, const rob_lane *l); /* n */
 const rob_case *rob_priv_lane_case(const rob_hunt *h, const rob_lane *l);
 /* Start the lanes numbered `from` to `to` - 1 of every series that is worth it. */
 void rob_priv_hunt_wake(rob_hunt *h, int32_t from, int32_t to);
-/* One gradient of every active lane: margin, value, grad. ROB_STOPPED: keep and leave. */
+/* One gradient of every active lane: margin, value, grad. ROB_STOPPED: keep and leave.
+ */
 rob_status rob_priv_hunt_gradients(rob_hunt *h);
 /* Margins only (no gradient). */
 rob_status rob_priv_hunt_values(rob_hunt *h);
@@ -120,23 +123,25 @@ void rob_priv_lane_scatter(const rob_hunt *h, rob_lane *l, double r, int64_t ste
 /* The series' nearest failing lane is copied to its lane 0. */
 void rob_priv_hunt_gather(rob_hunt *h);
 
-/* ---- answers (finish.c) ----------------------------------------------------------------- */
+/* ---- answers (finish.c) ---------------------------------------------------------- */
 /* Best of each series, moved to the boundary along its ray, rounded to float32 and
  * checked in both precisions; rounds: evaluations allowed after the first. */
 rob_status rob_priv_hunt_finish(rob_hunt *h, int64_t rounds);
 
-/* ---- phases that methods are made of, and methods --------------------------------------- */
-rob_status rob_priv_fast_distance(rob_hunt *h);                            /* deepfool.c */
+/* ---- phases that methods are made of, and methods -------------------------------- */
+rob_status rob_priv_fast_distance(rob_hunt *h); /* deepfool.c */
 rob_status rob_priv_fast_margin(rob_hunt *h);
-rob_status rob_priv_pgd_distance(rob_hunt *h);                             /* pgd.c */
+rob_status rob_priv_pgd_distance(rob_hunt *h); /* pgd.c */
 rob_status rob_priv_pgd_margin(rob_hunt *h);
-rob_status rob_priv_linear_search(rob_hunt *h, int64_t steps);            /* deepfool.c */
-rob_status rob_priv_descend(rob_hunt *h, int64_t steps, double rate, bool stop); /* pgd.c */
-rob_status rob_priv_norm_search(rob_hunt *h, int64_t steps);              /* minnorm.c */
-rob_status rob_priv_normal_search(rob_hunt *h, int64_t steps);            /* minnorm.c */
+rob_status rob_priv_linear_search(rob_hunt *h, int64_t steps); /* deepfool.c */
+rob_status rob_priv_descend(rob_hunt *h, int64_t steps, double rate,
+                            bool stop);                        /* pgd.c */
+rob_status rob_priv_norm_search(rob_hunt *h, int64_t steps);   /* minnorm.c */
+rob_status rob_priv_normal_search(rob_hunt *h, int64_t steps); /* minnorm.c */
 
-/* ---- a whole attack (attack.c) ---------------------------------------------------------- */
-rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius);
+/* ---- a whole attack (attack.c) --------------------------------------------------- */
+rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,
+                               bool at_radius);
 void rob_priv_attack_forget(rob_attack *a);
 
 #endif

@@ -1,4 +1,5 @@
-/* ball.c -- p-norm balls, p in {1, 2, inf}: dual norms, steepest directions, projections.
+/* ball.c -- p-norm balls, p in {1, 2, inf}: dual norms, steepest directions,
+ * projections.
  *
  * With 1/p + 1/q = 1: min { g . d : ||d||_p <= 1 } = -||g||_q, attained at
  *     p = 2: -g/||g||,   p = inf: -sign g,   p = 1: -sign(g_k) e_k at a largest |g_k|.

@@ -1,22 +1,23 @@
 /* deepfool.c -- DeepFool and the fast gradient step: distances from linear models.
  *
- * At delta, with value F and gradient g of a group of the specification, the nearest point
- * where the linear model vanishes is  delta + (F / ||g||_q) d,  d the steepest unit
- * direction of the norm (ball.c). Repeated, a few percent too far each time, until the
- * specification fails. Each lane aims at one group; the lanes of a series take its most
- * promising groups, so the least over lanes is the distance over classes.
- * Reference: Moosavi-Dezfooli, Fawzi & Frossard, CVPR 2016; Goodfellow, Shlens & Szegedy,
- * ICLR 2015. (docs/theory/attack.md, section 3.)
+ * At delta, with value F and gradient g of a group of the specification, the nearest
+ * point where the linear model vanishes is  delta + (F / ||g||_q) d,  d the steepest
+ * unit direction of the norm (ball.c). Repeated, a few percent too far each time, until
+ * the specification fails. Each lane aims at one group; the lanes of a series take its
+ * most promising groups, so the least over lanes is the distance over classes.
+ * Reference: Moosavi-Dezfooli, Fawzi & Frossard, CVPR 2016; Goodfellow, Shlens &
+ * Szegedy, ICLR 2015. (docs/theory/attack.md, section 3.)
  */
 #include "attack/attack.h"
 
 #include <math.h>
 #include <string.h>
 
-#define TOO_FAR 1.02          /* of the linear step */
-#define OUT_OF_REACH 1e30     /* float32 ends here */
+#define TOO_FAR      1.02 /* of the linear step */
+#define OUT_OF_REACH 1e30 /* float32 ends here */
 
-/* first row of the group with the k-th smallest margin at outputs f; -1: fewer groups */
+/* first row of the group with the k-th smallest margin at outputs f; -1: fewer groups
+ */
 static int64_t group_ranked(const rob_spec *s, const double *f, int32_t k)
 {
     int64_t row, next, at = -1;
@@ -114,7 +115,8 @@ rob_status rob_priv_fast_distance(rob_hunt *h)
         for (int64_t r = 0; r < h->rows && status == ROB_OK; r++) {
             rob_lane *l = h->row[r];
             rob_priv_lane_keep(h, l);
-            l->active = l->margin > 0 && l->radius < OUT_OF_REACH && l->radius < 4 * h->cap;
+            l->active =
+                l->margin > 0 && l->radius < OUT_OF_REACH && l->radius < 4 * h->cap;
         }
     }
 done:

@@ -1,20 +1,20 @@
 /* finish.c -- from a candidate to a checked counterexample.
  *
  * Along the ray delta(t) = t delta, the point reported is  p(t) = x + delta(t), every
- * moving coordinate rounded to float32 *towards x*, so that |p - x| never exceeds |delta|.
- * The judge is  V(t) = max(F in float64, F in float32) at p(t): the specification fails in
- * both iff V <= 0. First t just above 1 with V(t) <= 0 is found, then the crossing is
- * bracketed and closed by the Illinois rule (Dowell & Jarratt 1971), keeping the nearest
- * failing point seen; at last t (1 + overshoot) is taken when it fails too and fits the
- * cap. Nothing is reported that V did not see fail; its norm is that of p - x.
- * (docs/theory/attack.md, section 6.)
+ * moving coordinate rounded to float32 *towards x*, so that |p - x| never exceeds
+ * |delta|. The judge is  V(t) = max(F in float64, F in float32) at p(t): the
+ * specification fails in both iff V <= 0. First t just above 1 with V(t) <= 0 is found,
+ * then the crossing is bracketed and closed by the Illinois rule (Dowell & Jarratt
+ * 1971), keeping the nearest failing point seen; at last t (1 + overshoot) is taken
+ * when it fails too and fits the cap. Nothing is reported that V did not see fail; its
+ * norm is that of p - x. (docs/theory/attack.md, section 6.)
  */
 #include "attack/attack.h"
 
 #include <math.h>
 #include <string.h>
 
-#define NARROW 1e-7           /* bracket relative to t: below float32's resolution */
+#define NARROW 1e-7 /* bracket relative to t: below float32's resolution */
 
 /* Where a series' line search stands. */
 enum { PUSHING, BRACKETING, CLOSING, DONE };
@@ -85,8 +85,9 @@ static void accept(const rob_hunt *h, rob_lane *l)
     f->found = true;
 }
 
-/* ---- the line search: high fails with value `eps`, low holds with value `rate`; radius is
- * the t under trial, aim the phase ---------------------------------------------------------- */
+/* ---- the line search -------------------------------------------------------------- */
+/* high fails with value `eps`, low holds with value `rate`; radius is the t under
+ * trial, aim the phase */
 
 static void push(rob_lane *l)
 {
@@ -184,7 +185,7 @@ done:
     return status;
 }
 
-/* ---- the two kinds of answer ------------------------------------------------------------- */
+/* ---- the two kinds of answer ----------------------------------------------------- */
 
 static rob_status finish_distance(rob_hunt *h, int64_t rounds)
 {

@@ -1,9 +1,10 @@
-/* hunt.c -- a block of series under attack: lanes in lockstep, batches of their gradients.
+/* hunt.c -- a block of series under attack: lanes in lockstep, batches of their
+ * gradients.
  *
  * For every active lane, at x + delta: the outputs f, the margin F(f) of the series'
  * specification, and the gradient of the objective,
- *     margin:         grad of c_r . f, r the row that decides F (or the aimed-at group),
- *     cross-entropy:  grad of -CE(reference) (or +CE(target)),
+ *     margin:         grad of c_r . f, r the row deciding F (or the group aimed at),
+ *     cross-entropy:  grad of -CE(reference), or of +CE(target),
  * both to be made small. Coordinates that may not move have gradient zero, so no rule
  * moves them. (docs/theory/attack.md, section 1.)
  */
@@ -22,7 +23,7 @@ const rob_case *rob_priv_lane_case(const rob_hunt *h, const rob_lane *l)
     return &h->q->cases[l->series];
 }
 
-/* ---- objectives -------------------------------------------------------------------------- */
+/* ---- objectives ------------------------------------------------------------------ */
 
 static void seed_margin(const rob_spec *s, int64_t row, double *seed)
 {
@@ -56,7 +57,7 @@ static void seed_row(void *user, int64_t row, const double *logits, double *seed
     seed_margin(&c->spec, deciding, seed);
 }
 
-/* ---- batches ----------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------- */
 
 static void place(const rob_hunt *h, rob_lane *l)
 {
@@ -103,8 +104,8 @@ rob_status rob_priv_hunt_gradients(rob_hunt *h)
     collect(h);
     TRY(report(h));
     if (status == ROB_STOPPED) goto done;
-    TRY(rob_priv_gradients(h->ctx, h->slope, h->rows, h->point, h->steps, h->logits, seed_row,
-                           h, h->grad));
+    TRY(rob_priv_gradients(h->ctx, h->slope, h->rows, h->point, h->steps, h->logits,
+                           seed_row, h, h->grad));
     for (int64_t k = 0; k < h->rows; k++) {
         hold_masked(h, h->row[k]);
         h->row[k]->calls++;
@@ -128,7 +129,7 @@ done:
     return status;
 }
 
-/* ---- lanes ------------------------------------------------------------------------------- */
+/* ---- lanes ----------------------------------------------------------------------- */
 
 void rob_priv_lane_keep(const rob_hunt *h, rob_lane *l)
 {
@@ -146,18 +147,21 @@ void rob_priv_lane_scatter(const rob_hunt *h, rob_lane *l, double r, int64_t ste
     const uint8_t *mask = rob_priv_query_mask_of(h->q, l->series);
     int64_t n = rob_priv_lane_size(h, l), free_count = 0;
     uint64_t stream = (uint64_t)l->series << 32 | (uint64_t)(uint32_t)l->start << 20
-                    | (uint64_t)(step & 0xfffff);
+                      | (uint64_t)(step & 0xfffff);
     double seed = rob_priv_attack_option(h->attack, "seed");
     rob_random random = rob_priv_random(h->ctx->seed + (uint64_t)seed, stream);
     for (int64_t i = 0; i < n; i++) {
         bool may_move = !mask || mask[i];
         free_count += may_move;
-        l->delta[i] = !may_move ? 0 : h->norm == ROB_NORM_LINF
-                    ? 2 * rob_priv_uniform(&random) - 1 : rob_priv_normal(&random);
+        l->delta[i] = !may_move                  ? 0
+                      : h->norm == ROB_NORM_LINF ? 2 * rob_priv_uniform(&random) - 1
+                                                 : rob_priv_normal(&random);
     }
     double length = rob_priv_norm(h->norm, l->delta, n);
-    double share = h->norm == ROB_NORM_LINF ? length
-                 : pow(rob_priv_uniform(&random), 1 / (double)(free_count ? free_count : 1));
+    double share =
+        h->norm == ROB_NORM_LINF
+            ? length
+            : pow(rob_priv_uniform(&random), 1 / (double)(free_count ? free_count : 1));
     for (int64_t i = 0; length > 0 && i < n; i++) l->delta[i] *= r * share / length;
     rob_priv_ball_project(h->norm, r, l->delta, n);
 }
@@ -183,13 +187,14 @@ void rob_priv_hunt_gather(rob_hunt *h)
             if (better) best = l;
         }
         if (best == home) continue;
-        memcpy(home->best, best->best, (size_t)rob_priv_lane_size(h, home) * sizeof(double));
+        memcpy(home->best, best->best,
+               (size_t)rob_priv_lane_size(h, home) * sizeof(double));
         home->best_norm = best->best_norm;
         home->best_margin = best->best_margin;
     }
 }
 
-/* ---- life -------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 enum { VECTORS = 5 };
 
@@ -206,16 +211,17 @@ static rob_status allocate_lanes(rob_ctx *ctx, rob_hunt *h)
     const rob_memory *m = &h->q->memory;
     int64_t n = widest(h->q), lanes = h->lanes, outputs = h->q->model->recipe.outputs;
     h->lane = rob_priv_allocate(m, lanes, sizeof *h->lane);
-    h->arena = n > INT64_MAX / 64 / VECTORS / lanes ? NULL
-             : rob_priv_allocate(m, lanes * VECTORS * n, sizeof *h->arena);
+    h->arena = n > INT64_MAX / 64 / VECTORS / lanes
+                   ? NULL
+                   : rob_priv_allocate(m, lanes * VECTORS * n, sizeof *h->arena);
     h->row = rob_priv_allocate(m, lanes, sizeof *h->row);
     h->point = rob_priv_allocate(m, lanes, sizeof *h->point);
     h->grad = rob_priv_allocate(m, lanes, sizeof *h->grad);
     h->steps = rob_priv_allocate(m, lanes, sizeof *h->steps);
     h->logits = rob_priv_allocate(m, lanes * outputs, sizeof *h->logits);
     h->second = rob_priv_allocate(m, lanes * outputs, sizeof *h->second);
-    if (!h->lane || !h->arena || !h->row || !h->point || !h->grad || !h->steps || !h->logits
-        || !h->second)
+    if (!h->lane || !h->arena || !h->row || !h->point || !h->grad || !h->steps
+        || !h->logits || !h->second)
         return rob_priv_no_memory(ctx);
     for (int64_t k = 0; k < lanes; k++) {
         double *at = h->arena + k * VECTORS * n;
@@ -228,7 +234,8 @@ static rob_status allocate_lanes(rob_ctx *ctx, rob_hunt *h)
     return ROB_OK;
 }
 
-rob_status rob_priv_hunt_create(rob_ctx *ctx, const rob_attack *a, rob_query *q, rob_hunt *h)
+rob_status rob_priv_hunt_create(rob_ctx *ctx, const rob_attack *a, rob_query *q,
+                                rob_hunt *h)
 {
     rob_status status = ROB_OK;
     int32_t precision = rob_priv_attack_option(a, "precision") > 32 ? ROB_F64 : ROB_F32;

@@ -1,44 +1,48 @@
 /* method.c -- the attacks by name, their options, and what "auto" is made of.
  *
- * auto, distance, with a budget of C gradients a series and K searches: DeepFool towards
- * the K most promising groups, the adaptive-ball search from where each ended (the others
- * from a random point), then the boundary search by normals from the nearest point of all.
- * Shares of C: at most a tenth, six tenths, the rest. auto, margin: C/K steps of projected
- * descent, first search from x, the others from random points.
- * (docs/theory/attack.md, section 7.)
+ * auto, distance, with a budget of C gradients a series and K searches: DeepFool
+ * towards the K most promising groups; the adaptive-ball search, its first lane from x,
+ * the others from where DeepFool ended or a random point as far; then the boundary
+ * search by normals from the nearest point of all. Shares of C: at most a tenth, about
+ * six tenths, three tenths. auto, margin: C/K steps of projected descent, the first
+ * search from x, the others from random points. (docs/theory/attack.md, section 7.)
  */
 #include "attack/attack.h"
 
 #include <math.h>
 #include <string.h>
 
+/* clang-format off */
 /* Every method has these. */
-#define COMMON                                                                            \
-    {"search", 40, 1, 1000, "evaluations", "line search to the boundary, at most"},       \
-    {"overshoot", 1e-4, 0, 1, "share", "how much further than the boundary to report"},   \
-    {"precision", 32, 32, 64, "bits", "of gradients: 32, or 64 for anything above 32"},   \
-    {"seed", 0, 0, 9007199254740992.0, "", "added to the context's seed"}
+#define COMMON                                                                         \
+    { "search", 40, 1, 1000, "evaluations", "line search to the boundary, at most" },  \
+    { "overshoot", 1e-4, 0, 1, "share", "how much beyond the boundary to report" },    \
+    { "precision", 32, 32, 64, "bits", "of gradients: 32, or 64 for any above 32" },   \
+    { "seed", 0, 0, 9007199254740992.0, "", "added to the context's seed" }
+/* clang-format on */
 
 static const rob_option fgsm_options[] = {
-    {"steps", 60, 1, 1000, "evaluations", "sizes tried along the direction, x 1.5 each"},
+    { "steps", 60, 1, 1000, "evaluations",
+      "sizes tried along the direction, x 1.5 each" },
     COMMON
 };
 static const rob_option pgd_options[] = {
-    {"steps", 40, 1, 1e6, "gradients", "of one descent"},
-    {"step", 0, 0, 10, "radius", "length of a step; 0: falling from 1/2 to 1/50"},
-    {"restarts", 1, 1, 64, "", "descents a series; all but the first start at random"},
-    {"radii", 12, 1, 100, "", "radii tried for a distance"},
-    {"stop", 0, 0, 1, "", "1: leave a series at the first failing point (margins)"},
+    { "steps", 40, 1, 1e6, "gradients", "of one descent" },
+    { "step", 0, 0, 10, "radius", "length of a step; 0: falling from 1/2 to 1/50" },
+    { "restarts", 1, 1, 64, "",
+      "descents a series; all but the first start at random" },
+    { "radii", 12, 1, 100, "", "radii tried for a distance" },
+    { "stop", 0, 0, 1, "", "1: leave a series at the first failing point (margins)" },
     COMMON
 };
 static const rob_option deepfool_options[] = {
-    {"steps", 50, 1, 1e6, "gradients", "of one search"},
-    {"candidates", 10, 1, 64, "", "groups (classes) tried, most promising first"},
+    { "steps", 50, 1, 1e6, "gradients", "of one search" },
+    { "candidates", 10, 1, 64, "", "groups (classes) tried, most promising first" },
     COMMON
 };
 static const rob_option auto_options[] = {
-    {"calls", 300, 4, 1e9, "gradients", "a series, all searches together"},
-    {"searches", 0, 0, 64, "", "started a series; 0: two to four, by the groups"},
+    { "calls", 300, 4, 1e9, "gradients", "a series, all searches together" },
+    { "searches", 0, 0, 64, "", "started a series; 0: two to four, by the groups" },
     COMMON
 };
 
@@ -63,7 +67,7 @@ static int64_t most_groups(const rob_query *q)
 static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* ---- single methods ---------------------------------------------------------------------- */
+/* ---- single methods -------------------------------------------------------------- */
 
 static int32_t one(const rob_attack *a, const rob_query *q)
 {
@@ -97,7 +101,8 @@ static rob_status deepfool_margin(rob_hunt *h)
     for (int64_t k = 0; k < h->lanes; k++) {
         rob_lane *l = &h->lane[k];
         if (l->best_norm < INFINITY)
-            memcpy(l->delta, l->best, (size_t)rob_priv_lane_size(h, l) * sizeof *l->best);
+            memcpy(l->delta, l->best,
+                   (size_t)rob_priv_lane_size(h, l) * sizeof *l->best);
         rob_priv_ball_project(h->norm, h->cap, l->delta, rob_priv_lane_size(h, l));
         l->best_margin = INFINITY;
         l->active = true;
@@ -112,7 +117,7 @@ done:
     return status;
 }
 
-/* ---- auto -------------------------------------------------------------------------------- */
+/* ---- auto ------------------------------------------------------------------------ */
 
 static int32_t searches(const rob_attack *a, const rob_query *q)
 {
@@ -123,8 +128,8 @@ static int32_t searches(const rob_attack *a, const rob_query *q)
 }
 
 /* Where the adaptive search of a lane starts: the first at x, so that it follows the
- * descent from there whatever the linear steps jumped to; the others at their own DeepFool
- * point, or as far as the first's in a random direction. */
+ * descent from there whatever the linear steps jumped to; the others at their own
+ * DeepFool point, or as far as the first's in a random direction. */
 static void place_lane(const rob_hunt *h, rob_lane *l)
 {
     const rob_lane *home = l - l->start, *near = l->best_norm < INFINITY ? l : home;
@@ -133,7 +138,8 @@ static void place_lane(const rob_hunt *h, rob_lane *l)
     memset(l->delta, 0, (size_t)n * sizeof *l->delta);
     if (l->start == 0 || !(near->best_norm < INFINITY)) return;
     l->eps = near->best_norm;
-    if (near == l || l->start == 1) memcpy(l->delta, near->best, (size_t)n * sizeof *l->delta);
+    if (near == l || l->start == 1)
+        memcpy(l->delta, near->best, (size_t)n * sizeof *l->delta);
     else rob_priv_lane_scatter(h, l, near->best_norm, 0);
 }
 
@@ -168,14 +174,14 @@ static rob_status auto_margin(rob_hunt *h)
 }
 
 static const rob_method methods[] = {
-    {"fgsm", fgsm_options, COUNT_OF(fgsm_options), true, one,
-     rob_priv_fast_distance, rob_priv_fast_margin},
-    {"pgd", pgd_options, COUNT_OF(pgd_options), true, restarts,
-     rob_priv_pgd_distance, rob_priv_pgd_margin},
-    {"deepfool", deepfool_options, COUNT_OF(deepfool_options), false, candidates,
-     deepfool_distance, deepfool_margin},
-    {"auto", auto_options, COUNT_OF(auto_options), false, searches,
-     auto_distance, auto_margin},
+    { "fgsm", fgsm_options, COUNT_OF(fgsm_options), true, one, rob_priv_fast_distance,
+      rob_priv_fast_margin },
+    { "pgd", pgd_options, COUNT_OF(pgd_options), true, restarts, rob_priv_pgd_distance,
+      rob_priv_pgd_margin },
+    { "deepfool", deepfool_options, COUNT_OF(deepfool_options), false, candidates,
+      deepfool_distance, deepfool_margin },
+    { "auto", auto_options, COUNT_OF(auto_options), false, searches, auto_distance,
+      auto_margin },
 };
 
 const rob_method *rob_priv_attack_method(const char *name)

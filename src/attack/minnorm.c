@@ -2,16 +2,17 @@
  *
  * rob_priv_norm_search: gradient steps inside a ball whose radius eps adapts: a failing
  * lane shrinks it below the best norm, eps <- (1 - y_k) min(eps, best); a holding lane
- * widens it, eps <- (1 + y_k) eps, faster before anything failed, never beyond best. Steps
- * a_k eps along -g/||g||_2 (Linf, every other lane: -sign g); a_k and y_k fall by cosine.
- * Reference: Rony et al., CVPR 2019 (DDN); Pintor et al., NeurIPS 2021 (FMN).
+ * widens it, eps <- (1 + y_k) eps, faster before anything failed, never beyond best.
+ * Steps a_k eps along -g/||g||_2 (Linf, every other lane: -sign g); a_k and y_k fall by
+ * cosine. Reference: Rony et al., CVPR 2019 (DDN); Pintor et al., NeurIPS 2021 (FMN).
  *
- * rob_priv_normal_search: at a failing point b with gradient g and F(b) <= 0 the nearest
- * point of the linear boundary is  z = d c/||g||_q,  c = F(b) - g . b  (d: ball.c). The
- * candidate (1-a) b + a z is nearer (the norm is convex); half of what it gains is given
- * back by scaling, against curvature. It is taken when it fails, and a grows; else a is
- * halved. A fixed point satisfies the first-order conditions b = z of a nearest boundary
- * point; the norm never grows. (docs/theory/attack.md, section 5.)
+ * rob_priv_normal_search: at a failing point b with gradient g and F(b) <= 0 the
+ * nearest point of the linear boundary is
+ *     z = d c/||g||_q,   c = F(b) - g . b   (d: ball.c).
+ * The candidate (1-a) b + a z is nearer (the norm is convex); half of what it gains is
+ * given back by scaling, against curvature. It is taken when it fails, and a grows;
+ * else a is halved. A fixed point satisfies the first-order conditions b = z of a
+ * nearest boundary point; the norm never grows. (docs/theory/attack.md, section 5.)
  */
 #include "attack/attack.h"
 
@@ -24,10 +25,10 @@ static double falling(double from, double to, int64_t k, int64_t steps)
     return to + (from - to) / 2 * (1 + cos(pi * (double)k / (double)steps));
 }
 
-/* ---- adaptive ball ------------------------------------------------------------------------ */
+/* ---- adaptive ball --------------------------------------------------------------- */
 
-/* before the first failure eps grows from half the linear distance, by a tenth a step in
- * the first lane, by half in the others */
+/* before the first failure eps grows from half the linear distance, by a tenth a step
+ * in the first lane, by half in the others */
 static void adapt_radius(const rob_hunt *h, rob_lane *l, double share)
 {
     int64_t n = rob_priv_lane_size(h, l);
@@ -53,7 +54,8 @@ static void step_inside(const rob_hunt *h, rob_lane *l, double rate, int64_t k)
         l->active = false;
         return;
     }
-    if (!rob_priv_ball_steepest(signs ? ROB_NORM_LINF : ROB_NORM_L2, l->grad, n, l->spare)) {
+    if (!rob_priv_ball_steepest(signs ? ROB_NORM_LINF : ROB_NORM_L2, l->grad, n,
+                                l->spare)) {
         rob_priv_lane_scatter(h, l, l->eps, k + 1);
         return;
     }
@@ -81,7 +83,7 @@ done:
     return status;
 }
 
-/* ---- along the boundary to the foot of the normal ---------------------------------------- */
+/* ---- along the boundary to the foot of the normal -------------------------------- */
 
 static double inner(const double *a, const double *b, int64_t n)
 {
@@ -97,7 +99,8 @@ static bool propose(const rob_hunt *h, rob_lane *l)
     int64_t n = rob_priv_lane_size(h, l);
     double c = l->low - inner(l->spare, l->best, n);
     double dual = rob_priv_ball_dual(h->norm, l->spare, n);
-    if (!(c > 0) || !rob_priv_ball_steepest(h->norm, l->spare, n, l->delta)) return false;
+    if (!(c > 0) || !rob_priv_ball_steepest(h->norm, l->spare, n, l->delta))
+        return false;
     for (int64_t i = 0; i < n; i++)
         l->delta[i] = (1 - l->rate) * l->best[i] + l->rate * (c / dual) * l->delta[i];
     double nearer = rob_priv_norm(h->norm, l->delta, n);

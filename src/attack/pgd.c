@@ -1,11 +1,10 @@
 /* pgd.c -- projected gradient descent of the objective in a ball of given radius r:
  *     delta <- P_r(delta + a_k r d),   d = -sign g (Linf), -g/||g||_2 (L2, L1),
- * P_r the projection on the ball (ball.c), a_k constant (option step) or falling linearly
- * from 1/2 to 1/50. A lane whose gradient vanishes starts again at a random point.
- * For a distance the radius is searched: doubled until broken, then halved between the
- * largest that held and the nearest failing point.
- * Reference: Madry, Makelov, Schmidt, Tsipras & Vladu, ICLR 2018. (docs/theory/attack.md,
- * section 4.)
+ * P_r the projection on the ball (ball.c), a_k constant (option step) or falling
+ * linearly from 1/2 to 1/50. A lane whose gradient vanishes starts again at a random
+ * point. For a distance the radius is searched: doubled until broken, then halved
+ * between the largest that held and the nearest failing point. Reference: Madry,
+ * Makelov, Schmidt, Tsipras & Vladu, ICLR 2018. (docs/theory/attack.md, section 4.)
  */
 #include "attack/attack.h"
 
@@ -53,12 +52,13 @@ rob_status rob_priv_descend(rob_hunt *h, int64_t steps, double rate, bool stop)
         }
     }
     TRY(rob_priv_hunt_values(h));
-    for (int64_t r = 0; r < h->rows && status == ROB_OK; r++) note_margin(h, h->row[r], stop);
+    for (int64_t r = 0; r < h->rows && status == ROB_OK; r++)
+        note_margin(h, h->row[r], stop);
 done:
     return status;
 }
 
-/* ---- least margin at the query's radius ------------------------------------------------- */
+/* ---- least margin at the query's radius ------------------------------------------ */
 
 rob_status rob_priv_pgd_margin(rob_hunt *h)
 {
@@ -74,7 +74,7 @@ rob_status rob_priv_pgd_margin(rob_hunt *h)
                             rob_priv_attack_option(a, "stop") > 0);
 }
 
-/* ---- distance by searching the radius ---------------------------------------------------- */
+/* ---- distance by searching the radius -------------------------------------------- */
 
 /* radius of the linear model at x, the first to be tried */
 static rob_status first_radius(rob_hunt *h)
@@ -87,7 +87,8 @@ static rob_status first_radius(rob_hunt *h)
         rob_lane *l = h->row[r];
         int64_t n = rob_priv_lane_size(h, l);
         double dual = rob_priv_ball_dual(h->norm, l->grad, n), guess = l->margin / dual;
-        bool usable = guess > 0 && guess < 1e6 * (1 + rob_priv_norm(h->norm, l->point, n));
+        bool usable =
+            guess > 0 && guess < 1e6 * (1 + rob_priv_norm(h->norm, l->point, n));
         l->radius = usable ? guess : 1e-3 * (1 + rob_priv_norm(h->norm, l->point, n));
         if (l->radius > h->cap) l->radius = h->cap;
         l->low = 0;

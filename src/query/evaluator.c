@@ -1,9 +1,10 @@
 /* evaluator.c -- outputs f(x_r) and gradients J(x_r)' s_r of many rows, tile by tile.
  *
- * One graph per tile size B holds the model for x (T,B,D), with a mask (T,B,1) when rows
- * end at different steps, and the product of the transposed Jacobian with a seed (B,L).
- * Its plan has two stages: outputs first, then, once the seed of every row was chosen from
- * its outputs, the gradient; so a gradient costs one forward and one backward pass.
+ * One graph per tile size B holds the model for x (T,B,D), with a mask (T,B,1) when
+ * rows end at different steps, and the product of the transposed Jacobian with a seed
+ * (B,L). Its plan has two stages: outputs first, then, once the seed of every row was
+ * chosen from its outputs, the gradient; so a gradient costs one forward and one
+ * backward pass.
  *
  * Rows never meet (every product is one chain per element, la/la.h), hence a row's bits
  * depend neither on the tile size, nor on its place, nor on the number of threads. Tile
@@ -15,7 +16,7 @@
 #include "run/run.h"
 
 enum { PROGRAMS = 3 };
-static const int64_t tile_rows[PROGRAMS] = {1, 8, 32};
+static const int64_t tile_rows[PROGRAMS] = { 1, 8, 32 };
 /* what a pass over a tile costs besides its rows, in rows */
 enum { TILE_OVERHEAD = 5 };
 
@@ -24,7 +25,7 @@ typedef struct program {
     rob_plan *plan;
     rob_id x, mask, seed, logits, grad;
     int64_t rows;
-    int32_t works;            /* workspaces made, one a worker */
+    int32_t works; /* workspaces made, one a worker */
     rob_work **work;
 } program;
 
@@ -35,7 +36,7 @@ struct rob_evaluator {
     int64_t steps, features, outputs;
     bool lengths_differ, masked, gradient;
     program program[PROGRAMS];
-    double *seed;             /* (seeds, L): one row a worker */
+    double *seed; /* (seeds, L): one row a worker */
     int32_t seeds;
 };
 
@@ -52,11 +53,11 @@ typedef struct batch {
     double *const *grad;
 } batch;
 
-/* ---- one tile ------------------------------------------------------------------------- */
+/* ---- one tile -------------------------------------------------------------------- */
 
 /* x (T,B,D) <- point (steps,D) at row r; steps behind the end are zero */
-static void put_row_f32(float *x, const double *point, int64_t steps, const rob_evaluator *e,
-                        int64_t tile, int64_t r)
+static void put_row_f32(float *x, const double *point, int64_t steps,
+                        const rob_evaluator *e, int64_t tile, int64_t r)
 {
     int64_t d = e->features;
     for (int64_t t = 0; t < e->steps; t++)
@@ -73,7 +74,8 @@ static void put_row_f64(double *x, const double *point, int64_t steps,
             x[(t * tile + r) * d + j] = t < steps ? point[t * d + j] : 0;
 }
 
-static void put_mask(void *mask, int64_t steps, const rob_evaluator *e, int64_t tile, int64_t r)
+static void put_mask(void *mask, int64_t steps, const rob_evaluator *e, int64_t tile,
+                     int64_t r)
 {
     for (int64_t t = 0; t < e->steps; t++) {
         if (e->dtype == ROB_F32) ((float *)mask)[t * tile + r] = t < steps;
@@ -83,7 +85,8 @@ static void put_mask(void *mask, int64_t steps, const rob_evaluator *e, int64_t 
 
 static double number_at(const void *values, int32_t dtype, int64_t i)
 {
-    return dtype == ROB_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
+    return dtype == ROB_F32 ? (double)((const float *)values)[i]
+                            : ((const double *)values)[i];
 }
 
 static void set_number(void *values, int32_t dtype, int64_t i, double value)
@@ -107,7 +110,8 @@ static void load_rows(const batch *b, rob_work *w, int64_t first, int64_t count)
 }
 
 /* seed (B,L) from the outputs of every row; rows behind the last have zero */
-static void seed_rows(const batch *b, rob_work *w, int64_t first, int64_t count, double *seed)
+static void seed_rows(const batch *b, rob_work *w, int64_t first, int64_t count,
+                      double *seed)
 {
     int64_t outputs = b->e->outputs;
     void *at = rob_priv_work_at(w, b->p->seed);
@@ -130,7 +134,8 @@ static void store_gradient(const batch *b, rob_work *w, int64_t first, int64_t c
         double *to = b->grad[first + r];
         for (int64_t t = 0; t < b->steps[first + r]; t++)
             for (int64_t j = 0; j < d; j++)
-                *to++ = from ? number_at(from, e->dtype, (t * b->p->rows + r) * d + j) : 0;
+                *to++ =
+                    from ? number_at(from, e->dtype, (t * b->p->rows + r) * d + j) : 0;
     }
 }
 
@@ -152,7 +157,7 @@ static void run_tile(void *user, int64_t task, int32_t worker)
     store_gradient(b, w, first, count);
 }
 
-/* ---- programs ------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------------- */
 
 static void emit_program(rob_evaluator *e, program *p)
 {
@@ -170,15 +175,15 @@ static void emit_program(rob_evaluator *e, program *p)
 static rob_status build_program(rob_ctx *ctx, rob_evaluator *e, program *p)
 {
     rob_status status = ROB_OK;
-    static const int32_t stage[2] = {0, 1};
+    static const int32_t stage[2] = { 0, 1 };
     rob_id want[2];
     TRY(rob_priv_graph_create(ctx, &p->graph));
     emit_program(e, p);
     TRY(rob_priv_graph_status(ctx, p->graph));
     want[0] = p->logits;
     want[1] = p->grad;
-    TRY(rob_priv_plan_create(ctx, p->graph, e->dtype, want, stage, p->grad == ROB_NONE ? 1 : 2,
-                             &p->plan));
+    TRY(rob_priv_plan_create(ctx, p->graph, e->dtype, want, stage,
+                             p->grad == ROB_NONE ? 1 : 2, &p->plan));
 done:
     if (status < ROB_OK) {
         rob_priv_graph_free(p->graph);
@@ -188,21 +193,24 @@ done:
 }
 
 /* Workspaces for every worker of ctx; nothing to do when they are there. */
-static rob_status ready_program(rob_ctx *ctx, rob_evaluator *e, program *p, int64_t rows)
+static rob_status ready_program(rob_ctx *ctx, rob_evaluator *e, program *p,
+                                int64_t rows)
 {
     rob_status status = ROB_OK;
     int32_t workers = ctx->threads > 1 ? ctx->threads : 1;
     p->rows = rows;
     if (!p->plan) TRY(build_program(ctx, e, p));
     if (p->works < workers) {
-        void *grown = rob_priv_grow(&e->memory, p->work, p->works, workers, sizeof *p->work);
+        void *grown =
+            rob_priv_grow(&e->memory, p->work, p->works, workers, sizeof *p->work);
         if (!grown) return rob_priv_no_memory(ctx);
         p->work = grown;
         for (; p->works < workers; p->works++)
             TRY(rob_priv_work_create(ctx, p->plan, &p->work[p->works]));
     }
     if (e->seeds < workers) {
-        void *grown = rob_priv_grow(&e->memory, e->seed, 0, workers * e->outputs, sizeof *e->seed);
+        void *grown = rob_priv_grow(&e->memory, e->seed, 0, workers * e->outputs,
+                                    sizeof *e->seed);
         if (!grown) return rob_priv_no_memory(ctx);
         e->seed = grown;
         e->seeds = workers;
@@ -221,7 +229,10 @@ static int32_t choose_program(int64_t rows, int64_t workers)
     for (int32_t k = 0; k < PROGRAMS; k++) {
         int64_t rounds = tiles_of(tiles_of(rows, tile_rows[k]), workers);
         int64_t cost = rounds * (tile_rows[k] + TILE_OVERHEAD);
-        if (cost < least) { least = cost; best = k; }
+        if (cost < least) {
+            least = cost;
+            best = k;
+        }
     }
     return best;
 }
@@ -238,11 +249,11 @@ done:
     return status;
 }
 
-/* ---- life and use --------------------------------------------------------------------- */
+/* ---- life and use ---------------------------------------------------------------- */
 
-rob_status rob_priv_evaluator_create(rob_ctx *ctx, const rob_model *model, int32_t dtype,
-                                     int64_t steps, bool lengths_differ, bool gradient,
-                                     rob_evaluator **out)
+rob_status rob_priv_evaluator_create(rob_ctx *ctx, const rob_model *model,
+                                     int32_t dtype, int64_t steps, bool lengths_differ,
+                                     bool gradient, rob_evaluator **out)
 {
     rob_evaluator *e = rob_priv_allocate(&ctx->memory, 1, sizeof *e);
     *out = NULL;
@@ -284,22 +295,34 @@ void rob_priv_evaluator_free(rob_evaluator *e)
 bool rob_priv_evaluator_fits(const rob_evaluator *e, const rob_ctx *ctx, int64_t steps,
                              bool lengths_differ)
 {
-    return e->steps == steps && e->lengths_differ == lengths_differ && e->isa == ctx->isa;
+    return e->steps == steps && e->lengths_differ == lengths_differ
+           && e->isa == ctx->isa;
 }
 
 rob_status rob_priv_evaluate(rob_ctx *ctx, rob_evaluator *e, int64_t rows,
-                             const double *const *point, const int64_t *steps, double *logits)
+                             const double *const *point, const int64_t *steps,
+                             double *logits)
 {
-    batch b = {.e = e, .rows = rows, .point = point, .steps = steps, .logits = logits};
+    batch b = {
+        .e = e, .rows = rows, .point = point, .steps = steps, .logits = logits
+    };
     return run_batch(ctx, &b);
 }
 
 rob_status rob_priv_gradients(rob_ctx *ctx, rob_evaluator *e, int64_t rows,
-                              const double *const *point, const int64_t *steps, double *logits,
-                              void (*seed)(void *user, int64_t row, const double *logits, double *seed),
+                              const double *const *point, const int64_t *steps,
+                              double *logits,
+                              void (*seed)(void *user, int64_t row,
+                                           const double *logits, double *seed),
                               void *user, double *const *grad)
 {
-    batch b = {.e = e, .rows = rows, .point = point, .steps = steps, .logits = logits,
-               .seed = seed, .user = user, .grad = grad};
+    batch b = { .e = e,
+                .rows = rows,
+                .point = point,
+                .steps = steps,
+                .logits = logits,
+                .seed = seed,
+                .user = user,
+                .grad = grad };
     return run_batch(ctx, &b);
 }

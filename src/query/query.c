@@ -1,15 +1,16 @@
-/* query.c -- the question: series, region, reference, specification, and what they imply.
+/* query.c -- the question: series, region, reference, specification, and what they
+ * imply.
  *
  * For each case i with series x (T,D): prediction argmax_k f_k(x) in float64, reference
- * class (prediction or label), specification F_i (spec.c) and the margin F_i(x). A case is
- * wrong when F_i(x) <= 0: its distance is 0. (docs/theory/query.md, section 1.)
+ * class (prediction or label), specification F_i (spec.c) and the margin F_i(x). A case
+ * is wrong when F_i(x) <= 0: its distance is 0. (docs/theory/query.md, section 1.)
  */
 #include "query/query.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 rob_status rob_priv_query_create(rob_ctx *ctx, const rob_model *model, rob_query **out)
 {
@@ -29,7 +30,7 @@ static void free_spec(const rob_memory *m, rob_spec *s)
     rob_priv_release(m, s->c);
     rob_priv_release(m, s->b);
     rob_priv_release(m, s->group);
-    *s = (rob_spec){0};
+    *s = (rob_spec){ 0 };
 }
 
 static void free_case(const rob_memory *m, rob_case *c)
@@ -37,7 +38,7 @@ static void free_case(const rob_memory *m, rob_case *c)
     rob_priv_release(m, c->x);
     rob_priv_release(m, c->mask);
     free_spec(m, &c->spec);
-    *c = (rob_case){0};
+    *c = (rob_case){ 0 };
 }
 
 static void free_evaluators(rob_query *q)
@@ -70,7 +71,7 @@ void rob_priv_query_free(rob_query *q)
     rob_priv_release(&memory, q);
 }
 
-/* ---- series ---------------------------------------------------------------------------- */
+/* ---- series ---------------------------------------------------------------------- */
 
 static void forget_case(rob_query *q, int64_t i)
 {
@@ -84,13 +85,14 @@ void rob_priv_query_forget(rob_query *q)
     for (int64_t i = 0; i < q->count; i++) q->best[i] = INFINITY;
 }
 
-static rob_status check_series(rob_ctx *ctx, const rob_query *q, int64_t i, const double *x,
-                               int64_t steps, int64_t label)
+static rob_status check_series(rob_ctx *ctx, const rob_query *q, int64_t i,
+                               const double *x, int64_t steps, int64_t label)
 {
     rob_status status = ROB_OK;
     int64_t features = q->model->recipe.features, outputs = q->model->recipe.outputs;
     CHECK(steps >= 1 && steps <= INT64_MAX / 16 / features, ctx, ROB_ESHAPE,
-          "series %lld: steps is %lld; at least 1 is needed", (long long)i, (long long)steps);
+          "series %lld: steps is %lld; at least 1 is needed", (long long)i,
+          (long long)steps);
     CHECK(label >= -1 && label < outputs, ctx, ROB_EARGUMENT,
           "series %lld: label is %lld; the model knows 0 to %lld, and -1 says none",
           (long long)i, (long long)label, (long long)(outputs - 1));
@@ -109,8 +111,8 @@ static rob_status mask_fits(rob_ctx *ctx, const rob_query *q, int64_t i, int64_t
     rob_status status = ROB_OK;
     int64_t size = steps * q->model->recipe.features;
     CHECK(size == count, ctx, ROB_ESHAPE,
-          "series %lld has %lld numbers (steps x features); the mask has %lld", (long long)i,
-          (long long)size, (long long)count);
+          "series %lld has %lld numbers (steps x features); the mask has %lld",
+          (long long)i, (long long)size, (long long)count);
 done:
     return status;
 }
@@ -127,7 +129,8 @@ static rob_status make_room(rob_ctx *ctx, rob_query *q)
 {
     rob_status status = ROB_OK;
     if (q->count < q->capacity) return ROB_OK;
-    int64_t capacity = q->capacity ? 2 * q->capacity : 4, outputs = q->model->recipe.outputs;
+    int64_t capacity = q->capacity ? 2 * q->capacity : 4,
+            outputs = q->model->recipe.outputs;
     CHECK(GROW(cases) && GROW(best) && GROW(points) && GROW(lengths), ctx, ROB_EMEMORY,
           "out of memory");
     void *scratch = rob_priv_grow(&q->memory, q->scratch, 0, capacity * outputs,
@@ -154,11 +157,11 @@ static int64_t least_rows(const rob_query *q)
     return q->model->recipe.outputs > 1 ? q->model->recipe.outputs - 1 : 1;
 }
 
-rob_status rob_priv_query_append(rob_ctx *ctx, rob_query *q, const double *x, int64_t steps,
-                                 int64_t label)
+rob_status rob_priv_query_append(rob_ctx *ctx, rob_query *q, const double *x,
+                                 int64_t steps, int64_t label)
 {
     rob_status status = ROB_OK;
-    rob_case c = {.label = label, .target = -1, .reference = -1, .prediction = -1};
+    rob_case c = { .label = label, .target = -1, .reference = -1, .prediction = -1 };
     int64_t features = q->model->recipe.features;
     TRY(check_series(ctx, q, q->count, x, steps, label));
     if (q->mask) TRY(mask_fits(ctx, q, q->count, steps, q->mask_count));
@@ -175,16 +178,16 @@ done:
     return status;
 }
 
-rob_status rob_priv_query_replace(rob_ctx *ctx, rob_query *q, int64_t i, const double *x,
-                                  int64_t steps, int64_t label)
+rob_status rob_priv_query_replace(rob_ctx *ctx, rob_query *q, int64_t i,
+                                  const double *x, int64_t steps, int64_t label)
 {
     rob_status status = ROB_OK;
     int64_t size = steps * q->model->recipe.features;
     rob_case *c = &q->cases[i];
     TRY(check_series(ctx, q, i, x, steps, label));
-    if (c->mask || q->mask) TRY(mask_fits(ctx, q, i, steps,
-                                          c->mask ? c->steps * q->model->recipe.features
-                                                  : q->mask_count));
+    if (c->mask || q->mask)
+        TRY(mask_fits(ctx, q, i, steps,
+                      c->mask ? c->steps * q->model->recipe.features : q->mask_count));
     if (steps != c->steps) {
         double *room = rob_priv_allocate(&q->memory, size, sizeof *room);
         CHECK(room, ctx, ROB_EMEMORY, "out of memory for series %lld", (long long)i);
@@ -199,15 +202,15 @@ done:
     return status;
 }
 
-/* ---- region and specification ------------------------------------------------------------ */
+/* ---- region and specification ---------------------------------------------------- */
 
 const uint8_t *rob_priv_query_mask_of(const rob_query *q, int64_t i)
 {
     return q->cases[i].mask ? q->cases[i].mask : q->mask;
 }
 
-rob_status rob_priv_query_mask(rob_ctx *ctx, rob_query *q, int64_t i, const uint8_t *mask,
-                               int64_t count)
+rob_status rob_priv_query_mask(rob_ctx *ctx, rob_query *q, int64_t i,
+                               const uint8_t *mask, int64_t count)
 {
     rob_status status = ROB_OK;
     uint8_t *copy = NULL;
@@ -217,7 +220,8 @@ rob_status rob_priv_query_mask(rob_ctx *ctx, rob_query *q, int64_t i, const uint
         for (int64_t k = first; k < end; k++)
             TRY(mask_fits(ctx, q, k, q->cases[k].steps, count));
         copy = rob_priv_allocate(&q->memory, count, 1);
-        CHECK(copy, ctx, ROB_EMEMORY, "out of memory for a mask of %lld", (long long)count);
+        CHECK(copy, ctx, ROB_EMEMORY, "out of memory for a mask of %lld",
+              (long long)count);
         for (int64_t k = 0; k < count; k++) copy[k] = mask[k] != 0;
     }
     rob_priv_release(&q->memory, *place);
@@ -228,12 +232,12 @@ done:
     return status;
 }
 
-rob_status rob_priv_query_rows(rob_ctx *ctx, rob_query *q, const double *c, const double *b,
-                               const int32_t *group, int64_t rows)
+rob_status rob_priv_query_rows(rob_ctx *ctx, rob_query *q, const double *c,
+                               const double *b, const int32_t *group, int64_t rows)
 {
     rob_status status = ROB_OK;
     int64_t outputs = q->model->recipe.outputs;
-    rob_spec s = {.rows = rows, .outputs = outputs};
+    rob_spec s = { .rows = rows, .outputs = outputs };
     if (rows > 0) TRY(spec_room(ctx, q, rows, &s));
     for (int64_t r = 0; r < rows; r++) {
         bool starts = r == 0 || (group && group[r] != group[r - 1]);
@@ -260,7 +264,7 @@ double rob_priv_query_unit(const rob_query *q)
     return q->units == ROB_UNITS_DATA ? 1 : 1 / fabs(q->model->recipe.input_scale);
 }
 
-/* ---- what follows from it ---------------------------------------------------------------- */
+/* ---- what follows from it -------------------------------------------------------- */
 
 static int64_t longest(const rob_query *q, bool *differ)
 {
@@ -273,8 +277,8 @@ static int64_t longest(const rob_query *q, bool *differ)
     return steps;
 }
 
-rob_status rob_priv_query_evaluator(rob_ctx *ctx, rob_query *q, int32_t dtype, bool gradient,
-                                    rob_evaluator **out)
+rob_status rob_priv_query_evaluator(rob_ctx *ctx, rob_query *q, int32_t dtype,
+                                    bool gradient, rob_evaluator **out)
 {
     rob_status status = ROB_OK;
     bool differ;
@@ -284,20 +288,24 @@ rob_status rob_priv_query_evaluator(rob_ctx *ctx, rob_query *q, int32_t dtype, b
         rob_priv_evaluator_free(*e);
         *e = NULL;
     }
-    if (!*e) TRY(rob_priv_evaluator_create(ctx, q->model, dtype, steps, differ, gradient, e));
+    if (!*e)
+        TRY(rob_priv_evaluator_create(ctx, q->model, dtype, steps, differ, gradient,
+                                      e));
     *out = *e;
 done:
     return status;
 }
 
-static rob_status settle_case(rob_ctx *ctx, const rob_query *q, int64_t i, const double *f)
+static rob_status settle_case(rob_ctx *ctx, const rob_query *q, int64_t i,
+                              const double *f)
 {
     rob_status status = ROB_OK;
     rob_case *c = &q->cases[i];
     int64_t outputs = q->model->recipe.outputs;
     for (int64_t k = 0; k < outputs; k++)
         CHECK(isfinite(f[k]), ctx, ROB_ENUMERIC,
-              "series %lld: output %lld of the model is not finite", (long long)i, (long long)k);
+              "series %lld: output %lld of the model is not finite", (long long)i,
+              (long long)k);
     c->prediction = rob_priv_argmax(f, outputs);
     c->reference = q->reference == ROB_REFERENCE_LABEL ? c->label : c->prediction;
     CHECK(c->reference >= 0 || q->rows.rows || c->target >= 0, ctx, ROB_EARGUMENT,
@@ -305,7 +313,8 @@ static rob_status settle_case(rob_ctx *ctx, const rob_query *q, int64_t i, const
           (long long)i);
     CHECK(outputs > 1 || q->rows.rows, ctx, ROB_EARGUMENT,
           "the model has one output: say what failing means with rob_query_set_rows");
-    if (q->rows.rows == 0) rob_priv_spec_fill(&c->spec, outputs, c->reference, c->target);
+    if (q->rows.rows == 0)
+        rob_priv_spec_fill(&c->spec, outputs, c->reference, c->target);
     c->margin = rob_priv_spec_margin(q->rows.rows ? &q->rows : &c->spec, f, NULL);
     c->wrong = !(c->margin > 0);
 done:
@@ -317,12 +326,12 @@ static rob_status adopt_rows(rob_ctx *ctx, rob_query *q, rob_case *c)
 {
     rob_status status = ROB_OK;
     const rob_spec *from = &q->rows;
-    rob_spec *to = &c->spec, bigger = {0};
+    rob_spec *to = &c->spec, bigger = { 0 };
     if (from->rows > least_rows(q) && from->rows > to->rows) {
         TRY(spec_room(ctx, q, from->rows, &bigger));
         free_spec(&q->memory, to);
         *to = bigger;
-        bigger = (rob_spec){0};
+        bigger = (rob_spec){ 0 };
     }
     to->rows = from->rows;
     to->groups = from->groups;

@@ -1,9 +1,9 @@
 /* query.h -- the question, as every method reads it.
  *
- * Units. Internally x and radii are in the model's INPUT units, that is the units of the
- * series as given: the recipe's affine input map is part of the graph. "Model units" are
- * what the network sees behind that map; a radius set in model units is multiplied by
- * |input_scale| when asked for (rob_priv_query_radius).
+ * Units. Internally x and radii are in the model's INPUT units, that is the units of
+ * the series as given: the recipe's affine input map is part of the graph. "Model
+ * units" are what the network sees behind that map; a radius set in model units is
+ * multiplied by |input_scale| when asked for (rob_priv_query_radius).
  */
 #ifndef ROB_QUERY_H
 #define ROB_QUERY_H
@@ -14,92 +14,98 @@
 /* One row of a specification: fails when, in some group, every row has c.f + b <= 0. */
 typedef struct rob_spec {
     int64_t rows, groups, outputs;
-    double *c;                /* (rows, outputs) */
-    double *b;                /* (rows) */
-    int32_t *group;           /* (rows), 0 <= group < groups, groups contiguous */
+    double *c;      /* (rows, outputs) */
+    double *b;      /* (rows) */
+    int32_t *group; /* (rows), 0 <= group < groups, groups contiguous */
 } rob_spec;
 
 typedef struct rob_case {
-    double *x;                /* (steps, features) as given */
-    int64_t steps, label, target;  /* -1: none */
-    uint8_t *mask;            /* (steps, features) 1: may move; NULL: all may */
-    int64_t reference;        /* class the distance is measured from; -1 not yet computed */
+    double *x;                    /* (steps, features) as given */
+    int64_t steps, label, target; /* -1: none */
+    uint8_t *mask;                /* (steps, features) 1: may move; NULL: all may */
+    int64_t reference; /* class the distance is measured from; -1 not yet computed */
     int64_t prediction;
-    double margin;            /* of spec at x, float64 */
-    rob_spec spec;            /* of this series; valid after rob_priv_query_prepare */
-    bool wrong;               /* already fails at x itself: distance 0 */
+    double margin; /* of spec at x, float64 */
+    rob_spec spec; /* of this series; valid after rob_priv_query_prepare */
+    bool wrong;    /* already fails at x itself: distance 0 */
 } rob_case;
 
 typedef struct rob_evaluator rob_evaluator;
 
 struct rob_query {
     rob_memory memory;
-    rob_model *model;         /* a reference of its own */
+    rob_model *model; /* a reference of its own */
     int64_t count, capacity;
     rob_case *cases;
-    uint8_t *mask; int64_t mask_count;      /* default mask for all, or NULL */
-    int32_t norm;             /* ROB_NORM_... */
-    double radius;            /* as set; INFINITY: search without cap */
+    uint8_t *mask;
+    int64_t mask_count; /* default mask for all, or NULL */
+    int32_t norm;       /* ROB_NORM_... */
+    double radius;      /* as set; INFINITY: search without cap */
     int32_t units, reference;
-    rob_spec rows;            /* user's own rows; rows = 0: none */
+    rob_spec rows; /* user's own rows; rows = 0: none */
     bool prepared;
-    double *best;             /* (count) least distance any attack found, in the units of
-                                 the series as given; INFINITY: none */
-    rob_evaluator *evaluator[2][2];  /* [float32, float64][values, gradients]; cached */
-    double *scratch;          /* (count, L) outputs, points and lengths of all the cases */
+    double *best; /* (count) least distance any attack found, in the units of
+                     the series as given; INFINITY: none */
+    rob_evaluator *evaluator[2][2]; /* [float32, float64][values, gradients]; cached */
+    double *scratch; /* (count, L) outputs, points and lengths of all the cases */
     const double **points;
     int64_t *lengths;
 };
 
-/* ---- life; the public functions check arguments and call these -------------------------- */
+/* ---- life; the public functions check arguments and call these ------------------- */
 rob_status rob_priv_query_create(rob_ctx *ctx, const rob_model *model, rob_query **out);
 void rob_priv_query_free(rob_query *q);
 /* x (steps, D), finite; all of `series` or none */
-rob_status rob_priv_query_append(rob_ctx *ctx, rob_query *q, const double *x, int64_t steps,
-                                 int64_t label);
-rob_status rob_priv_query_replace(rob_ctx *ctx, rob_query *q, int64_t i, const double *x,
-                                  int64_t steps, int64_t label);
+rob_status rob_priv_query_append(rob_ctx *ctx, rob_query *q, const double *x,
+                                 int64_t steps, int64_t label);
+rob_status rob_priv_query_replace(rob_ctx *ctx, rob_query *q, int64_t i,
+                                  const double *x, int64_t steps, int64_t label);
 void rob_priv_query_truncate(rob_query *q, int64_t count);
-rob_status rob_priv_query_mask(rob_ctx *ctx, rob_query *q, int64_t i, const uint8_t *mask,
-                               int64_t count);
-rob_status rob_priv_query_rows(rob_ctx *ctx, rob_query *q, const double *c, const double *b,
-                               const int32_t *group, int64_t rows);
+rob_status rob_priv_query_mask(rob_ctx *ctx, rob_query *q, int64_t i,
+                               const uint8_t *mask, int64_t count);
+rob_status rob_priv_query_rows(rob_ctx *ctx, rob_query *q, const double *c,
+                               const double *b, const int32_t *group, int64_t rows);
 /* predictions, specifications and best distances are no longer known */
 void rob_priv_query_forget(rob_query *q);
 /* the mask in force for case i, or NULL: all may move */
 const uint8_t *rob_priv_query_mask_of(const rob_query *q, int64_t i);
 
-/* Predict every case, fix reference classes and specifications (untargeted: one group per
- * other class; targeted: one group of all rows f_k - f_target; rows set: those). Cached. */
+/* Predict every case, fix reference classes and specifications (untargeted: one group
+ * per other class; targeted: one group of all rows f_k - f_target; rows set: those).
+ * Cached. */
 rob_status rob_priv_query_prepare(rob_ctx *ctx, rob_query *q);
 /* the ball's radius in the units of the series as given */
 double rob_priv_query_radius(const rob_query *q);
 /* factor from the units of the series to the units answers are reported in */
 double rob_priv_query_unit(const rob_query *q);
 
-/* ---- evaluation of many points at once ------------------------------------------------- */
+/* ---- evaluation of many points at once ------------------------------------------- */
 
 /* Forward and gradient programs of the query's model, tile by tile. A batch is any list
  * of rows; row r is a point (steps_r, D) of some case. */
-rob_status rob_priv_evaluator_create(rob_ctx *ctx, const rob_model *model, int32_t dtype,
-                                     int64_t steps /* largest */, bool lengths_differ,
-                                     bool gradient, rob_evaluator **out);
+rob_status rob_priv_evaluator_create(rob_ctx *ctx, const rob_model *model,
+                                     int32_t dtype, int64_t steps /* largest */,
+                                     bool lengths_differ, bool gradient,
+                                     rob_evaluator **out);
 void rob_priv_evaluator_free(rob_evaluator *e);
 /* logits (rows, L) of points: point[r] -> (steps[r], D) doubles. */
 rob_status rob_priv_evaluate(rob_ctx *ctx, rob_evaluator *e, int64_t rows,
-                             const double *const *point, const int64_t *steps, double *logits);
+                             const double *const *point, const int64_t *steps,
+                             double *logits);
 /* The same, then seed(user, row, logits_r, seed_r) sets d objective / d logits (L) and
- * grad[r] (steps_r, D) receives the gradient of the objective. Called from workers: seed
- * must depend on its arguments only. One forward and one backward pass. */
+ * grad[r] (steps_r, D) receives the gradient of the objective. Called from workers:
+ * seed must depend on its arguments only. One forward and one backward pass. */
 rob_status rob_priv_gradients(rob_ctx *ctx, rob_evaluator *e, int64_t rows,
-                              const double *const *point, const int64_t *steps, double *logits,
-                              void (*seed)(void *user, int64_t row, const double *logits, double *seed),
+                              const double *const *point, const int64_t *steps,
+                              double *logits,
+                              void (*seed)(void *user, int64_t row,
+                                           const double *logits, double *seed),
                               void *user, double *const *grad);
 
 /* The query's own evaluator of that precision, made when first asked for and again when
  * lengths or instruction set changed. Belongs to the query. */
-rob_status rob_priv_query_evaluator(rob_ctx *ctx, rob_query *q, int32_t dtype, bool gradient,
-                                    rob_evaluator **out);
+rob_status rob_priv_query_evaluator(rob_ctx *ctx, rob_query *q, int32_t dtype,
+                                    bool gradient, rob_evaluator **out);
 /* false: made for other lengths, precision of kernels or model */
 bool rob_priv_evaluator_fits(const rob_evaluator *e, const rob_ctx *ctx, int64_t steps,
                              bool lengths_differ);
@@ -108,12 +114,13 @@ bool rob_priv_evaluator_fits(const rob_evaluator *e, const rob_ctx *ctx, int64_t
  * the deciding row in *row (may be NULL). <= 0: fails. */
 double rob_priv_spec_margin(const rob_spec *s, const double *f, int64_t *row);
 /* margin of the group whose first row is `first`; *next: first row of the next group */
-double rob_priv_spec_group(const rob_spec *s, const double *f, int64_t first, int64_t *row,
-                           int64_t *next);
-/* the specification of one series: reference against every other class, or towards target;
- * c, b, group hold (outputs - 1) rows */
-void rob_priv_spec_fill(rob_spec *s, int64_t outputs, int64_t reference, int64_t target);
-int64_t rob_priv_argmax(const double *f, int64_t n);   /* lowest index wins a tie */
+double rob_priv_spec_group(const rob_spec *s, const double *f, int64_t first,
+                           int64_t *row, int64_t *next);
+/* the specification of one series: reference against every other class, or towards
+ * target; c, b, group hold (outputs - 1) rows */
+void rob_priv_spec_fill(rob_spec *s, int64_t outputs, int64_t reference,
+                        int64_t target);
+int64_t rob_priv_argmax(const double *f, int64_t n); /* lowest index wins a tie */
 /* ||d||_p of (n) numbers, plain */
 double rob_priv_norm(int32_t norm, const double *d, int64_t n);
 

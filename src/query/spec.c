@@ -2,8 +2,8 @@
  *
  * A specification is an "or of ands": rows c_r (L), b_r in groups. With outputs f
  *     F(f) = min over groups of max over the group's rows of (c_r . f + b_r),
- * and it fails where F <= 0. Untargeted, reference k: one group per other class j with the
- * one row f_k - f_j. Towards target j: one group of all rows f_k - f_j, k != j.
+ * and it fails where F <= 0. Untargeted, reference k: one group per other class j with
+ * the one row f_k - f_j. Towards target j: one group of all rows f_k - f_j, k != j.
  * Norms: ||d||_1, ||d||_2, ||d||_inf; the Euclidean one is scaled so that it neither
  * overflows nor underflows. (docs/theory/query.md, section 1.)
  */
@@ -26,14 +26,17 @@ static double row_value(const rob_spec *s, const double *f, int64_t r)
     return value;
 }
 
-double rob_priv_spec_group(const rob_spec *s, const double *f, int64_t first, int64_t *row,
-                           int64_t *next)
+double rob_priv_spec_group(const rob_spec *s, const double *f, int64_t first,
+                           int64_t *row, int64_t *next)
 {
     int64_t r = first, deciding = first;
     double most = row_value(s, f, first);
     for (r++; r < s->rows && s->group[r] == s->group[first]; r++) {
         double value = row_value(s, f, r);
-        if (value > most || isnan(value)) { most = value; deciding = r; }
+        if (value > most || isnan(value)) {
+            most = value;
+            deciding = r;
+        }
     }
     *row = deciding;
     *next = r;
@@ -46,7 +49,10 @@ double rob_priv_spec_margin(const rob_spec *s, const double *f, int64_t *row)
     int64_t decided = 0, deciding, next;
     for (int64_t first = 0; first < s->rows && !isnan(least); first = next) {
         double value = rob_priv_spec_group(s, f, first, &deciding, &next);
-        if (value < least || isnan(value)) { least = value; decided = deciding; }
+        if (value < least || isnan(value)) {
+            least = value;
+            decided = deciding;
+        }
     }
     if (row) *row = decided;
     return least;

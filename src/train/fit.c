@@ -1,10 +1,10 @@
 /* fit.c -- the mean cross-entropy of a batch and its gradient in the weights.
  *
  *     E(theta) = 1/N sum_r [ log sum_k exp f_k(x_r; theta) - f_{y_r}(x_r; theta) ].
- * The weights are inputs of the graph, so one plan serves the whole training. A batch is
- * cut into tiles of B series; workers fill one slot a tile, and slots are added in tile
- * order, hence bits do not depend on threads. Rows that pad the last tile have weight 0.
- * (docs/theory/train.md, section 1.)
+ * The weights are inputs of the graph, so one plan serves the whole training. A batch
+ * is cut into tiles of B series; workers fill one slot a tile, and slots are added in
+ * tile order, hence bits do not depend on threads. Rows that pad the last tile have
+ * weight 0. (docs/theory/train.md, section 1.)
  */
 #include "train/train.h"
 
@@ -16,15 +16,16 @@ typedef struct pass {
     rob_fit *fit;
     const rob_data *data;
     const int64_t *index;
-    int64_t first, count;     /* rows of this call */
-    double weight;            /* 1/N */
+    int64_t first, count; /* rows of this call */
+    double weight;        /* 1/N */
     bool gradient;
 } pass;
 
 static void put_numbers(void *to, int32_t dtype, const double *from, int64_t n)
 {
     if (dtype == ROB_F64) memcpy(to, from, (size_t)n * sizeof *from);
-    else for (int64_t i = 0; i < n; i++) ((float *)to)[i] = (float)from[i];
+    else
+        for (int64_t i = 0; i < n; i++) ((float *)to)[i] = (float)from[i];
 }
 
 static void put_number(void *to, int32_t dtype, int64_t i, double value)
@@ -35,7 +36,8 @@ static void put_number(void *to, int32_t dtype, int64_t i, double value)
 
 static double get_number(const void *from, int32_t dtype, int64_t i)
 {
-    return dtype == ROB_F64 ? ((const double *)from)[i] : (double)((const float *)from)[i];
+    return dtype == ROB_F64 ? ((const double *)from)[i]
+                            : (double)((const float *)from)[i];
 }
 
 /* row r of the tile <- one series (NULL: an empty row that exists for all steps) */
@@ -57,7 +59,8 @@ static void put_series(const pass *p, rob_work *w, int64_t r, const rob_series *
     put_number(rob_priv_work_at(w, f->weight), f->dtype, r, s ? p->weight : 0);
 }
 
-static bool predicted_right(const rob_fit *f, const void *logits, int64_t r, int64_t label)
+static bool predicted_right(const rob_fit *f, const void *logits, int64_t r,
+                            int64_t label)
 {
     int64_t best = 0;
     for (int64_t k = 1; k < f->outputs; k++)
@@ -86,7 +89,8 @@ static void run_tile(void *user, int64_t task, int32_t worker)
     const int64_t *index = p->index + p->first + task * ROB_TRAIN_TILE;
     const double *theta = f->theta;
     for (int32_t k = 0; k < f->parameters; k++) {
-        put_numbers(rob_priv_work_at(w, f->parameter[k]), f->dtype, theta, f->extent[k]);
+        put_numbers(rob_priv_work_at(w, f->parameter[k]), f->dtype, theta,
+                    f->extent[k]);
         theta += f->extent[k];
     }
     for (int64_t r = 0; r < ROB_TRAIN_TILE; r++)
@@ -103,10 +107,14 @@ static void run_tile(void *user, int64_t task, int32_t worker)
 }
 
 double rob_priv_fit_loss(rob_ctx *ctx, rob_fit *fit, const rob_data *data,
-                         const int64_t *index, int64_t count, double *grad, int64_t *right)
+                         const int64_t *index, int64_t count, double *grad,
+                         int64_t *right)
 {
-    pass p = {.fit = fit, .data = data, .index = index, .weight = 1 / (double)count,
-              .gradient = grad != NULL};
+    pass p = { .fit = fit,
+               .data = data,
+               .index = index,
+               .weight = 1 / (double)count,
+               .gradient = grad != NULL };
     double loss = 0;
     *right = 0;
     for (int64_t i = 0; grad && i < fit->size; i++) grad[i] = 0;
@@ -125,15 +133,17 @@ double rob_priv_fit_loss(rob_ctx *ctx, rob_fit *fit, const rob_data *data,
     return loss;
 }
 
-/* ---- the program -------------------------------------------------------------------------- */
+/* ---- the program ----------------------------------------------------------------- */
 
 static void emit_loss(rob_fit *f, const rob_model *model, bool lengths_differ)
 {
     rob_graph *g = f->graph;
-    rob_shape column = rob_priv_shape2(ROB_TRAIN_TILE, 1), scalar = rob_priv_shape_make(0, NULL);
+    rob_shape column = rob_priv_shape2(ROB_TRAIN_TILE, 1),
+              scalar = rob_priv_shape_make(0, NULL);
     f->x = rob_priv_input(g, rob_priv_shape3(f->steps, ROB_TRAIN_TILE, f->features));
-    f->mask = !lengths_differ ? ROB_NONE
-            : rob_priv_input(g, rob_priv_shape3(f->steps, ROB_TRAIN_TILE, 1));
+    f->mask = !lengths_differ
+                  ? ROB_NONE
+                  : rob_priv_input(g, rob_priv_shape3(f->steps, ROB_TRAIN_TILE, 1));
     f->onehot = rob_priv_input(g, rob_priv_shape2(ROB_TRAIN_TILE, f->outputs));
     f->weight = rob_priv_input(g, column);
     for (int32_t k = 0; k < f->parameters; k++)
@@ -151,8 +161,8 @@ static rob_status plan_loss(rob_ctx *ctx, rob_fit *f)
     rob_status status = ROB_OK;
     rob_id want[64 * 4 + 2];
     int32_t stage[64 * 4 + 2], count = 2;
-    CHECK(f->parameters <= 64 * 4, ctx, ROB_EUNSUPPORTED, "the model has %d tensors; at most 256",
-          (int)f->parameters);
+    CHECK(f->parameters <= 64 * 4, ctx, ROB_EUNSUPPORTED,
+          "the model has %d tensors; at most 256", (int)f->parameters);
     want[0] = f->logits;
     want[1] = f->loss;
     stage[0] = stage[1] = 0;
@@ -178,8 +188,9 @@ static rob_status make_room(rob_ctx *ctx, rob_fit *f, const rob_model *model)
         f->size += f->extent[k];
     }
     f->theta = rob_priv_allocate(m, f->size, sizeof *f->theta);
-    f->tile_grad = f->size > INT64_MAX / 64 / f->tiles ? NULL
-                 : rob_priv_allocate(m, f->tiles * f->size, sizeof *f->tile_grad);
+    f->tile_grad = f->size > INT64_MAX / 64 / f->tiles
+                       ? NULL
+                       : rob_priv_allocate(m, f->tiles * f->size, sizeof *f->tile_grad);
     f->tile_loss = rob_priv_allocate(m, f->tiles, sizeof *f->tile_loss);
     f->tile_right = rob_priv_allocate(m, f->tiles, sizeof *f->tile_right);
     if (!f->theta || !f->tile_grad || !f->tile_loss || !f->tile_right)
@@ -196,9 +207,14 @@ rob_status rob_priv_fit_create(rob_ctx *ctx, const rob_model *model, int64_t ste
 {
     rob_status status = ROB_OK;
     int32_t workers = ctx->threads > 1 ? ctx->threads : 1;
-    *fit = (rob_fit){.memory = ctx->memory, .parameters = model->parameters, .steps = steps,
-                     .features = model->recipe.features, .outputs = model->recipe.outputs,
-                     .dtype = model->recipe.dtype, .tiles = tiles, .mask = ROB_NONE};
+    *fit = (rob_fit){ .memory = ctx->memory,
+                      .parameters = model->parameters,
+                      .steps = steps,
+                      .features = model->recipe.features,
+                      .outputs = model->recipe.outputs,
+                      .dtype = model->recipe.dtype,
+                      .tiles = tiles,
+                      .mask = ROB_NONE };
     TRY(make_room(ctx, fit, model));
     TRY(rob_priv_graph_create(ctx, &fit->graph));
     emit_loss(fit, model, lengths_differ);

@@ -1,13 +1,14 @@
 /* train.c -- Adam on mini-batches, with clipping, weight decay and early stopping.
  *
- * Per step, with g the gradient of the batch's mean cross-entropy (fit.c), scaled to norm
- * at most `clip`:
+ * Per step, with g the gradient of the batch's mean cross-entropy (fit.c), scaled to
+ * norm at most `clip`:
  *     m <- b1 m + (1-b1) g,   v <- b2 v + (1-b2) g^2,
  *     theta <- theta - rate [ (m/(1-b1^s)) / (sqrt(v/(1-b2^s)) + 1e-8) + decay theta ],
- * b1 = 0.9, b2 = 0.999, rate falling by cosine over the epochs. The order of an epoch is
- * a shuffle of (seed, epoch). Kept are the weights of the best epoch: highest validation
- * accuracy, then lowest validation loss; without a validation set, lowest training loss.
- * `patience` epochs without a better one end the training. References: Kingma & Ba, ICLR 2015; Loshchilov & Hutter, ICLR 2019.
+ * b1 = 0.9, b2 = 0.999, rate falling by cosine over the epochs. The order of an epoch
+ * is a shuffle of (seed, epoch). Kept are the weights of the best epoch: highest
+ * validation accuracy, then lowest validation loss; without a validation set, lowest
+ * training loss. `patience` epochs without a better one end the training.
+ * References: Kingma & Ba, ICLR 2015; Loshchilov & Hutter, ICLR 2019.
  * (docs/theory/train.md, section 2.)
  */
 #include "train/train.h"
@@ -16,12 +17,13 @@
 #include <string.h>
 
 const rob_option rob_priv_train_options[ROB_CLIP + 1] = {
-    {"epochs", 60, 1, 1e6, "epochs", "at most"},
-    {"rate", 0.01, 1e-12, 10, "", "learning rate of Adam at the start; falls by cosine"},
-    {"batch", 32, 1, 1e6, "series", "of one step"},
-    {"patience", 20, 1, 1e6, "epochs", "without improvement before stopping"},
-    {"decay", 0, 0, 1, "", "weight decay, decoupled from the gradient"},
-    {"clip", 1, 0, 1e30, "", "largest norm of a gradient; 0: no clipping"},
+    { "epochs", 60, 1, 1e6, "epochs", "at most" },
+    { "rate", 0.01, 1e-12, 10, "",
+      "learning rate of Adam at the start; falls by cosine" },
+    { "batch", 32, 1, 1e6, "series", "of one step" },
+    { "patience", 20, 1, 1e6, "epochs", "without improvement before stopping" },
+    { "decay", 0, 0, 1, "", "weight decay, decoupled from the gradient" },
+    { "clip", 1, 0, 1e30, "", "largest norm of a gradient; 0: no clipping" },
 };
 
 typedef struct descent {
@@ -29,13 +31,13 @@ typedef struct descent {
     rob_trainer *t;
     rob_fit fit;
     const rob_data *train, *valid;
-    int64_t *order, *every;   /* shuffled training series; 0 .. of the validation set */
-    double *grad, *mean, *square, *best;  /* (size) */
-    double *curve;            /* (epochs, ROB_CURVES) */
+    int64_t *order, *every; /* shuffled training series; 0 .. of the validation set */
+    double *grad, *mean, *square, *best; /* (size) */
+    double *curve;                       /* (epochs, ROB_CURVES) */
     int64_t step, epochs, best_epoch;
 } descent;
 
-/* ---- one step ------------------------------------------------------------------------------ */
+/* ---- one step -------------------------------------------------------------------- */
 
 static bool clip_gradient(double *g, int64_t n, double most)
 {
@@ -68,7 +70,7 @@ static void adam(descent *d, double rate)
     }
 }
 
-/* ---- one epoch ----------------------------------------------------------------------------- */
+/* ---- one epoch ------------------------------------------------------------------- */
 
 static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
 {
@@ -80,12 +82,15 @@ static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
     rob_priv_shuffle(&random, d->order, n);
     for (int64_t first = 0; first < n; first += batch) {
         int64_t hits, count = n - first < batch ? n - first : batch;
-        loss += (double)count * rob_priv_fit_loss(d->ctx, &d->fit, d->train, d->order + first,
-                                                  count, d->grad, &hits);
+        loss += (double)count
+                * rob_priv_fit_loss(d->ctx, &d->fit, d->train, d->order + first, count,
+                                    d->grad, &hits);
         right += hits;
         CHECK(clip_gradient(d->grad, d->fit.size, d->t->option[ROB_CLIP]), d->ctx,
-              ROB_ENUMERIC, "epoch %lld: the gradient is not finite; a smaller rate (now %g) "
-              "may help", (long long)epoch, d->t->option[ROB_RATE]);
+              ROB_ENUMERIC,
+              "epoch %lld: the gradient is not finite; a smaller rate (now %g) "
+              "may help",
+              (long long)epoch, d->t->option[ROB_RATE]);
         d->step++;
         adam(d, rate);
         if (rob_priv_cancelled(d->ctx)) break;
@@ -122,7 +127,8 @@ static rob_status run_epochs(descent *d)
         double *now = d->curve + epoch * ROB_CURVES;
         TRY(run_epoch(d, epoch, now));
         d->epochs = epoch + 1;
-        if (d->best_epoch < 0 || is_better(d, now, d->curve + d->best_epoch * ROB_CURVES)) {
+        if (d->best_epoch < 0
+            || is_better(d, now, d->curve + d->best_epoch * ROB_CURVES)) {
             d->best_epoch = epoch;
             memcpy(d->best, d->fit.theta, (size_t)d->fit.size * sizeof *d->best);
         }
@@ -133,7 +139,7 @@ done:
     return status;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------ */
+/* ---- the whole ------------------------------------------------------------------- */
 
 static rob_status check_data(rob_ctx *ctx, const rob_model *model, const rob_data *data,
                              const char *name)
@@ -144,8 +150,10 @@ static rob_status check_data(rob_ctx *ctx, const rob_model *model, const rob_dat
           "%s has %lld features a step; the model takes %lld", name,
           (long long)data->features, (long long)model->recipe.features);
     for (int64_t i = 0; i < data->count; i++)
-        CHECK(data->series[i].label >= 0 && data->series[i].label < model->recipe.outputs, ctx,
-              ROB_EARGUMENT, "%s, series %lld: label is %lld; the model knows 0 to %lld", name,
+        CHECK(data->series[i].label >= 0
+                  && data->series[i].label < model->recipe.outputs,
+              ctx, ROB_EARGUMENT,
+              "%s, series %lld: label is %lld; the model knows 0 to %lld", name,
               (long long)i, (long long)data->series[i].label,
               (long long)(model->recipe.outputs - 1));
 done:
@@ -184,9 +192,11 @@ static rob_status prepare(descent *d, const rob_model *model)
     d->mean = rob_priv_allocate(m, d->fit.size, sizeof *d->mean);
     d->square = rob_priv_allocate(m, d->fit.size, sizeof *d->square);
     d->best = rob_priv_allocate(m, d->fit.size, sizeof *d->best);
-    d->curve = rob_priv_allocate(&d->t->memory, (int64_t)d->t->option[ROB_EPOCHS] * ROB_CURVES,
-                                 sizeof *d->curve);
-    if (!d->order || !d->every || !d->grad || !d->mean || !d->square || !d->best || !d->curve)
+    d->curve =
+        rob_priv_allocate(&d->t->memory, (int64_t)d->t->option[ROB_EPOCHS] * ROB_CURVES,
+                          sizeof *d->curve);
+    if (!d->order || !d->every || !d->grad || !d->mean || !d->square || !d->best
+        || !d->curve)
         return rob_priv_no_memory(d->ctx);
     memcpy(d->best, d->fit.theta, (size_t)d->fit.size * sizeof *d->best);
 done:
@@ -220,10 +230,11 @@ static void fill_model(rob_model *model, const double *theta)
 }
 
 rob_status rob_priv_train_run(rob_ctx *ctx, rob_trainer *t, const rob_model *model,
-                              const rob_data *train, const rob_data *valid, rob_model **out)
+                              const rob_data *train, const rob_data *valid,
+                              rob_model **out)
 {
     rob_status status = ROB_OK, ended;
-    descent d = {.ctx = ctx, .t = t, .train = train, .valid = valid};
+    descent d = { .ctx = ctx, .t = t, .train = train, .valid = valid };
     rob_model *fitted = NULL;
     TRY(check_data(ctx, model, train, "train"));
     if (valid) TRY(check_data(ctx, model, valid, "valid"));

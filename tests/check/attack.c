@@ -8,9 +8,9 @@
 #include <math.h>
 
 enum { T = 5, D = 2, N = 6, SIZE = T * D };
-static const int32_t norms[3] = {ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1};
-static const int32_t duals[3] = {ROB_NORM_L2, ROB_NORM_L1, ROB_NORM_LINF};
-static const char *const methods[4] = {"fgsm", "pgd", "deepfool", "auto"};
+static const int32_t norms[3] = { ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1 };
+static const int32_t duals[3] = { ROB_NORM_L2, ROB_NORM_L1, ROB_NORM_LINF };
+static const char *const methods[4] = { "fgsm", "pgd", "deepfool", "auto" };
 
 static rob_ctx *ctx;
 static rob_model *model;
@@ -53,7 +53,8 @@ static void by(const char *method)
 
 static void distances(double *upper)
 {
-    rob_status status = rob_attack_distance(ctx, attack, query, upper, rob_query_count(query));
+    rob_status status =
+        rob_attack_distance(ctx, attack, query, upper, rob_query_count(query));
     ck_assert_msg(status == ROB_OK, "%s", rob_ctx_error(ctx));
 }
 
@@ -65,8 +66,10 @@ static double number(const char *what, int64_t i)
     return v;
 }
 
-/* distance and, at radius r, least margin of the affine classifier; free: mask or NULL */
-static double closed_form(int64_t i, int norm, const uint8_t *may_move, double r, double *least)
+/* distance and, at radius r, least margin of the affine classifier; free: mask or NULL
+ */
+static double closed_form(int64_t i, int norm, const uint8_t *may_move, double r,
+                          double *least)
 {
     double x[SIZE], f[8], w[SIZE], distance = INFINITY;
     int64_t outputs = model->recipe.outputs;
@@ -119,7 +122,8 @@ START_TEST(affine_distances_are_the_closed_form)
          * descent with L1 has no exact direction: only bounds from above */
         if (method == 0 && _i >= 12) continue;
         double slack = method == 1 && (norm == 2 || _i >= 12) ? 0.3 * exact : 0;
-        ck_assert_double_le(upper[i], exact * (1 + 2e-4) + noise / least_slope(norm) + slack);
+        ck_assert_double_le(upper[i],
+                            exact * (1 + 2e-4) + noise / least_slope(norm) + slack);
     }
 }
 END_TEST
@@ -139,27 +143,32 @@ START_TEST(affine_margins_are_the_closed_form)
             if (method == 2) least = r > distance ? -0.0 : number("margin", i);
             ck_assert_double_ge(margin[i] + 1e-11, method == 2 ? -INFINITY : least);
             if (method != 1 || norm != 2)
-                ck_assert_double_le(margin[i], least + noise + (method == 2 ? 1e-2 : 0));
+                ck_assert_double_le(margin[i],
+                                    least + noise + (method == 2 ? 1e-2 : 0));
             ck_assert_double_le(margin[i], before[i] + noise);
             before[i] = margin[i];
-            ck_assert_int_eq(rob_attack_get(ctx, attack, "perturbation", i, d, SIZE, NULL), ROB_OK);
+            ck_assert_int_eq(
+                rob_attack_get(ctx, attack, "perturbation", i, d, SIZE, NULL), ROB_OK);
             ck_assert_double_le(rob_priv_norm(norms[norm], d, SIZE), r);
-            ck_assert_int_eq(rob_attack_get(ctx, attack, "found", i, &found, 1, NULL), ROB_OK);
+            ck_assert_int_eq(rob_attack_get(ctx, attack, "found", i, &found, 1, NULL),
+                             ROB_OK);
             ck_assert_int_eq(found == 1, margin[i] <= 0);
-            ck_assert_int_eq(rob_attack_get(ctx, attack, "margin", i, &at, 1, NULL), ROB_OK);
+            ck_assert_int_eq(rob_attack_get(ctx, attack, "margin", i, &at, 1, NULL),
+                             ROB_OK);
             ck_assert_double_eq(at, margin[i]);
         }
     }
 }
 END_TEST
 
-/* ---- what is reported holds ------------------------------------------------------------- */
+/* ---- what is reported holds ------------------------------------------------------ */
 
 static double margin_of(int32_t dtype, int64_t i, const double *point, int64_t steps)
 {
     rob_evaluator *e;
     double f[8];
-    ck_assert_int_eq(rob_priv_evaluator_create(ctx, model, dtype, steps, false, false, &e), ROB_OK);
+    ck_assert_int_eq(
+        rob_priv_evaluator_create(ctx, model, dtype, steps, false, false, &e), ROB_OK);
     ck_assert_int_eq(rob_priv_evaluate(ctx, e, 1, &point, &steps, f), ROB_OK);
     rob_priv_evaluator_free(e);
     return rob_priv_spec_margin(&query->cases[i].spec, f, NULL);
@@ -172,7 +181,8 @@ static void check_points(const double *upper, double cap)
         int64_t n;
         ck_assert_int_eq(rob_query_get(ctx, query, "x", i, x, 400, &n), ROB_OK);
         ck_assert_int_eq(rob_attack_get(ctx, attack, "point", i, p, 400, &n), ROB_OK);
-        ck_assert_int_eq(rob_attack_get(ctx, attack, "found", i, &found, 1, NULL), ROB_OK);
+        ck_assert_int_eq(rob_attack_get(ctx, attack, "found", i, &found, 1, NULL),
+                         ROB_OK);
         ck_assert_int_eq(found == 1, isfinite(upper[i]));
         if (found == 0) continue;
         const uint8_t *mask = rob_priv_query_mask_of(query, i);
@@ -184,12 +194,13 @@ static void check_points(const double *upper, double cap)
         int64_t steps = n / model->recipe.features;
         ck_assert_double_le(margin_of(ROB_F64, i, p, steps), 0);
         ck_assert_double_le(margin_of(ROB_F32, i, p, steps), 0);
-        ck_assert_double_eq(upper[i], rob_priv_norm(query->norm, d, n) * rob_priv_query_unit(query));
+        ck_assert_double_eq(upper[i], rob_priv_norm(query->norm, d, n)
+                                          * rob_priv_query_unit(query));
         ck_assert_double_le(upper[i], cap);
     }
 }
 
-static const int32_t kinds[3] = {ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU, ROB_KIND_LSTM};
+static const int32_t kinds[3] = { ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU, ROB_KIND_LSTM };
 
 START_TEST(reported_points_fail_in_both_precisions)
 {
@@ -219,7 +230,8 @@ END_TEST
 START_TEST(masked_affine_distance)
 {
     int norm = _i % 3;
-    static const uint8_t mask[SIZE] = {0, 1, 1, 0, 1, 0, 0, 1, 0, 1}, none[SIZE] = {0};
+    static const uint8_t mask[SIZE] = { 0, 1, 1, 0, 1, 0, 0, 1, 0, 1 },
+                         none[SIZE] = { 0 };
     double upper[N], least, w[SIZE], slope;
     model = affine_model(ctx, D, 2);
     ask(N, T, norms[norm], INFINITY);
@@ -254,7 +266,8 @@ START_TEST(units_scale_the_answer)
     distances(in_data);
     /* a power of two: exact */
     for (int i = 0; i < N; i++) ck_assert_double_eq(in_model[i], 8 * in_data[i]);
-    ck_assert_int_eq(rob_query_set_ball(ctx, query, ROB_NORM_L2, in_data[0] * 1.01), ROB_OK);
+    ck_assert_int_eq(rob_query_set_ball(ctx, query, ROB_NORM_L2, in_data[0] * 1.01),
+                     ROB_OK);
     distances(capped);
     ck_assert(isfinite(capped[0]));
     ck_assert_int_eq(rob_query_set_units(ctx, query, ROB_UNITS_MODEL), ROB_OK);
@@ -283,16 +296,19 @@ START_TEST(targets_labels_and_wrong_series)
     int64_t c = (int64_t)number("prediction", 0);
     for (int64_t i = 0; i < N; i++) {
         test_series(x, SIZE, 0);
-        ck_assert_int_eq(rob_query_replace(ctx, query, i, x, T, i % 2 ? c : (c + 1) % 3), ROB_OK);
+        ck_assert_int_eq(
+            rob_query_replace(ctx, query, i, x, T, i % 2 ? c : (c + 1) % 3), ROB_OK);
     }
     ck_assert_int_eq(rob_query_set_reference(ctx, query, ROB_REFERENCE_LABEL), ROB_OK);
     distances(aimed);
     for (int i = 0; i < N; i++) {
         double found, p[SIZE];
         ck_assert_int_eq(aimed[i] == 0, i % 2 == 0);
-        ck_assert_int_eq(rob_attack_get(ctx, attack, "found", i, &found, 1, NULL), ROB_OK);
+        ck_assert_int_eq(rob_attack_get(ctx, attack, "found", i, &found, 1, NULL),
+                         ROB_OK);
         ck_assert_double_eq(found, 1);
-        ck_assert_int_eq(rob_attack_get(ctx, attack, "point", i, p, SIZE, NULL), ROB_OK);
+        ck_assert_int_eq(rob_attack_get(ctx, attack, "point", i, p, SIZE, NULL),
+                         ROB_OK);
         if (i % 2 == 0) ck_assert_mem_eq(p, x, sizeof p);
     }
 }
@@ -304,8 +320,8 @@ START_TEST(rows_of_ones_own)
     model = affine_model(ctx, D, 2);
     ask(N, T, ROB_NORM_L2, INFINITY);
     double upper[N], x[SIZE], f[2], w[SIZE];
-    const double c[4] = {1, 0, -1, 0}, b[2] = {40, 37};
-    const int32_t group[2] = {0, 1};
+    const double c[4] = { 1, 0, -1, 0 }, b[2] = { 40, 37 };
+    const int32_t group[2] = { 0, 1 };
     ck_assert_int_eq(rob_query_set_rows(ctx, query, c, b, group, 2), ROB_OK);
     by("auto");
     ck_assert_int_eq(rob_attack_set(ctx, attack, "calls", 60), ROB_OK);
@@ -329,11 +345,12 @@ START_TEST(rows_of_ones_own)
     }
     by("pgd");
     ck_assert_int_eq(rob_attack_set_text(ctx, attack, "loss", "ce"), ROB_OK);
-    ck_assert_int_eq(rob_attack_distance(ctx, attack, query, upper, N), ROB_EUNSUPPORTED);
+    ck_assert_int_eq(rob_attack_distance(ctx, attack, query, upper, N),
+                     ROB_EUNSUPPORTED);
 }
 END_TEST
 
-/* ---- repeatability ------------------------------------------------------------------------ */
+/* ---- repeatability --------------------------------------------------------------- */
 
 static void mixed_query(int64_t only)
 {
@@ -342,7 +359,8 @@ static void mixed_query(int64_t only)
     ck_assert_int_eq(rob_query_create(ctx, model, &query), ROB_OK);
     for (int64_t i = 0; i < 40; i++) {
         test_series(x, 12 * D, (uint64_t)i);
-        if (only < 0 || i == only) ck_assert_int_eq(rob_query_add(ctx, query, x, 1 + i % 12, -1), ROB_OK);
+        if (only < 0 || i == only)
+            ck_assert_int_eq(rob_query_add(ctx, query, x, 1 + i % 12, -1), ROB_OK);
     }
     ck_assert_int_eq(rob_query_set_ball(ctx, query, ROB_NORM_L2, INFINITY), ROB_OK);
 }
@@ -395,11 +413,13 @@ END_TEST
 
 START_TEST(auto_is_nearest)
 {
-    /* auto starts from DeepFool's point and only accepts nearer ones; the final line search
-     * runs along another ray, so allow what its bracket (1e-4) and overshoot leave */
+    /* auto starts from DeepFool's point and only accepts nearer ones; the final line
+     * search runs along another ray, so allow what its bracket (1e-4) and overshoot
+     * leave */
     double one[N], best[N];
     int norm = _i % 3;
-    model = test_model(ctx, kinds[_i / 3 * 2], D, 10, 2, ROB_READOUT_LAST, ROB_F32, 1.0);
+    model =
+        test_model(ctx, kinds[_i / 3 * 2], D, 10, 2, ROB_READOUT_LAST, ROB_F32, 1.0);
     ask(N, 20, norms[norm], INFINITY);
     by("deepfool");
     distances(one);
@@ -412,9 +432,11 @@ START_TEST(auto_is_nearest)
 }
 END_TEST
 
-/* ---- stopping, options, memory -------------------------------------------------------------- */
+/* ---- stopping, options, memory --------------------------------------------------- */
 
-typedef struct patience { int64_t calls, last; } patience;
+typedef struct patience {
+    int64_t calls, last;
+} patience;
 
 static int32_t stop_after(void *user, const char *stage, int64_t done, int64_t total)
 {
@@ -433,12 +455,13 @@ START_TEST(stopping_keeps_what_is_done)
     by("auto");
     int64_t some = 0;
     for (int64_t last = 0; last < 700; last += 97) {
-        patience p = {.last = last};
+        patience p = { .last = last };
         rob_ctx_set_progress(ctx, stop_after, &p);
         rob_status status = rob_attack_distance(ctx, attack, query, upper, MANY);
         rob_ctx_set_progress(ctx, NULL, NULL);
         ck_assert_int_eq(status, p.calls > last ? ROB_STOPPED : ROB_OK);
-        if (last == 0) for (int i = 0; i < MANY; i++) ck_assert(isinf(upper[i]));
+        if (last == 0)
+            for (int i = 0; i < MANY; i++) ck_assert(isinf(upper[i]));
         check_points(upper, INFINITY);
         int64_t found = 0;
         for (int i = 0; i < MANY; i++) found += isfinite(upper[i]);
@@ -454,7 +477,7 @@ END_TEST
 
 START_TEST(bad_arguments_are_named)
 {
-    double out[N] = {7};
+    double out[N] = { 7 };
     model = affine_model(ctx, D, 2);
     ask(N, T, ROB_NORM_L2, INFINITY);
     ck_assert_int_eq(rob_attack_create(ctx, "psychic", &attack), ROB_EARGUMENT);
@@ -468,12 +491,15 @@ START_TEST(bad_arguments_are_named)
     ck_assert_int_eq(rob_attack_distance(ctx, attack, query, out, N - 1), ROB_ESHAPE);
     ck_assert_int_eq(rob_attack_margin(ctx, attack, query, out, N), ROB_EARGUMENT);
     ck_assert_int_eq(rob_attack_distance(ctx, attack, NULL, out, N), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_attack_get(ctx, attack, "distance", 0, out, 1, NULL), ROB_EARGUMENT);
+    ck_assert_int_eq(rob_attack_get(ctx, attack, "distance", 0, out, 1, NULL),
+                     ROB_EARGUMENT);
     ck_assert_double_eq(out[0], 7);
     distances(out);
     out[0] = 7;
-    ck_assert_int_eq(rob_attack_get(ctx, attack, "pint", 0, out, 1, NULL), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_attack_get(ctx, attack, "point", -1, out, N, NULL), ROB_EARGUMENT);
+    ck_assert_int_eq(rob_attack_get(ctx, attack, "pint", 0, out, 1, NULL),
+                     ROB_EARGUMENT);
+    ck_assert_int_eq(rob_attack_get(ctx, attack, "point", -1, out, N, NULL),
+                     ROB_EARGUMENT);
     ck_assert_int_eq(rob_attack_get(ctx, attack, "point", 0, out, N, NULL), ROB_ESHAPE);
     ck_assert_double_eq(out[0], 7);
     int64_t count;
@@ -505,14 +531,15 @@ done:
 
 START_TEST(every_allocation_may_fail)
 {
-    counting c = {.left = -1};
+    counting c = { .left = -1 };
     rob_ctx *own;
-    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own), ROB_OK);
+    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own),
+                     ROB_OK);
     rob_model *m = affine_model(own, D, 2);
     int64_t live = c.live, n = 0;
     rob_status status;
     do {
-        double upper[2] = {-5, -5};
+        double upper[2] = { -5, -5 };
         c.left = n++;
         status = whole(own, m, upper);
         ck_assert(status == ROB_OK || status == ROB_EMEMORY);

@@ -1,9 +1,10 @@
 /* models.h -- small models for tests of queries, attacks and training, and an allocator
  * that counts and fails.
  *
- * The affine classifier: an Elman network with relu, W_hh = 0.5 I and biases so large that
- * no unit is ever clipped for |x| <= 30. Then h_T = sum_t 0.5^(T-1-t) (W x_t + b), and
- * f = V h_T + v: exactly affine, with coefficients 0.5^(T-1-t) (V W)_{k,j} on x_{t,j}.
+ * The affine classifier: an Elman network with relu, W_hh = 0.5 I and biases so large
+ * that no unit is ever clipped for |x| <= 30. Then h_T = sum_t 0.5^(T-1-t) (W x_t + b),
+ * and f = V h_T + v: exactly affine, with coefficients 0.5^(T-1-t) (V W)_{k,j} on
+ * x_{t,j}.
  */
 #ifndef ROB_TEST_MODELS_H
 #define ROB_TEST_MODELS_H
@@ -16,9 +17,15 @@ static inline rob_model *test_model(rob_ctx *ctx, int32_t kind, int64_t features
                                     int64_t hidden, int64_t outputs, int32_t readout,
                                     int32_t dtype, double size)
 {
-    rob_recipe r = {.kind = kind, .layers = 1, .readout = readout, .features = features,
-                    .hidden = hidden, .outputs = outputs, .input_scale = 1, .dtype = dtype,
-                    .head = "fc"};
+    rob_recipe r = { .kind = kind,
+                     .layers = 1,
+                     .readout = readout,
+                     .features = features,
+                     .hidden = hidden,
+                     .outputs = outputs,
+                     .input_scale = 1,
+                     .dtype = dtype,
+                     .head = "fc" };
     strcpy(r.body, kind == ROB_KIND_LSTM ? "lstm" : "rnn");
     rob_model *m;
     ck_assert_int_eq(rob_priv_model_make(ctx, &r, &m), ROB_OK);
@@ -47,7 +54,8 @@ static inline rob_model *affine_model(rob_ctx *ctx, int64_t features, int64_t ou
     double *bias = m->parameter[B_IH].tensor->data;
     for (int64_t i = 0; i < hidden; i++) bias[i] += 20;
     /* the share of the biases in f is about 40 V: bring f back to order one */
-    double *head = m->parameter[HEAD_W].tensor->data, *shift = m->parameter[HEAD_B].tensor->data;
+    double *head = m->parameter[HEAD_W].tensor->data,
+           *shift = m->parameter[HEAD_B].tensor->data;
     for (int64_t k = 0; k < outputs; k++)
         for (int64_t i = 0; i < hidden; i++) {
             double both = bias[i] + ((double *)m->parameter[B_HH].tensor->data)[i];
@@ -57,10 +65,12 @@ static inline rob_model *affine_model(rob_ctx *ctx, int64_t features, int64_t ou
 }
 
 /* coefficients of f_a - f_b on x (steps, features) */
-static inline void affine_row(const rob_model *m, int64_t a, int64_t b, int64_t steps, double *w)
+static inline void affine_row(const rob_model *m, int64_t a, int64_t b, int64_t steps,
+                              double *w)
 {
     int64_t d = m->recipe.features, hidden = m->recipe.hidden;
-    const double *in = m->parameter[W_IH].tensor->data, *head = m->parameter[HEAD_W].tensor->data;
+    const double *in = m->parameter[W_IH].tensor->data,
+                 *head = m->parameter[HEAD_W].tensor->data;
     for (int64_t t = 0; t < steps; t++)
         for (int64_t j = 0; j < d; j++) {
             double sum = 0;
@@ -76,9 +86,11 @@ static inline void test_series(double *x, int64_t n, uint64_t stream)
     for (int64_t i = 0; i < n; i++) x[i] = 2 * rob_priv_uniform(&random) - 1;
 }
 
-/* ---- an allocator that counts, and fails from the n-th request on --------------------- */
+/* ---- an allocator that counts, and fails from the n-th request on ---------------- */
 
-typedef struct counting { int64_t live, asked, left; } counting;   /* left < 0: never fails */
+typedef struct counting {
+    int64_t live, asked, left;
+} counting; /* left < 0: never fails */
 
 static inline void *counting_take(void *user, int64_t bytes)
 {

@@ -36,14 +36,15 @@ static rob_query *query_of(const rob_model *m, int64_t series, int64_t steps)
 static double number(rob_query *q, const char *what, int64_t i)
 {
     double v = -77;
-    ck_assert_msg(rob_query_get(ctx, q, what, i, &v, 1, NULL) == ROB_OK, "%s", rob_ctx_error(ctx));
+    ck_assert_msg(rob_query_get(ctx, q, what, i, &v, 1, NULL) == ROB_OK, "%s",
+                  rob_ctx_error(ctx));
     return v;
 }
 
 START_TEST(bad_arguments_are_named)
 {
     rob_query *q = query_of(model, 1, 3);
-    double x[6] = {0, 1, 2, NAN, 4, 5};
+    double x[6] = { 0, 1, 2, NAN, 4, 5 };
     ck_assert_int_eq(rob_query_add(ctx, q, x, 3, -1), ROB_EDOMAIN);
     ck_assert_ptr_nonnull(strstr(rob_ctx_error(ctx), "series 1, step 1, feature 1"));
     x[3] = -INFINITY;
@@ -61,7 +62,7 @@ START_TEST(bad_arguments_are_named)
     ck_assert_int_eq(rob_query_set_units(ctx, q, 2), ROB_EARGUMENT);
     ck_assert_int_eq(rob_query_set_reference(ctx, q, -1), ROB_EARGUMENT);
     ck_assert_int_eq(rob_query_set_target(ctx, q, 0, 3), ROB_EARGUMENT);
-    uint8_t mask[5] = {0};
+    uint8_t mask[5] = { 0 };
     ck_assert_int_eq(rob_query_set_mask(ctx, q, 0, mask, 5), ROB_ESHAPE);
     ck_assert_int_eq(rob_query_set_mask(ctx, q, -1, mask, 5), ROB_ESHAPE);
     double out = 3;
@@ -128,28 +129,37 @@ END_TEST
 
 START_TEST(rows_are_or_of_ands)
 {
-    static const double c[4 * 2] = {1, 0, 0, 1, -1, 0, 0, -1}, b[4] = {0, 0, 3, 3};
-    static int32_t group[4] = {0, 0, 1, 1};
-    rob_spec s = {.rows = 4, .groups = 2, .outputs = 2, .c = (double *)c, .b = (double *)b,
-                  .group = group};
+    static const double c[4 * 2] = { 1, 0, 0, 1, -1, 0, 0, -1 }, b[4] = { 0, 0, 3, 3 };
+    static int32_t group[4] = { 0, 0, 1, 1 };
+    rob_spec s = { .rows = 4,
+                   .groups = 2,
+                   .outputs = 2,
+                   .c = (double *)c,
+                   .b = (double *)b,
+                   .group = group };
     int64_t row;
     /* groups: max(f0, f1) and max(3 - f0, 3 - f1); least of them */
-    ck_assert_double_eq(rob_priv_spec_margin(&s, (double[]){1, 2}, &row), 2);
-    ck_assert_double_eq(rob_priv_spec_margin(&s, (double[]){-1, -2}, &row), -1);
+    ck_assert_double_eq(rob_priv_spec_margin(&s, (double[]){ 1, 2 }, &row), 2);
+    ck_assert_double_eq(rob_priv_spec_margin(&s, (double[]){ -1, -2 }, &row), -1);
     ck_assert_int_eq(row, 0);
-    ck_assert_double_eq(rob_priv_spec_margin(&s, (double[]){4, 5}, &row), -1);
+    ck_assert_double_eq(rob_priv_spec_margin(&s, (double[]){ 4, 5 }, &row), -1);
     ck_assert_int_eq(row, 2);
-    ck_assert_double_eq(rob_priv_spec_margin(&s, (double[]){-1, 5}, &row), 4);
-    ck_assert(isnan(rob_priv_spec_margin(&s, (double[]){NAN, -5}, &row)));
-    ck_assert(isnan(rob_priv_spec_margin(&s, (double[]){-5, NAN}, &row)));
+    ck_assert_double_eq(rob_priv_spec_margin(&s, (double[]){ -1, 5 }, &row), 4);
+    ck_assert(isnan(rob_priv_spec_margin(&s, (double[]){ NAN, -5 }, &row)));
+    ck_assert(isnan(rob_priv_spec_margin(&s, (double[]){ -5, NAN }, &row)));
     rob_query *q = query_of(model, 2, 4);
-    double five[5 * 3] = {0}, shift[5] = {1, 2, 3, -4, 6};
-    ck_assert_int_eq(rob_query_set_rows(ctx, q, five, shift, (int32_t[]){0, 1, 2, 3, 3}, 5), ROB_OK);
+    double five[5 * 3] = { 0 }, shift[5] = { 1, 2, 3, -4, 6 };
+    ck_assert_int_eq(
+        rob_query_set_rows(ctx, q, five, shift, (int32_t[]){ 0, 1, 2, 3, 3 }, 5),
+        ROB_OK);
     ck_assert_double_eq(number(q, "margin", 1), 1);
     ck_assert_int_eq(rob_query_set_rows(ctx, q, five, shift, NULL, 5), ROB_OK);
     ck_assert_double_eq(number(q, "margin", 1), 6);
-    ck_assert_int_eq(rob_query_set_rows(ctx, q, five, shift, (int32_t[]){1, 0}, 2), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_query_set_rows(ctx, q, (double[]){INFINITY, 0, 0}, NULL, NULL, 1), ROB_EDOMAIN);
+    ck_assert_int_eq(rob_query_set_rows(ctx, q, five, shift, (int32_t[]){ 1, 0 }, 2),
+                     ROB_EARGUMENT);
+    ck_assert_int_eq(
+        rob_query_set_rows(ctx, q, (double[]){ INFINITY, 0, 0 }, NULL, NULL, 1),
+        ROB_EDOMAIN);
     ck_assert_int_eq(rob_query_set_rows(ctx, q, NULL, NULL, NULL, 0), ROB_OK);
     ck_assert_double_ne(number(q, "margin", 1), 6);
     rob_query_free(q);
@@ -162,8 +172,9 @@ START_TEST(one_output_needs_rows)
     rob_query *q = query_of(m, 1, 4);
     double out;
     ck_assert_int_eq(rob_query_get(ctx, q, "margin", 0, &out, 1, NULL), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_query_set_rows(ctx, q, (double[]){1, -1}, (double[]){100, 200},
-                                        (int32_t[]){0, 1}, 2), ROB_OK);
+    ck_assert_int_eq(rob_query_set_rows(ctx, q, (double[]){ 1, -1 },
+                                        (double[]){ 100, 200 }, (int32_t[]){ 0, 1 }, 2),
+                     ROB_OK);
     ck_assert_int_eq(rob_query_get(ctx, q, "margin", 0, &out, 1, NULL), ROB_OK);
     ck_assert(out > 0);
     rob_query_free(q);
@@ -187,26 +198,35 @@ END_TEST
 
 START_TEST(norms)
 {
-    const double d[3] = {3, -4, 0}, tiny[2] = {3e-200, 4e-200}, huge[2] = {3e200, 4e200};
+    const double d[3] = { 3, -4, 0 }, tiny[2] = { 3e-200, 4e-200 },
+                 huge[2] = { 3e200, 4e200 };
     ck_assert_double_eq(rob_priv_norm(ROB_NORM_L1, d, 3), 7);
     ck_assert_double_eq(rob_priv_norm(ROB_NORM_L2, d, 3), 5);
     ck_assert_double_eq(rob_priv_norm(ROB_NORM_LINF, d, 3), 4);
     /* squared, these leave the range of double; 4 eps: two products, a sum, a root */
     ck_assert_double_eq_tol(rob_priv_norm(ROB_NORM_L2, tiny, 2) / 5e-200, 1, 1e-15);
     ck_assert_double_eq_tol(rob_priv_norm(ROB_NORM_L2, huge, 2) / 5e200, 1, 1e-15);
-    ck_assert(isnan(rob_priv_norm(ROB_NORM_LINF, (double[]){NAN, 1}, 2)));
+    ck_assert(isnan(rob_priv_norm(ROB_NORM_LINF, (double[]){ NAN, 1 }, 2)));
     ck_assert_double_eq(rob_priv_norm(ROB_NORM_L2, d, 0), 0);
 }
 END_TEST
 
-/* ---- many rows ------------------------------------------------------------------------- */
+/* ---- many rows ------------------------------------------------------------------- */
 
 enum { ROWS = 70, MOST = 12, D2 = 2, L3 = 3 };
-typedef struct rows { double x[ROWS][MOST * D2], grad[ROWS][MOST * D2], logits[ROWS][L3]; const double *point[ROWS]; double *to[ROWS]; int64_t steps[ROWS]; } rows;
+typedef struct rows {
+    double x[ROWS][MOST * D2], grad[ROWS][MOST * D2], logits[ROWS][L3];
+    const double *point[ROWS];
+    double *to[ROWS];
+    int64_t steps[ROWS];
+} rows;
 
-static void first_minus_second(void *user, int64_t row, const double *logits, double *seed)
+static void first_minus_second(void *user, int64_t row, const double *logits,
+                               double *seed)
 {
-    (void)user; (void)row; (void)logits;
+    (void)user;
+    (void)row;
+    (void)logits;
     seed[0] = 1;
     seed[1] = -1;
 }
@@ -222,14 +242,16 @@ static void fill_rows(rows *r, bool differ)
     }
 }
 
-static void run_rows(rows *r, const rob_model *m, int32_t dtype, int64_t count, int64_t steps,
-                     bool differ, int32_t threads)
+static void run_rows(rows *r, const rob_model *m, int32_t dtype, int64_t count,
+                     int64_t steps, bool differ, int32_t threads)
 {
     rob_evaluator *e;
     ck_assert_int_eq(rob_ctx_set_threads(ctx, threads), ROB_OK);
-    ck_assert_int_eq(rob_priv_evaluator_create(ctx, m, dtype, steps, differ, true, &e), ROB_OK);
+    ck_assert_int_eq(rob_priv_evaluator_create(ctx, m, dtype, steps, differ, true, &e),
+                     ROB_OK);
     ck_assert_msg(rob_priv_gradients(ctx, e, count, r->point, r->steps, r->logits[0],
-                                     first_minus_second, NULL, r->to) == ROB_OK,
+                                     first_minus_second, NULL, r->to)
+                      == ROB_OK,
                   "%s", rob_ctx_error(ctx));
     rob_priv_evaluator_free(e);
 }
@@ -238,10 +260,11 @@ static void rows_equal(const rows *a, const rows *b, int64_t count)
 {
     ck_assert_mem_eq(a->logits, b->logits, (size_t)count * sizeof a->logits[0]);
     for (int64_t i = 0; i < count; i++)
-        ck_assert_mem_eq(a->grad[i], b->grad[i], (size_t)(a->steps[i] * D2) * sizeof(double));
+        ck_assert_mem_eq(a->grad[i], b->grad[i],
+                         (size_t)(a->steps[i] * D2) * sizeof(double));
 }
 
-static const int32_t kinds[3] = {ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU, ROB_KIND_LSTM};
+static const int32_t kinds[3] = { ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU, ROB_KIND_LSTM };
 
 START_TEST(bits_do_not_depend_on_threads_or_tiles)
 {
@@ -250,7 +273,7 @@ START_TEST(bits_do_not_depend_on_threads_or_tiles)
     for (int32_t dtype = ROB_F32; dtype <= ROB_F64; dtype += 32) {
         fill_rows(&all, true);
         run_rows(&all, m, dtype, ROWS, MOST, true, 1);
-        static const int64_t counts[] = {1, 5, 9, 33, ROWS};
+        static const int64_t counts[] = { 1, 5, 9, 33, ROWS };
         for (int k = 0; k < 5; k++) {
             fill_rows(&some, true);
             run_rows(&some, m, dtype, counts[k], MOST, true, 1 + k % 2);
@@ -274,7 +297,8 @@ START_TEST(unequal_lengths_equal_the_row_alone)
             one.steps[0] = all.steps[k];
             run_rows(&one, m, dtype, 1, one.steps[0], false, 1);
             ck_assert_mem_eq(one.logits[0], all.logits[k], sizeof one.logits[0]);
-            ck_assert_mem_eq(one.grad[0], all.grad[k], (size_t)(one.steps[0] * D2) * sizeof(double));
+            ck_assert_mem_eq(one.grad[0], all.grad[k],
+                             (size_t)(one.steps[0] * D2) * sizeof(double));
         }
     }
     rob_model_free(m);
@@ -306,13 +330,14 @@ START_TEST(gradients_match_differences)
 }
 END_TEST
 
-/* ---- memory ------------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------- */
 
 START_TEST(replacing_allocates_nothing)
 {
-    counting c = {.left = -1};
+    counting c = { .left = -1 };
     rob_ctx *own;
-    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own), ROB_OK);
+    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own),
+                     ROB_OK);
     rob_model *m = test_model(own, ROB_KIND_LSTM, 1, 5, 2, 0, ROB_F32, 0.6);
     rob_query *q;
     double x[20], margin, before;
@@ -339,8 +364,8 @@ static rob_status ask(rob_ctx *own, const rob_model *m, double *margin)
 {
     rob_status status = ROB_OK;
     rob_query *q = NULL;
-    double x[8], c[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
-    uint8_t mask[8] = {1};
+    double x[8], c[9] = { 1, 0, 0, 0, 1, 0, 0, 0, 1 };
+    uint8_t mask[8] = { 1 };
     test_series(x, 8, 1);
     TRY(rob_query_create(own, m, &q));
     for (int k = 0; k < 6; k++) {
@@ -361,9 +386,10 @@ done:
 
 START_TEST(every_allocation_may_fail)
 {
-    counting c = {.left = -1};
+    counting c = { .left = -1 };
     rob_ctx *own;
-    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own), ROB_OK);
+    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own),
+                     ROB_OK);
     rob_model *m = affine_model(own, 2, 3);
     int64_t live = c.live, n = 0;
     rob_status status;

@@ -12,7 +12,8 @@ static rob_ctx *ctx;
 static void start(void) { ck_assert_int_eq(rob_ctx_create(&ctx), ROB_OK); }
 static void stop(void) { rob_ctx_free(ctx); }
 
-/* Class k: a bump of height 2k - 1 at a random place, in noise; three of four are class 0. */
+/* Class k: a bump of height 2k - 1 at a random place, in noise; three of four are class
+ * 0. */
 static rob_data *bumps(rob_ctx *own, int64_t count, bool differ, uint64_t stream)
 {
     rob_data *data;
@@ -37,10 +38,10 @@ static rob_trainer *trainer_with(rob_ctx *own, double epochs, double batch)
     return t;
 }
 
-static const int32_t kinds[3] = {ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU, ROB_KIND_LSTM};
+static const int32_t kinds[3] = { ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU, ROB_KIND_LSTM };
 
-/* Central differences in float64, step 1e-5: error about 1e-10 + eps/1e-5 = 2e-11 for third
- * derivatives of order one. */
+/* Central differences in float64, step 1e-5: error about 1e-10 + eps/1e-5 = 2e-11 for
+ * third derivatives of order one. */
 START_TEST(gradient_matches_differences)
 {
     rob_model *m = test_model(ctx, kinds[_i % 3], 1, 4, 2, _i / 3 % 2, ROB_F64, 0.5);
@@ -72,13 +73,15 @@ static void weights_of(const rob_model *m, double *out, int64_t *count)
 {
     *count = 0;
     for (int32_t k = 0; k < m->parameters; k++)
-        for (int64_t i = 0; i < rob_priv_shape_size(&m->parameter[k].tensor->shape); i++)
+        for (int64_t i = 0; i < rob_priv_shape_size(&m->parameter[k].tensor->shape);
+             i++)
             out[(*count)++] = rob_priv_tensor_at(m->parameter[k].tensor, i);
 }
 
 START_TEST(learns_and_repeats)
 {
-    rob_model *m = test_model(ctx, ROB_KIND_LSTM, 1, 8, 2, ROB_READOUT_MEAN, ROB_F32, 0.3);
+    rob_model *m =
+        test_model(ctx, ROB_KIND_LSTM, 1, 8, 2, ROB_READOUT_MEAN, ROB_F32, 0.3);
     rob_model *fitted[4];
     rob_data *train = bumps(ctx, 120, _i == 1, 1), *valid = bumps(ctx, 60, _i == 1, 2);
     static double weight[4][2000], loss[40], accuracy[40];
@@ -88,17 +91,19 @@ START_TEST(learns_and_repeats)
         ck_assert_int_eq(rob_trainer_set(ctx, t, "rate", 0.02), ROB_OK);
         ck_assert_int_eq(rob_ctx_set_threads(ctx, 1 + k % 2), ROB_OK);
         ck_assert_int_eq(rob_ctx_set_seed(ctx, k == 3), ROB_OK);
-        ck_assert_msg(rob_trainer_run(ctx, t, m, train, valid, &fitted[k]) == ROB_OK, "%s",
-                      rob_ctx_error(ctx));
+        ck_assert_msg(rob_trainer_run(ctx, t, m, train, valid, &fitted[k]) == ROB_OK,
+                      "%s", rob_ctx_error(ctx));
         weights_of(fitted[k], weight[k], &size);
         ck_assert_int_eq(rob_trainer_get(ctx, t, "loss", loss, 40, &epochs), ROB_OK);
-        ck_assert_int_eq(rob_trainer_get(ctx, t, "valid_accuracy", accuracy, 40, &epochs), ROB_OK);
+        ck_assert_int_eq(
+            rob_trainer_get(ctx, t, "valid_accuracy", accuracy, 40, &epochs), ROB_OK);
         /* the majority is 3/4: three standard deviations of 60 series above it */
         double best;
         ck_assert_int_eq(rob_trainer_get(ctx, t, "best_epoch", &best, 1, NULL), ROB_OK);
         ck_assert_double_ge(accuracy[(int64_t)best], 0.92);
         ck_assert_double_lt(loss[(int64_t)best], loss[0]);
-        for (int64_t e = 0; e < epochs; e++) ck_assert_double_le(accuracy[e], accuracy[(int64_t)best]);
+        for (int64_t e = 0; e < epochs; e++)
+            ck_assert_double_le(accuracy[e], accuracy[(int64_t)best]);
         rob_trainer_free(t);
     }
     ck_assert_mem_eq(weight[0], weight[1], (size_t)size * sizeof(double));
@@ -109,7 +114,8 @@ START_TEST(learns_and_repeats)
     for (int64_t i = 0; i < valid->count; i++) {
         double f[2];
         ck_assert_int_eq(rob_model_predict(ctx, fitted[3], valid->series[i].x,
-                                           valid->series[i].steps, f, 2), ROB_OK);
+                                           valid->series[i].steps, f, 2),
+                         ROB_OK);
         right += (f[1] > f[0]) == valid->series[i].label;
     }
     ck_assert_double_ge((double)right / (double)valid->count, 0.92);
@@ -122,7 +128,8 @@ END_TEST
 
 START_TEST(patience_ends_the_run)
 {
-    rob_model *m = test_model(ctx, ROB_KIND_RNN_TANH, 1, 3, 2, 0, ROB_F32, 0.3), *fitted;
+    rob_model *m = test_model(ctx, ROB_KIND_RNN_TANH, 1, 3, 2, 0, ROB_F32, 0.3),
+              *fitted;
     rob_data *train = bumps(ctx, 16, false, 1);
     rob_trainer *t = trainer_with(ctx, 500, 8);
     ck_assert_int_eq(rob_trainer_set(ctx, t, "patience", 4), ROB_OK);
@@ -152,7 +159,8 @@ static int32_t stop_at_three(void *user, const char *stage, int64_t done, int64_
 
 START_TEST(stopping_gives_the_best_so_far)
 {
-    rob_model *m = test_model(ctx, ROB_KIND_RNN_TANH, 1, 3, 2, 0, ROB_F32, 0.3), *fitted;
+    rob_model *m = test_model(ctx, ROB_KIND_RNN_TANH, 1, 3, 2, 0, ROB_F32, 0.3),
+              *fitted;
     rob_data *train = bumps(ctx, 16, false, 1);
     rob_trainer *t = trainer_with(ctx, 50, 8);
     int64_t epochs;
@@ -171,11 +179,12 @@ END_TEST
 
 START_TEST(bad_arguments_are_named)
 {
-    rob_model *m = test_model(ctx, ROB_KIND_RNN_TANH, 1, 3, 2, 0, ROB_F32, 0.3), *fitted;
+    rob_model *m = test_model(ctx, ROB_KIND_RNN_TANH, 1, 3, 2, 0, ROB_F32, 0.3),
+              *fitted;
     rob_model *wide = test_model(ctx, ROB_KIND_RNN_TANH, 2, 3, 2, 0, ROB_F32, 0.3);
     rob_data *train = bumps(ctx, 8, false, 1), *empty;
     rob_trainer *t = trainer_with(ctx, 2, 8);
-    double x[3] = {0};
+    double x[3] = { 0 };
     ck_assert_int_eq(rob_data_create(ctx, &empty), ROB_OK);
     ck_assert_int_eq(rob_trainer_set(ctx, t, "epoch", 2), ROB_EARGUMENT);
     ck_assert_int_lt(rob_trainer_set(ctx, t, "rate", 0), 0);
@@ -195,7 +204,8 @@ START_TEST(bad_arguments_are_named)
 }
 END_TEST
 
-static rob_status whole(rob_ctx *own, const rob_model *m, const rob_data *data, rob_model **out)
+static rob_status whole(rob_ctx *own, const rob_model *m, const rob_data *data,
+                        rob_model **out)
 {
     rob_status status = ROB_OK;
     rob_trainer *t = NULL;
@@ -209,9 +219,10 @@ done:
 
 START_TEST(every_allocation_may_fail)
 {
-    counting c = {.left = -1};
+    counting c = { .left = -1 };
     rob_ctx *own;
-    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own), ROB_OK);
+    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own),
+                     ROB_OK);
     rob_model *m = test_model(own, ROB_KIND_LSTM, 1, 2, 2, 0, ROB_F32, 0.3);
     rob_data *data = bumps(own, 6, true, 1);
     int64_t live = c.live, n = 0;
