@@ -1,8 +1,8 @@
 /* concat.c -- operands of a concat are computed where the concat wants them.
  *
- * Backwards over the program, so that a concat inside a concat knows its own place first.
- * An operand goes into its part when it has memory of its own, no other place already,
- * a kernel that writes rows with a stride, and the part is at most two loops.
+ * Backwards over the program, so that a concat inside a concat knows its own place
+ * first. An operand goes into its part when it has memory of its own, no other place
+ * already, a kernel that writes rows with a stride, and the part is at most two loops.
  */
 #include "run/plan.h"
 

@@ -1,19 +1,24 @@
-/* execute.c -- a workspace: one thread's memory for a plan, and the loop over its steps.
+/* execute.c -- a workspace: one thread's memory for a plan, and the loop over its
+ * steps.
  *
  * The workspace holds its own copy of the steps with addresses filled in, so a run is
- * "call the kernel" step after step; a scan moves, before each of its steps, the addresses
- * that follow t:  base + t stride.
+ * "call the kernel" step after step; a scan moves, before each of its steps, the
+ * addresses that follow t:  base + t stride.
  */
 #include "run/plan.h"
 
 #include <string.h>
 
-typedef struct live_patch { void **where; int64_t offset; int32_t move; } live_patch;
+typedef struct live_patch {
+    void **where;
+    int64_t offset;
+    int32_t move;
+} live_patch;
 
 typedef struct live_program {
-    run_step *step;               /* prologue, then the steps proper */
+    run_step *step; /* prologue, then the steps proper */
     run_move *move;
-    char **now;                   /* where each move is */
+    char **now; /* where each move is */
     live_patch *patch;
     int32_t prologue, count, moves, patches, reverse;
     int64_t steps;
@@ -27,7 +32,8 @@ struct rob_work {
     live_program *program;
 };
 
-/* ---- the kinds of steps ------------------------------------------------------------ */
+/* ---- the kinds of steps ------------------------------------------------------------
+ */
 
 static void do_kernel(rob_work *w, run_step *s)
 {
@@ -54,27 +60,23 @@ static void do_pack(rob_work *w, run_step *s)
                           to + i * s->jump[RUN_OUT]);
 }
 
-#define COPY_ROW(type)                                                                \
-    static void copy_row_##type(const void *from, int64_t step, void *to, int64_t go, \
-                                int64_t n)                                            \
-    {                                                                                 \
-        const type *x = from;                                                         \
-        type *y = to;                                                                 \
-        for (int64_t i = 0; i < n; i++)                                               \
-            y[i * go] = x[i * step];                                                  \
+#define COPY_ROW(type)                                                                 \
+    static void copy_row_##type(const void *from, int64_t step, void *to, int64_t go,  \
+                                int64_t n)                                             \
+    {                                                                                  \
+        const type *x = from;                                                          \
+        type *y = to;                                                                  \
+        for (int64_t i = 0; i < n; i++) y[i * go] = x[i * step];                       \
     }
 COPY_ROW(uint32_t)
 COPY_ROW(uint64_t)
 
-static void copy_row(int64_t element, const char *from, int64_t step, char *to, int64_t go,
-                     int64_t n)
+static void copy_row(int64_t element, const char *from, int64_t step, char *to,
+                     int64_t go, int64_t n)
 {
-    if (step == 1 && go == 1)
-        memcpy(to, from, (size_t)(n * element));
-    else if (element == 4)
-        copy_row_uint32_t(from, step, to, go, n);
-    else
-        copy_row_uint64_t(from, step, to, go, n);
+    if (step == 1 && go == 1) memcpy(to, from, (size_t)(n * element));
+    else if (element == 4) copy_row_uint32_t(from, step, to, go, n);
+    else copy_row_uint64_t(from, step, to, go, n);
 }
 
 static void do_copy(rob_work *w, run_step *s)
@@ -102,8 +104,7 @@ static void do_steps(rob_work *w, run_step *s, int32_t first, int32_t end)
     for (int32_t i = first; i < end; i++) {
         if (s[i].kind == RUN_KERNEL)
             s[i].eval(&s[i].node, s[i].shape, s[i].in, &s[i].out);
-        else
-            doings[s[i].kind](w, &s[i]);
+        else doings[s[i].kind](w, &s[i]);
     }
 }
 
@@ -114,8 +115,7 @@ static void fetch_ahead(const rob_work *w, const live_program *p, int64_t next)
     for (int32_t i = 0; i < p->moves; i++) {
         const run_move *m = &p->move[i];
         const int64_t bytes = m->stride * w->plan->element;
-        if (m->alternates || bytes > MOST)
-            continue;
+        if (m->alternates || bytes > MOST) continue;
         for (int64_t at = 0; at < bytes; at += LINE)
             __builtin_prefetch(m->at + next * bytes + at, 0, 2);
     }
@@ -140,8 +140,7 @@ static void do_scan(rob_work *w, run_step *s)
     for (int64_t tau = 0; tau < p->steps; tau++) {
         const int64_t t = p->reverse ? p->steps - 1 - tau : tau;
         move_to(w, p, t, tau);
-        if (tau + 1 < p->steps)
-            fetch_ahead(w, p, p->reverse ? t - 1 : t + 1);
+        if (tau + 1 < p->steps) fetch_ahead(w, p, p->reverse ? t - 1 : t + 1);
         do_steps(w, p->step, p->prologue, p->count);
     }
 }
@@ -150,25 +149,22 @@ void rob_priv_run(rob_work *w, int32_t stage)
 {
     const rob_plan *plan = w->plan;
     live_program *p = &w->program[0];
-    if (stage < 0 || stage >= plan->stages)
-        return;
+    if (stage < 0 || stage >= plan->stages) return;
     do_steps(w, p->step, p->prologue + (stage ? plan->stage_end[stage - 1] : 0),
              p->prologue + plan->stage_end[stage]);
 }
 
-/* ---- making ------------------------------------------------------------------------ */
+/* ---- making ------------------------------------------------------------------------
+ */
 
 /* fixed address of a reference; NULL where a move will tell */
 static void *address(const rob_work *w, run_ref ref)
 {
-    if (ref.root < 0)
-        return NULL;
+    if (ref.root < 0) return NULL;
     const run_root *r = &w->plan->root[ref.root];
     const int64_t skip = ref.offset * w->plan->element;
-    if (r->kind == RUN_CONST)
-        return (char *)(uintptr_t)r->data + skip;
-    if (r->kind == RUN_MOVING)
-        return NULL;
+    if (r->kind == RUN_CONST) return (char *)(uintptr_t)r->data + skip;
+    if (r->kind == RUN_MOVING) return NULL;
     return w->program[r->program].base + r->offset + skip;
 }
 
@@ -176,12 +172,10 @@ static void set_addresses(rob_work *w, live_program *p)
 {
     for (int32_t i = 0; i < p->count; i++) {
         run_step *s = &p->step[i];
-        for (int32_t o = 0; o < ROB_MAX_INS; o++)
-            s->in[o].at = address(w, s->ref[o]);
+        for (int32_t o = 0; o < ROB_MAX_INS; o++) s->in[o].at = address(w, s->ref[o]);
         s->out.at = address(w, s->ref[RUN_OUT]);
     }
-    for (int32_t i = 0; i < p->moves; i++)
-        p->move[i].at = address(w, p->move[i].base);
+    for (int32_t i = 0; i < p->moves; i++) p->move[i].at = address(w, p->move[i].base);
 }
 
 static void **operand_address(run_step *s, int32_t operand)
@@ -196,7 +190,7 @@ static void set_patches(rob_work *w, live_program *p, const run_program *from)
         live_program *of = &w->program[f->program];
         void **where = f->operand < 0 ? (void **)&of->move[f->step].at
                                       : operand_address(&of->step[f->step], f->operand);
-        p->patch[i] = (live_patch){where, f->offset, f->move};
+        p->patch[i] = (live_patch){ where, f->offset, f->move };
     }
 }
 
@@ -207,20 +201,21 @@ static bool make_program(rob_work *w, int32_t k)
     live_program *p = &w->program[k];
     const run_list *l = from->list;
 
-    *p = (live_program){.prologue = l[0].count, .count = l[0].count + l[1].count,
-                        .moves = from->moves, .patches = from->patches,
-                        .reverse = from->reverse, .steps = from->steps};
+    *p = (live_program){ .prologue = l[0].count,
+                         .count = l[0].count + l[1].count,
+                         .moves = from->moves,
+                         .patches = from->patches,
+                         .reverse = from->reverse,
+                         .steps = from->steps };
     p->step = rob_priv_allocate(&w->memory, p->count + 1, sizeof *p->step);
     p->move = rob_priv_allocate(&w->memory, p->moves + 1, sizeof *p->move);
     p->now = rob_priv_allocate(&w->memory, p->moves + 1, sizeof *p->now);
     p->patch = rob_priv_allocate(&w->memory, p->patches + 1, sizeof *p->patch);
-    if (!p->step || !p->move || !p->now || !p->patch)
-        return false;
+    if (!p->step || !p->move || !p->now || !p->patch) return false;
     for (int32_t i = 0; i < p->count; i++)
         p->step[i] = i < l[0].count ? l[0].step[i] : l[1].step[i - l[0].count];
-    for (int32_t i = 0; i < p->moves; i++)
-        p->move[i] = from->move[i];
-    p->base = from->block < 0 ? w->arena : address(w, (run_ref){from->block, 0});
+    for (int32_t i = 0; i < p->moves; i++) p->move[i] = from->move[i];
+    p->base = from->block < 0 ? w->arena : address(w, (run_ref){ from->block, 0 });
     return true;
 }
 
@@ -235,10 +230,12 @@ rob_status rob_priv_work_create(rob_ctx *ctx, const rob_plan *plan, rob_work **o
     w->plan = plan;
     w->program = rob_priv_allocate(&w->memory, plan->programs, sizeof *w->program);
     w->arena = rob_priv_allocate(&w->memory, plan->program[0].bytes + 64, 1);
-    CHECK(w->program && w->arena, ctx, ROB_EMEMORY, "out of memory: a workspace of %lld bytes",
+    CHECK(w->program && w->arena, ctx, ROB_EMEMORY,
+          "out of memory: a workspace of %lld bytes",
           (long long)rob_priv_plan_bytes(plan));
     for (int32_t k = 0; k < plan->programs; k++)
-        CHECK(make_program(w, k), ctx, ROB_EMEMORY, "out of memory for a workspace's steps");
+        CHECK(make_program(w, k), ctx, ROB_EMEMORY,
+              "out of memory for a workspace's steps");
     for (int32_t k = 0; k < plan->programs; k++) {
         set_addresses(w, &w->program[k]);
         set_patches(w, &w->program[k], &plan->program[k]);
@@ -253,8 +250,7 @@ done:
 
 void rob_priv_work_free(rob_work *w)
 {
-    if (!w)
-        return;
+    if (!w) return;
     const rob_memory memory = w->memory;
     for (int32_t k = 0; w->program && k < w->plan->programs; k++) {
         rob_priv_release(&memory, w->program[k].step);
@@ -274,29 +270,28 @@ int64_t rob_priv_plan_bytes(const rob_plan *p)
         const run_program *q = &p->program[k];
         bytes += (q->list[0].count + q->list[1].count) * (int64_t)sizeof(run_step)
                  + q->moves * (int64_t)(sizeof(run_move) + sizeof(char *))
-                 + q->patches * (int64_t)sizeof(live_patch) + (int64_t)sizeof(live_program);
+                 + q->patches * (int64_t)sizeof(live_patch)
+                 + (int64_t)sizeof(live_program);
     }
     return bytes;
 }
 
-/* ---- values in and out ------------------------------------------------------------- */
+/* ---- values in and out -------------------------------------------------------------
+ */
 
 void *rob_priv_work_at(rob_work *w, rob_id id)
 {
-    if (id < 0 || id >= w->plan->values || w->plan->slot[id].root < 0)
-        return NULL;
+    if (id < 0 || id >= w->plan->values || w->plan->slot[id].root < 0) return NULL;
     const run_slot *s = &w->plan->slot[id];
-    return address(w, (run_ref){s->root, s->offset});
+    return address(w, (run_ref){ s->root, s->offset });
 }
 
 void rob_priv_work_set(rob_work *w, rob_id input, const double *values)
 {
     void *at = rob_priv_work_at(w, input);
     for (int64_t i = 0; at && i < w->plan->slot[input].size; i++) {
-        if (w->plan->dtype)
-            ((double *)at)[i] = values[i];
-        else
-            ((float *)at)[i] = (float)values[i];
+        if (w->plan->dtype) ((double *)at)[i] = values[i];
+        else ((float *)at)[i] = (float)values[i];
     }
 }
 
@@ -304,5 +299,6 @@ void rob_priv_work_get(const rob_work *w, rob_id value, double *out)
 {
     const void *at = rob_priv_work_at((rob_work *)(uintptr_t)w, value);
     for (int64_t i = 0; at && i < w->plan->slot[value].size; i++)
-        out[i] = w->plan->dtype ? ((const double *)at)[i] : (double)((const float *)at)[i];
+        out[i] =
+            w->plan->dtype ? ((const double *)at)[i] : (double)((const float *)at)[i];
 }

@@ -2,25 +2,26 @@
  *
  *     (c_{t+1}, y_t) = body(c_t, x_t, w),   t = 0 .. T-1, or down
  *
- * x_t is a slice of the outer sequence: an address that moves by its stride. A carry walks
- * over two slots in turn, or, when its values are stacked too, over a history of T + 1
- * slots in time order,
+ * x_t is a slice of the outer sequence: an address that moves by its stride. A carry
+ * walks over two slots in turn, or, when its values are stacked too, over a history of
+ * T + 1 slots in time order,
  *
  *     forward  c_0 c_1 ... c_T       before step t: slot t,      after it: slot t + 1
  *     reverse  c_0 ... c_{T-1} c_T   before step t: slot t + 1,  after it: slot t
  *
- * and the stacks before and after the step, the last carry and the next step's operand are
- * all views of it. A stacked value is computed in its slice; the stack of a part of a value
- * is the part of its stack; the stack of what does not change is a stride of 0.
+ * and the stacks before and after the step, the last carry and the next step's operand
+ * are all views of it. A stacked value is computed in its slice; the stack of a part
+ * of a value is the part of its stack; the stack of what does not change is a stride
+ * of 0.
  */
 #include "run/plan.h"
 
 typedef struct carry {
-    bool lives, in_history, placed;   /* placed: the body writes the slot itself */
+    bool lives, in_history, placed; /* placed: the body writes the slot itself */
     int64_t slice;
-    run_place before, after;          /* moving places in the body */
-    int32_t memory;                   /* root outside */
-    int64_t first, last;              /* offsets of the first and the last value */
+    run_place before, after; /* moving places in the body */
+    int32_t memory;          /* root outside */
+    int64_t first, last;     /* offsets of the first and the last value */
 } carry;
 
 typedef struct job {
@@ -28,7 +29,7 @@ typedef struct job {
     rob_node n;
     const rob_scan *s;
     const uint8_t *wanted;
-    const rob_id *sunk;               /* NULL: none */
+    const rob_id *sunk; /* NULL: none */
     rob_id id;
     carry *carry;
     int64_t steps;
@@ -54,18 +55,19 @@ static rob_id seen_through(const job *j, rob_id v)
 
 static run_place moving_place(job *j, const rob_shape *s, run_move move)
 {
-    run_place p = {.root = rob_priv_run_moving_root(j->b->maker, j->body->program, move)};
+    run_place p = { .root =
+                        rob_priv_run_moving_root(j->b->maker, j->body->program, move) };
     rob_priv_run_strides(s, p.stride);
     return p;
 }
 
-/* ---- inputs of the body ------------------------------------------------------------ */
+/* ---- inputs of the body ------------------------------------------------------------
+ */
 
 static bool reads_well(const rob_shape *step, const int64_t *stride)
 {
     int32_t last = step->rank - 1;
-    while (last >= 0 && step->dim[last] == 1)
-        last--;
+    while (last >= 0 && step->dim[last] == 1) last--;
     return last < 0 || stride[last] == 1;
 }
 
@@ -82,12 +84,12 @@ static void place_sequence(job *j, int32_t i)
     run_place outer = rob_priv_run_value(j->b, j->n.in[i]);
     if (!reads_well(&step, outer.stride + 1))
         outer = rob_priv_run_plain(j->b, j->n.in[i], true);
-    run_place p = {.root = outer.root, .offset = outer.offset};
+    run_place p = { .root = outer.root, .offset = outer.offset };
     if (outer.stride[0] != 0)
-        p = moving_place(j, &step, (run_move){.base = {outer.root, outer.offset},
-                                              .stride = outer.stride[0]});
-    for (int32_t d = 0; d < step.rank; d++)
-        p.stride[d] = outer.stride[d + 1];
+        p = moving_place(j, &step,
+                         (run_move){ .base = { outer.root, outer.offset },
+                                     .stride = outer.stride[0] });
+    for (int32_t d = 0; d < step.rank; d++) p.stride[d] = outer.stride[d + 1];
     j->body->at[in] = p;
 }
 
@@ -95,24 +97,21 @@ static void place_inputs(job *j)
 {
     const rob_scan *s = j->s;
     for (int32_t i = s->carries; i < j->n.ins; i++) {
-        if (j->body->stage[s->in[i]] < 0)
-            continue;
-        if (i < s->carries + s->sequences)
-            place_sequence(j, i);
-        else
-            j->body->at[s->in[i]] = rob_priv_run_value(j->b, j->n.in[i]);
+        if (j->body->stage[s->in[i]] < 0) continue;
+        if (i < s->carries + s->sequences) place_sequence(j, i);
+        else j->body->at[s->in[i]] = rob_priv_run_value(j->b, j->n.in[i]);
     }
 }
 
-/* ---- carries ----------------------------------------------------------------------- */
+/* ---- carries -----------------------------------------------------------------------
+ */
 
 /* the next carry is computed straight into its slot when it has memory of its own */
 static bool can_be_placed(const job *j, int32_t i)
 {
     const rob_id next = j->s->out[i];
     for (int32_t k = 0; k < i; k++)
-        if (j->wanted[k] && j->s->out[k] == next)
-            return false;
+        if (j->wanted[k] && j->s->out[k] == next) return false;
     return rob_priv_run_owns(j->body, next);
 }
 
@@ -125,11 +124,9 @@ static bool is_stacked(const job *j, int32_t i)
 {
     const rob_scan *s = j->s;
     for (int32_t k = s->carries; k < s->carries + s->ys; k++) {
-        if (!wants_stack(j, k))
-            continue;
+        if (!wants_stack(j, k)) continue;
         const rob_id v = seen_through(j, s->out[k]);
-        if (v == s->in[i] || (j->carry[i].placed && v == s->out[i]))
-            return true;
+        if (v == s->in[i] || (j->carry[i].placed && v == s->out[i])) return true;
     }
     return false;
 }
@@ -138,10 +135,10 @@ static void walk_in_history(job *j, int32_t i, const rob_shape *s, bool reverse)
 {
     carry *c = &j->carry[i];
     const int64_t before = reverse ? c->slice : 0, after = reverse ? 0 : c->slice;
-    c->before = moving_place(j, s, (run_move){.base = {c->memory, before},
-                                              .stride = c->slice});
-    c->after = moving_place(j, s, (run_move){.base = {c->memory, after},
-                                             .stride = c->slice});
+    c->before = moving_place(
+        j, s, (run_move){ .base = { c->memory, before }, .stride = c->slice });
+    c->after = moving_place(
+        j, s, (run_move){ .base = { c->memory, after }, .stride = c->slice });
     c->first = reverse ? j->steps * c->slice : 0;
     c->last = reverse ? 0 : j->steps * c->slice;
 }
@@ -149,7 +146,9 @@ static void walk_in_history(job *j, int32_t i, const rob_shape *s, bool reverse)
 static void walk_in_turn(job *j, int32_t i, const rob_shape *s)
 {
     carry *c = &j->carry[i];
-    run_move move = {.base = {c->memory, 0}, .stride = c->slice, .alternates = true};
+    run_move move = { .base = { c->memory, 0 },
+                      .stride = c->slice,
+                      .alternates = true };
     c->before = moving_place(j, s, move);
     move.turn = 1;
     c->after = moving_place(j, s, move);
@@ -164,23 +163,18 @@ static void place_carry(job *j, int32_t i)
     const rob_shape s = body_shape(j, in);
 
     c->lives = j->wanted[i];
-    if (!c->lives)
-        return;
+    if (!c->lives) return;
     c->slice = rob_priv_shape_size(&s);
     c->placed = can_be_placed(j, i);
     c->in_history = is_stacked(j, i);
     c->memory = rob_priv_run_root(j->b->maker, RUN_ARENA, j->b->program,
                                   c->slice * (c->in_history ? j->steps + 1 : 2));
-    if (c->in_history)
-        walk_in_history(j, i, &s, j->s->reverse != 0);
-    else
-        walk_in_turn(j, i, &s);
-    if (c->placed)
-        j->body->preset[next] = c->after;
-    if (j->body->stage[in] < 0)
-        return;
+    if (c->in_history) walk_in_history(j, i, &s, j->s->reverse != 0);
+    else walk_in_turn(j, i, &s);
+    if (c->placed) j->body->preset[next] = c->after;
+    if (j->body->stage[in] < 0) return;
     j->body->at[in] = c->before;
-    run_place slot = {.root = c->memory, .offset = c->first};
+    run_place slot = { .root = c->memory, .offset = c->first };
     rob_priv_run_strides(&s, slot.stride);
     const run_place begin = rob_priv_run_value(j->b, j->n.in[i]);
     rob_priv_run_copy(j->b, false, &s, &begin, &slot);
@@ -190,32 +184,31 @@ static void place_carry(job *j, int32_t i)
 static void copy_carries(job *j)
 {
     for (int32_t i = 0; i < j->s->carries; i++) {
-        if (!j->carry[i].lives || j->carry[i].placed)
-            continue;
+        if (!j->carry[i].lives || j->carry[i].placed) continue;
         const rob_shape s = body_shape(j, j->s->in[i]);
         const run_place next = rob_priv_run_value(j->body, j->s->out[i]);
         rob_priv_run_copy(j->body, false, &s, &next, &j->carry[i].after);
     }
 }
 
-/* ---- stacks ------------------------------------------------------------------------ */
+/* ---- stacks ------------------------------------------------------------------------
+ */
 
 /* memory (T, size of v) outside and a slice of it inside */
 static run_place new_stack(job *j, rob_id v)
 {
     const rob_shape s = body_shape(j, v);
     const int64_t slice = rob_priv_shape_size(&s);
-    const int32_t memory = rob_priv_run_root(j->b->maker, RUN_ARENA, j->b->program,
-                                             slice * j->steps);
-    return moving_place(j, &s, (run_move){.base = {memory, 0}, .stride = slice});
+    const int32_t memory =
+        rob_priv_run_root(j->b->maker, RUN_ARENA, j->b->program, slice * j->steps);
+    return moving_place(j, &s, (run_move){ .base = { memory, 0 }, .stride = slice });
 }
 
 static void preset_stacks(job *j)
 {
     const rob_scan *s = j->s;
     for (int32_t k = s->carries; k < s->carries + s->ys; k++) {
-        if (!wants_stack(j, k))
-            continue;
+        if (!wants_stack(j, k)) continue;
         const rob_id v = seen_through(j, s->out[k]);
         if (rob_priv_run_owns(j->body, v) && j->body->preset[v].root < 0)
             j->body->preset[v] = new_stack(j, v);
@@ -226,8 +219,7 @@ static void preset_stacks(job *j)
 static bool is_seen_outside(const job *j, int32_t root)
 {
     const run_root *r = &j->b->maker->plan->root[root];
-    if (r->program != j->body->program)
-        return true;
+    if (r->program != j->body->program) return true;
     return r->kind == RUN_MOVING
            && !j->b->maker->plan->program[r->program].move[r->move].alternates;
 }
@@ -237,15 +229,14 @@ static run_place stack_of(const job *j, const rob_shape *s, const run_place *p)
 {
     const rob_plan *plan = j->b->maker->plan;
     const run_root *r = &plan->root[p->root];
-    run_place out = {.root = p->root, .offset = p->offset};
+    run_place out = { .root = p->root, .offset = p->offset };
     if (r->kind == RUN_MOVING && r->program == j->body->program) {
         const run_move *m = &plan->program[r->program].move[r->move];
         out.root = m->base.root;
         out.offset += m->base.offset;
         out.stride[0] = m->stride;
     }
-    for (int32_t d = 0; d < s->rank; d++)
-        out.stride[d + 1] = p->stride[d];
+    for (int32_t d = 0; d < s->rank; d++) out.stride[d + 1] = p->stride[d];
     return out;
 }
 
@@ -254,7 +245,7 @@ static run_place output_of(job *j, int32_t k)
     const rob_id v = j->s->out[k];
     const rob_shape s = body_shape(j, v);
     if (k < j->s->carries) {
-        run_place p = {.root = j->carry[k].memory, .offset = j->carry[k].last};
+        run_place p = { .root = j->carry[k].memory, .offset = j->carry[k].last };
         rob_priv_run_strides(&s, p.stride);
         return p;
     }
@@ -274,16 +265,17 @@ static void multiply_output(job *j, int32_t k)
     const rob_shape s = body_shape(j, v), all = rob_priv_shape(j->b->g, j->sunk[k]);
     const rob_shape narrow = rob_priv_shape2(s.dim[0], all.dim[1]);
     const int64_t slice = rob_priv_shape_size(&narrow);
-    const int32_t memory = rob_priv_run_root(j->b->maker, RUN_ARENA, j->b->program,
-                                             slice * j->steps);
+    const int32_t memory =
+        rob_priv_run_root(j->b->maker, RUN_ARENA, j->b->program, slice * j->steps);
     const run_place from = rob_priv_run_value(j->body, v);
-    const run_place slot = moving_place(j, &narrow, (run_move){.base = {memory, 0},
-                                                               .stride = slice});
+    const run_place slot =
+        moving_place(j, &narrow, (run_move){ .base = { memory, 0 }, .stride = slice });
     rob_priv_run_sunk_product(j->b, j->body, j->sunk[k], j->steps, &from, &slot);
-    j->b->at[j->sunk[k]] = (run_place){.root = memory, .stride = {all.dim[1], 1}};
+    j->b->at[j->sunk[k]] = (run_place){ .root = memory, .stride = { all.dim[1], 1 } };
 }
 
-/* ---- the node ---------------------------------------------------------------------- */
+/* ---- the node ----------------------------------------------------------------------
+ */
 
 static void set_program(job *j)
 {
@@ -300,30 +292,30 @@ static void set_program(job *j)
 void rob_priv_run_lower_scan(run_build *b, rob_id id)
 {
     const rob_node n = rob_priv_node(b->g, id);
-    job j = {.b = b, .body = b->body[id], .n = n, .s = n.scan, .wanted = b->wanted[id],
-             .sunk = b->sunk[id], .id = id,
-             .steps = n.scan->steps};
+    job j = { .b = b,
+              .body = b->body[id],
+              .n = n,
+              .s = n.scan,
+              .wanted = b->wanted[id],
+              .sunk = b->sunk[id],
+              .id = id,
+              .steps = n.scan->steps };
     j.carry = rob_priv_run_scratch(b->maker, j.s->carries, sizeof *j.carry);
     b->outs[id] = rob_priv_run_scratch(b->maker, n.scan->carries + n.scan->ys,
                                        sizeof *b->outs[id]);
     j.body->program = rob_priv_run_program(b->maker, b->program);
-    if (b->maker->status != ROB_OK)
-        return;
+    if (b->maker->status != ROB_OK) return;
     rob_priv_run_fuse_sums(j.body);
     rob_priv_run_sink(j.body);
     place_inputs(&j);
-    for (int32_t i = 0; i < j.s->carries; i++)
-        place_carry(&j, i);
+    for (int32_t i = 0; i < j.s->carries; i++) place_carry(&j, i);
     preset_stacks(&j);
     rob_priv_run_place_concats(j.body);
     rob_priv_run_lower(j.body, 0);
-    if (b->maker->status == ROB_OK)
-        copy_carries(&j);
+    if (b->maker->status == ROB_OK) copy_carries(&j);
     for (int32_t k = 0; k < j.s->carries + j.s->ys && b->maker->status == ROB_OK; k++)
         if (k < j.s->carries ? j.wanted[k] : wants_stack(&j, k))
             b->outs[id][k] = output_of(&j, k);
-        else if (j.wanted[k] && k >= j.s->carries)
-            multiply_output(&j, k);
-    if (b->maker->status == ROB_OK)
-        set_program(&j);
+        else if (j.wanted[k] && k >= j.s->carries) multiply_output(&j, k);
+    if (b->maker->status == ROB_OK) set_program(&j);
 }

@@ -2,8 +2,9 @@
  *
  * Bits: an element of a product is one chain, so it is the same for any number of rows,
  * any place of its row or column, any strides, and on AVX2 and AVX-512 alike. Errors: a
- * chain of K products and sums, fused or not, errs by at most gamma_{K+1} sum |a||b| with
- * gamma_n = n u / (1 - n u), u the unit roundoff (Higham, Accuracy and Stability, 3.1). */
+ * chain of K products and sums, fused or not, errs by at most gamma_{K+1} sum |a||b|
+ * with gamma_n = n u / (1 - n u), u the unit roundoff (Higham, Accuracy and Stability,
+ * 3.1). */
 #include "harness.h"
 #include "la/la.h"
 
@@ -12,10 +13,13 @@
 
 enum { CANARY = 7 };
 
-typedef struct shape { int64_t m, n, k; } shape;
+typedef struct shape {
+    int64_t m, n, k;
+} shape;
 static const shape SHAPES[] = {
-    {1, 256, 64}, {32, 256, 64}, {5, 1, 17}, {1, 1, 1}, {7, 3, 300}, {200, 70, 30},
-    {13, 129, 513}, {2, 64, 256}, {40, 33, 5}, {1, 1000, 3}, {3, 31, 0},
+    { 1, 256, 64 }, { 32, 256, 64 }, { 5, 1, 17 },     { 1, 1, 1 },
+    { 7, 3, 300 },  { 200, 70, 30 }, { 13, 129, 513 }, { 2, 64, 256 },
+    { 40, 33, 5 },  { 1, 1000, 3 },  { 3, 31, 0 },
 };
 
 static double at(int32_t dtype, const void *p, int64_t i)
@@ -39,7 +43,8 @@ static void *numbers(int32_t dtype, int64_t n, uint64_t stream)
     return p;
 }
 
-static void *packed(const rob_la *la, int64_t k, int64_t n, const void *b, int64_t row, int64_t col)
+static void *packed(const rob_la *la, int64_t k, int64_t n, const void *b, int64_t row,
+                    int64_t col)
 {
     void *p = malloc((size_t)la->packed_bytes(k, n) + 64);
     la->pack(k, n, b, row, col, p);
@@ -47,12 +52,13 @@ static void *packed(const rob_la *la, int64_t k, int64_t n, const void *b, int64
 }
 
 /* every precision, instruction set and shape */
-#define FOR_ALL(dtype, isa, s)                                                        \
-    for (int32_t dtype = 0; dtype < 2; dtype++)                                       \
-        for (int32_t isa = 0; isa <= rob_priv_isa_best(); isa++)                      \
+#define FOR_ALL(dtype, isa, s)                                                         \
+    for (int32_t dtype = 0; dtype < 2; dtype++)                                        \
+        for (int32_t isa = 0; isa <= rob_priv_isa_best(); isa++)                       \
             for (const shape *s = SHAPES; s < SHAPES + COUNT_OF(SHAPES); s++)
 
-static void check_errors(const rob_la *la, int32_t dtype, const shape *s, int accumulate)
+static void check_errors(const rob_la *la, int32_t dtype, const shape *s,
+                         int accumulate)
 {
     void *a = numbers(dtype, s->m * s->k, 1), *b = numbers(dtype, s->k * s->n, 2);
     const int64_t ldc = s->n + 3;
@@ -63,7 +69,8 @@ static void check_errors(const rob_la *la, int32_t dtype, const shape *s, int ac
     la->product(s->m, s->n, s->k, a, s->k, 1, p, c, ldc, accumulate);
     for (int64_t i = 0; i < s->m; i++)
         for (int64_t j = 0; j < ldc; j++) {
-            long double sum = j < s->n && !accumulate ? 0 : at(dtype, start, i * ldc + j);
+            long double sum =
+                j < s->n && !accumulate ? 0 : at(dtype, start, i * ldc + j);
             long double size = fabsl(sum);
             for (int64_t k = 0; k < s->k && j < s->n; k++) {
                 long double t = (long double)at(dtype, a, i * s->k + k)
@@ -72,15 +79,19 @@ static void check_errors(const rob_la *la, int32_t dtype, const shape *s, int ac
                 size += fabsl(t);
             }
             double got = at(dtype, c, i * ldc + j);
-            if (j >= s->n) ck_assert(got == (double)sum);      /* beyond the row: untouched */
-            else ck_assert_msg(fabsl(got - sum) <= gamma * size, "%g, not %g", got, (double)sum);
+            if (j >= s->n)
+                ck_assert(got == (double)sum); /* beyond the row: untouched */
+            else
+                ck_assert_msg(fabsl(got - sum) <= gamma * size, "%g, not %g", got,
+                              (double)sum);
         }
     free(a), free(b), free(c), free(start), free(p);
 }
 
 START_TEST(products_are_within_the_bound)
 {
-    FOR_ALL(dtype, isa, s) {
+    FOR_ALL(dtype, isa, s)
+    {
         check_errors(rob_priv_la(dtype, isa), dtype, s, 0);
         check_errors(rob_priv_la(dtype, isa), dtype, s, 1);
     }
@@ -103,9 +114,11 @@ START_TEST(bits_do_not_depend_on_rows)
                 for (int64_t m = 1; m <= ROWS; m++) {
                     la->product(m, n, k, a, k, 1, p, some, n, 0);
                     ck_assert_int_eq(memcmp(all, some, (size_t)m * row), 0);
-                    const int64_t first = ROWS - m;        /* the last m rows on their own */
-                    la->product(m, n, k, a + (size_t)(first * k) * e, k, 1, p, some, n, 0);
-                    ck_assert_int_eq(memcmp(all + (size_t)first * row, some, (size_t)m * row), 0);
+                    const int64_t first = ROWS - m; /* the last m rows on their own */
+                    la->product(m, n, k, a + (size_t)(first * k) * e, k, 1, p, some, n,
+                                0);
+                    ck_assert_int_eq(
+                        memcmp(all + (size_t)first * row, some, (size_t)m * row), 0);
                 }
                 free(a), free(b), free(all), free(some), free(p);
             }
@@ -115,7 +128,8 @@ END_TEST
 /* one column packed alone; A and B by any strides */
 START_TEST(bits_do_not_depend_on_columns_or_strides)
 {
-    FOR_ALL(dtype, isa, s) {
+    FOR_ALL(dtype, isa, s)
+    {
         const rob_la *la = rob_priv_la(dtype, isa);
         const size_t e = element(dtype);
         const int64_t m = s->m, n = s->n, k = s->k;
@@ -123,9 +137,11 @@ START_TEST(bits_do_not_depend_on_columns_or_strides)
         char *at_ = numbers(dtype, m * k, 1), *bt = numbers(dtype, k * n, 2);
         char *c = numbers(dtype, m * n, 4), *d = numbers(dtype, m * n, 5);
         for (int64_t i = 0; i < m; i++)
-            for (int64_t q = 0; q < k; q++) put(dtype, at_, q * m + i, at(dtype, a, i * k + q));
+            for (int64_t q = 0; q < k; q++)
+                put(dtype, at_, q * m + i, at(dtype, a, i * k + q));
         for (int64_t q = 0; q < k; q++)
-            for (int64_t j = 0; j < n; j++) put(dtype, bt, j * k + q, at(dtype, b, q * n + j));
+            for (int64_t j = 0; j < n; j++)
+                put(dtype, bt, j * k + q, at(dtype, b, q * n + j));
         void *p = packed(la, k, n, b, n, 1), *q = packed(la, k, n, bt, 1, k);
         la->product(m, n, k, a, k, 1, p, c, n, 0);
         la->product(m, n, k, at_, 1, m, q, d, n, 0);
@@ -133,7 +149,8 @@ START_TEST(bits_do_not_depend_on_columns_or_strides)
         for (int64_t j = 0; j < n; j += 1 + n / 5) {
             void *one = packed(la, k, 1, b + (size_t)j * e, n, 1);
             la->product(m, 1, k, a, k, 1, one, d, 1, 0);
-            for (int64_t i = 0; i < m; i++) ck_assert(at(dtype, d, i) == at(dtype, c, i * n + j));
+            for (int64_t i = 0; i < m; i++)
+                ck_assert(at(dtype, d, i) == at(dtype, c, i * n + j));
             free(one);
         }
         free(a), free(b), free(at_), free(bt), free(c), free(d), free(p), free(q);
@@ -149,7 +166,8 @@ START_TEST(vector_sets_agree)
     }
     for (int32_t dtype = 0; dtype < 2; dtype++)
         for (const shape *s = SHAPES; s < SHAPES + COUNT_OF(SHAPES); s++) {
-            void *a = numbers(dtype, s->m * s->k, 1), *b = numbers(dtype, s->k * s->n, 2);
+            void *a = numbers(dtype, s->m * s->k, 1),
+                 *b = numbers(dtype, s->k * s->n, 2);
             void *c[2];
             for (int32_t i = 0; i < 2; i++) {
                 const rob_la *la = rob_priv_la(dtype, ROB_ISA_AVX2 + i);
@@ -158,7 +176,8 @@ START_TEST(vector_sets_agree)
                 la->product(s->m, s->n, s->k, a, s->k, 1, p, c[i], s->n, 0);
                 free(p);
             }
-            ck_assert_int_eq(memcmp(c[0], c[1], (size_t)(s->m * s->n) * element(dtype)), 0);
+            ck_assert_int_eq(memcmp(c[0], c[1], (size_t)(s->m * s->n) * element(dtype)),
+                             0);
             free(a), free(b), free(c[0]), free(c[1]);
         }
 }
@@ -167,7 +186,8 @@ END_TEST
 /* a start row seen by all rows, a start matrix, and the result on top of its start */
 START_TEST(starts_are_added_first)
 {
-    FOR_ALL(dtype, isa, s) {
+    FOR_ALL(dtype, isa, s)
+    {
         const rob_la *la = rob_priv_la(dtype, isa);
         const int64_t m = s->m, n = s->n, k = s->k;
         const size_t bytes = (size_t)(m * n) * element(dtype);
@@ -191,7 +211,7 @@ START_TEST(empty_products)
     for (int32_t dtype = 0; dtype < 2; dtype++)
         for (int32_t isa = 0; isa <= rob_priv_isa_best(); isa++) {
             const rob_la *la = rob_priv_la(dtype, isa);
-            char c[64], untouched[64], p[64] = {0};
+            char c[64], untouched[64], p[64] = { 0 };
             memset(c, CANARY, sizeof c);
             memcpy(untouched, c, sizeof c);
             la->pack(4, 0, p, 0, 1, p);
@@ -227,17 +247,19 @@ START_TEST(dots_are_the_same_everywhere)
 }
 END_TEST
 
-/* ---- LAPACK --------------------------------------------------------------------------- */
+/* ---- LAPACK
+ * --------------------------------------------------------------------------- */
 
 static rob_ctx *ctx;
 static void setup(void) { ck_assert_int_eq(rob_ctx_create(&ctx), ROB_OK); }
 static void teardown(void) { rob_ctx_free(ctx); }
 
-/* second difference: eigenvalues 2 - 2 cos(k pi / (n+1)); backward error <= 30 n u |A| */
+/* second difference: eigenvalues 2 - 2 cos(k pi / (n+1)); backward error <= 30 n u |A|
+ */
 START_TEST(eigenvalues_of_the_second_difference)
 {
     enum { N = 37 };
-    double a[N * N] = {0}, b[N * N], w[N], only[N], v[N * N];
+    double a[N * N] = { 0 }, b[N * N], w[N], only[N], v[N * N];
     for (int i = 0; i < N; i++) {
         a[i * N + i] = 2;
         if (i > 0) a[i * N + i - 1] = a[(i - 1) * N + i] = -1;
@@ -248,9 +270,10 @@ START_TEST(eigenvalues_of_the_second_difference)
     ck_assert_int_eq(rob_priv_la_eigen(&ctx->memory, N, b, only, NULL), ROB_OK);
     const double tolerance = 30 * N * DBL_EPSILON * 4;
     for (int k = 0; k < N; k++) {
-        ck_assert_double_eq_tol(w[k], 2 - 2 * cos((k + 1) * acos(-1) / (N + 1)), tolerance);
+        ck_assert_double_eq_tol(w[k], 2 - 2 * cos((k + 1) * acos(-1) / (N + 1)),
+                                tolerance);
         ck_assert_double_eq_tol(w[k], only[k], tolerance);
-        for (int i = 0; i < N; i++) {               /* row k of v: A v_k = w_k v_k */
+        for (int i = 0; i < N; i++) { /* row k of v: A v_k = w_k v_k */
             double residual = -w[k] * v[k * N + i];
             for (int j = 0; j < N; j++) residual += a[i * N + j] * v[k * N + j];
             ck_assert_double_eq_tol(residual, 0, tolerance);
@@ -264,7 +287,8 @@ START_TEST(eigenvalues_of_the_second_difference)
 }
 END_TEST
 
-/* Householder's bound on the residual: |A x - b| <= 8 n^2 u g |A||x|, growth g <= 2n here */
+/* Householder's bound on the residual: |A x - b| <= 8 n^2 u g |A||x|, growth g <= 2n
+ * here */
 START_TEST(systems_are_solved_as_written)
 {
     enum { N = 23 };
@@ -280,29 +304,33 @@ START_TEST(systems_are_solved_as_written)
         }
         ck_assert_double_le(fabs(residual), 8 * N * N * DBL_EPSILON * 2 * N * size);
     }
-    double singular[4] = {1, 2, 2, 4}, one[2] = {1, 1};
+    double singular[4] = { 1, 2, 2, 4 }, one[2] = { 1, 1 };
     ck_assert_int_eq(rob_priv_la_solve(&ctx->memory, 2, singular, one), ROB_ENUMERIC);
     free(a), free(b);
 }
 END_TEST
 
-/* integers: L L' of a lower triangle with a positive diagonal comes back exactly enough */
+/* integers: L L' of a lower triangle with a positive diagonal comes back exactly
+ * enough */
 START_TEST(cholesky_is_lower_and_refuses)
 {
     enum { N = 9 };
-    double lower[N * N] = {0}, a[N * N] = {0};
+    double lower[N * N] = { 0 }, a[N * N] = { 0 };
     for (int i = 0; i < N; i++)
-        for (int j = 0; j <= i; j++) lower[i * N + j] = i == j ? 4 : (i * 5 + j * 3) % 3 - 1;
+        for (int j = 0; j <= i; j++)
+            lower[i * N + j] = i == j ? 4 : (i * 5 + j * 3) % 3 - 1;
     for (int i = 0; i < N; i++)
         for (int j = 0; j < N; j++)
-            for (int k = 0; k < N; k++) a[i * N + j] += lower[i * N + k] * lower[j * N + k];
+            for (int k = 0; k < N; k++)
+                a[i * N + j] += lower[i * N + k] * lower[j * N + k];
     ck_assert_int_eq(rob_priv_la_cholesky(N, a), ROB_OK);
     for (int i = 0; i < N * N; i++)
         ck_assert_double_eq_tol(a[i], lower[i], 100 * N * N * DBL_EPSILON * 4);
-    double indefinite[4] = {1, 2, 2, 1}, nothing[4] = {NAN, 0, 0, 1}, w[2];
+    double indefinite[4] = { 1, 2, 2, 1 }, nothing[4] = { NAN, 0, 0, 1 }, w[2];
     ck_assert_int_eq(rob_priv_la_cholesky(2, indefinite), ROB_ENUMERIC);
     ck_assert_int_eq(rob_priv_la_cholesky(2, nothing), ROB_ENUMERIC);
-    ck_assert_int_eq(rob_priv_la_eigen(&ctx->memory, 2, nothing, w, NULL), ROB_ENUMERIC);
+    ck_assert_int_eq(rob_priv_la_eigen(&ctx->memory, 2, nothing, w, NULL),
+                     ROB_ENUMERIC);
     ck_assert_int_eq(rob_priv_la_cholesky(0, nothing), ROB_OK);
 }
 END_TEST

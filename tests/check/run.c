@@ -1,8 +1,9 @@
 /* run.c -- plans and workspaces against evaluation by the definitions.
  *
- * Graphs are drawn at random from operators that keep integers integers, with magnitudes
- * kept below 2^20: every result is exact in float32 and float64 in any order, so run must
- * agree with dense.h to the bit. No tolerance is needed anywhere in the first part. */
+ * Graphs are drawn at random from operators that keep integers integers, with
+ * magnitudes kept below 2^20: every result is exact in float32 and float64 in any
+ * order, so run must agree with dense.h to the bit. No tolerance is needed anywhere in
+ * the first part. */
 #include "dense.h"
 #include "harness.h"
 #include "run/run.h"
@@ -11,8 +12,17 @@ enum { MAX_VALUES = 400 };
 
 /* an allocator that counts */
 static int64_t allocations;
-static void *counted(void *user, int64_t bytes) { (void)user; allocations++; return malloc((size_t)bytes); }
-static void uncounted(void *user, void *p) { (void)user; free(p); }
+static void *counted(void *user, int64_t bytes)
+{
+    (void)user;
+    allocations++;
+    return malloc((size_t)bytes);
+}
+static void uncounted(void *user, void *p)
+{
+    (void)user;
+    free(p);
+}
 
 static rob_ctx *make_ctx(void)
 {
@@ -21,10 +31,17 @@ static rob_ctx *make_ctx(void)
     return ctx;
 }
 
-/* ---- random graphs ------------------------------------------------------------------ */
+/* ---- random graphs
+ * ------------------------------------------------------------------ */
 
 /* values that may be operands, with a bound on their magnitude */
-typedef struct pool { rob_graph *g; rob_random *r; rob_id id[MAX_VALUES]; double most[MAX_VALUES]; int count; } pool;
+typedef struct pool {
+    rob_graph *g;
+    rob_random *r;
+    rob_id id[MAX_VALUES];
+    double most[MAX_VALUES];
+    int count;
+} pool;
 
 static void put(pool *p, rob_id id, double most)
 {
@@ -60,20 +77,35 @@ static const double LARGE = 1 << 20;
 
 static void grow_elementwise(pool *p)
 {
-    static const char *const unary[] = {"relu", "step", "sign", "abs"};
+    static const char *const unary[] = { "relu", "step", "sign", "abs" };
     int k = (int)draw(p, p->count);
     rob_shape s = rob_priv_shape(p->g, p->id[k]);
     int l = with_shape(p, &s), m = with_shape(p, &s);
     double a, b, c;
-    rob_id x = operand(p, k, 500, &a), y = operand(p, l, 500, &b), z = operand(p, m, 500, &c);
+    rob_id x = operand(p, k, 500, &a), y = operand(p, l, 500, &b),
+           z = operand(p, m, 500, &c);
     switch (draw(p, 7)) {
-    case 0: put(p, g_add(p->g, x, y), a + b); break;
-    case 1: put(p, g_sub(p->g, x, y), a + b); break;
-    case 2: put(p, g_mul(p->g, x, y), a * b); break;
-    case 3: put(p, g_affine(p->g, x, (double)draw(p, 5) - 2, (double)draw(p, 3) - 1), 2 * a + 1); break;
-    case 4: put(p, g_where(p->g, x, y, z), b > c ? b : c); break;
-    case 5: put(p, g_unary(p->g, "square", x), a * a); break;
-    default: put(p, g_unary(p->g, unary[draw(p, 4)], x), a > 1 ? a : 1);
+    case 0:
+        put(p, g_add(p->g, x, y), a + b);
+        break;
+    case 1:
+        put(p, g_sub(p->g, x, y), a + b);
+        break;
+    case 2:
+        put(p, g_mul(p->g, x, y), a * b);
+        break;
+    case 3:
+        put(p, g_affine(p->g, x, (double)draw(p, 5) - 2, (double)draw(p, 3) - 1),
+            2 * a + 1);
+        break;
+    case 4:
+        put(p, g_where(p->g, x, y, z), b > c ? b : c);
+        break;
+    case 5:
+        put(p, g_unary(p->g, "square", x), a * a);
+        break;
+    default:
+        put(p, g_unary(p->g, unary[draw(p, 4)], x), a > 1 ? a : 1);
     }
 }
 
@@ -109,17 +141,18 @@ static void grow_matmul(pool *p)
     put(p, product, a * b * (double)s.dim[ta ? r - 2 : r - 1]);
     rob_shape o = rob_priv_shape(p->g, product);
     int m = with_shape(p, &o);
-    if (draw(p, 2)) put(p, g_add(p->g, p->id[m], product), p->most[p->count - 1] + p->most[m]);
+    if (draw(p, 2))
+        put(p, g_add(p->g, p->id[m], product), p->most[p->count - 1] + p->most[m]);
 }
 
 static void grow_structure(pool *p)
 {
     int k = (int)draw(p, p->count);
     rob_shape s = rob_priv_shape(p->g, p->id[k]);
-    int32_t order[4] = {0, 1, 2, 3}, axis = s.rank ? (int32_t)draw(p, s.rank) : 0;
+    int32_t order[4] = { 0, 1, 2, 3 }, axis = s.rank ? (int32_t)draw(p, s.rank) : 0;
     if (s.rank < 2) return;
     rob_id part[3], x = p->id[k];
-    int64_t sizes[3] = {1, s.dim[axis] - 1, 0};
+    int64_t sizes[3] = { 1, s.dim[axis] - 1, 0 };
     switch (draw(p, 5)) {
     case 0:
         for (int32_t i = s.rank - 1; i > 0; i--) {
@@ -129,7 +162,12 @@ static void grow_structure(pool *p)
         }
         put(p, g_permute(p->g, x, order), p->most[k]);
         break;
-    case 1: put(p, g_reshape(p->g, x, rob_priv_shape2(s.dim[0], rob_priv_shape_size(&s) / s.dim[0])), p->most[k]); break;
+    case 1:
+        put(p,
+            g_reshape(p->g, x,
+                      rob_priv_shape2(s.dim[0], rob_priv_shape_size(&s) / s.dim[0])),
+            p->most[k]);
+        break;
     case 2:
         if (s.dim[axis] < 2) return;
         g_split(p->g, x, axis, sizes, 2, part);
@@ -144,7 +182,8 @@ static void grow_structure(pool *p)
         put(p, g_concat(p->g, part, 3, axis), most > p->most[m] ? most : p->most[m]);
         break;
     }
-    default: put(p, rob_priv_fill(p->g, s, (double)draw(p, 3)), 2);
+    default:
+        put(p, rob_priv_fill(p->g, s, (double)draw(p, 3)), 2);
     }
 }
 
@@ -177,20 +216,22 @@ static void grow(pool *p, rob_ctx *ctx, int nodes, int depth)
     }
 }
 
-/* A scan over outer values: carries any value, sequences of rank 2 or 3, constants any. */
+/* A scan over outer values: carries any value, sequences of rank 2 or 3, constants
+ * any. */
 static void grow_scan(pool *p, rob_ctx *ctx, int depth)
 {
     enum { C = 2, S = 2, W = 2, Y = 5 };
     rob_id outer[C + S + W], in[C + S + W], out[C + Y];
     double most[C + S + W];
     int64_t steps = 0;
-    pool q = {.r = p->r};
+    pool q = { .r = p->r };
     ck_assert_int_eq(rob_priv_graph_create(ctx, &q.g), ROB_OK);
     for (int i = 0; i < C + S + W; i++) {
         int k = (int)draw(p, p->count);
         rob_shape s = rob_priv_shape(p->g, p->id[k]);
         bool stepped = i >= C && i < C + S;
-        for (int tries = 0; stepped && (s.rank < 2 || (steps && s.dim[0] != steps)); tries++) {
+        for (int tries = 0; stepped && (s.rank < 2 || (steps && s.dim[0] != steps));
+             tries++) {
             if (tries == 60) {
                 rob_priv_graph_free(q.g);
                 return;
@@ -213,7 +254,8 @@ static void grow_scan(pool *p, rob_ctx *ctx, int depth)
         rob_shape s = rob_priv_shape(q.g, in[c]);
         int k = with_shape(&q, &s);
         double b;
-        out[c] = draw(p, 4) ? g_unary(q.g, "sign", q.id[k]) : operand(&q, k, most[c] > 1 ? most[c] : 1, &b);
+        out[c] = draw(p, 4) ? g_unary(q.g, "sign", q.id[k])
+                            : operand(&q, k, most[c] > 1 ? most[c] : 1, &b);
     }
     int ys = 0;
     double y_most[Y];
@@ -223,27 +265,38 @@ static void grow_scan(pool *p, rob_ctx *ctx, int depth)
         y_most[ys] = q.most[v];
         out[C + ys++] = q.id[v];
     }
-    rob_id scan = rob_priv_scan(p->g, q.g, C, S, W, ys, in, out, steps, (int32_t)draw(p, 2), outer);
+    rob_id scan = rob_priv_scan(p->g, q.g, C, S, W, ys, in, out, steps,
+                                (int32_t)draw(p, 2), outer);
     ck_assert_int_ge(scan, 0);
     for (int k = 0; k < C + ys; k++)
-        if (draw(p, 4)) put(p, g_pick(p->g, scan, k), k < C ? (most[k] > 1 ? most[k] : 1) : y_most[k - C]);
+        if (draw(p, 4))
+            put(p, g_pick(p->g, scan, k),
+                k < C ? (most[k] > 1 ? most[k] : 1) : y_most[k - C]);
     if (rob_priv_shape(q.g, in[0]).rank <= 3) {
-        int32_t k = rob_priv_scan_stack(p->g, scan, in[0]);   /* a carry before its step */
+        int32_t k =
+            rob_priv_scan_stack(p->g, scan, in[0]); /* a carry before its step */
         put(p, g_pick(p->g, scan, k), most[0] > 1 ? most[0] : 1);
     }
 }
 
-typedef struct drawn { rob_graph *g; rob_id input[3]; rob_id want[12]; int32_t stage[12]; int32_t wants; } drawn;
+typedef struct drawn {
+    rob_graph *g;
+    rob_id input[3];
+    rob_id want[12];
+    int32_t stage[12];
+    int32_t wants;
+} drawn;
 
 static drawn draw_graph(rob_ctx *ctx, uint64_t seed, int nodes, int depth)
 {
     rob_random r = rob_priv_random(seed, 7);
-    drawn d = {.wants = 12};
-    pool p = {.r = &r};
+    drawn d = { .wants = 12 };
+    pool p = { .r = &r };
     ck_assert_int_eq(rob_priv_graph_create(ctx, &d.g), ROB_OK);
     p.g = d.g;
     int64_t a = 1 + draw(&p, 5), b = 1 + draw(&p, 4), c = 1 + draw(&p, 18);
-    rob_shape shapes[3] = {rob_priv_shape3(a, b, c), rob_priv_shape2(b, c), rob_priv_shape2(c, c)};
+    rob_shape shapes[3] = { rob_priv_shape3(a, b, c), rob_priv_shape2(b, c),
+                            rob_priv_shape2(c, c) };
     for (int i = 0; i < 3; i++) put(&p, d.input[i] = rob_priv_input(d.g, shapes[i]), 3);
     put_constant(&p, ctx, rob_priv_shape2(c, b), ROB_F32);
     put_constant(&p, ctx, rob_priv_shape2(a, c), ROB_F64);
@@ -267,8 +320,8 @@ static void set_inputs(const drawn *d, rob_work *w, double **number, uint64_t se
     }
 }
 
-static void compare(const drawn *d, const rob_work *w, double *const *number, int32_t stage,
-                    uint64_t seed)
+static void compare(const drawn *d, const rob_work *w, double *const *number,
+                    int32_t stage, uint64_t seed)
 {
     dense truth = dense_eval(d->g, number);
     for (int32_t k = 0; k < d->wants; k++) {
@@ -278,8 +331,9 @@ static void compare(const drawn *d, const rob_work *w, double *const *number, in
         rob_priv_work_get(w, d->want[k], got);
         for (int64_t e = 0; e < n; e++)
             ck_assert_msg(got[e] == truth.value[d->want[k]][e],
-                          "seed %d want %d (value %d) element %d: %g, not %g", (int)seed, k,
-                          (int)d->want[k], (int)e, got[e], truth.value[d->want[k]][e]);
+                          "seed %d want %d (value %d) element %d: %g, not %g",
+                          (int)seed, k, (int)d->want[k], (int)e, got[e],
+                          truth.value[d->want[k]][e]);
         free(got);
     }
     dense_free(&truth);
@@ -293,8 +347,10 @@ static void check_graph(uint64_t seed, int nodes, int depth, int32_t dtype)
     rob_plan *plan;
     rob_work *work;
     for (int i = 0; i < 3; i++)
-        number[d.input[i]] = calloc((size_t)dense_size(d.g, d.input[i]), sizeof(double));
-    ck_assert_msg(rob_priv_plan_create(ctx, d.g, dtype, d.want, d.stage, d.wants, &plan) == ROB_OK,
+        number[d.input[i]] =
+            calloc((size_t)dense_size(d.g, d.input[i]), sizeof(double));
+    ck_assert_msg(rob_priv_plan_create(ctx, d.g, dtype, d.want, d.stage, d.wants, &plan)
+                      == ROB_OK,
                   "seed %d: %s", (int)seed, rob_ctx_error(ctx));
     ck_assert_int_eq(rob_priv_work_create(ctx, plan, &work), ROB_OK);
     int64_t before = allocations;
@@ -304,7 +360,7 @@ static void check_graph(uint64_t seed, int nodes, int depth, int32_t dtype)
             rob_priv_run(work, s);
             compare(&d, work, number, s, seed);
         }
-        for (int32_t s = 2; s >= 1; s--) rob_priv_run(work, s);   /* stages again */
+        for (int32_t s = 2; s >= 1; s--) rob_priv_run(work, s); /* stages again */
         compare(&d, work, number, 2, seed);
     }
     ck_assert_int_eq(allocations, before);
