@@ -292,8 +292,37 @@ START_TEST(host_rounding_does_not_matter)
     fesetround(FE_UPWARD);
     double upward = margin_with(&b, "crown", ROB_NORM_LINF, 0.01, 0, NULL);
     fesetround(FE_TONEAREST);
+#if defined(__SSE2__)
+    unsigned host = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(host | 0x8040);      /* flush to zero, denormals are zeros */
+    double flushed = margin_with(&b, "crown", ROB_NORM_LINF, 0.01, 0, NULL);
+    __builtin_ia32_ldmxcsr(host);
+    ck_assert(plain == flushed);
+#endif
     /* the reference and the specification are integers: only the bound computes */
     ck_assert(plain == upward);
+    bench_close(&b);
+}
+END_TEST
+
+/* ---- every instruction set ----------------------------------------------------------------- */
+
+/* Kernels round differently (fused or not, other orders); all must stay below the truth. */
+START_TEST(every_instruction_set_is_sound)
+{
+    bench b = bench_open((subject){KINDS[_i], 2, ROB_READOUT_LAST, 6, 3, 13, 3, 0.5, 4, false});
+    int32_t best = b.ctx->isa;
+    double truth = exact_margin(b.model, b.x, b.s.T, b.reference), last = NAN;
+    for (int32_t isa = 0; isa <= best; isa++) {
+        b.ctx->isa = isa;
+        double point = margin_with(&b, "crown", ROB_NORM_L2, 0, 0, NULL);
+        ck_assert_msg(point <= truth && truth - point <= 1e-9, "isa %d: %g", isa,
+                      truth - point);
+        double ball = margin_with(&b, "crown", ROB_NORM_L2, 0.01, 0, NULL);
+        ck_assert(isnan(last) || fabs(ball - last) <= 1e-9);
+        last = ball;
+        check_radius(&b, ROB_NORM_LINF, 0.01);
+    }
     bench_close(&b);
 }
 END_TEST
@@ -394,6 +423,7 @@ int main(void)
     tcase_add_loop_test(c, equal_logits_prove_nothing, 0, 3);
     tcase_add_loop_test(c, wrong_planes_are_caught, 0, 12);
     tcase_add_loop_test(c, host_rounding_does_not_matter, 0, 3);
+    tcase_add_loop_test(c, every_instruction_set_is_sound, 0, 3);
     tcase_add_loop_test(c, states_lie_in_their_ranges, 0, 3);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
