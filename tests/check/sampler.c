@@ -38,7 +38,7 @@ static void stop(void)
 
 /* ---- models ------------------------------------------------------------------------------ */
 
-enum { T = 4, D = 3, SIZE = T * D, RADII = 4 };
+enum { T = 4, D = 3, SIZE = T * D, RADII = 4, SAMPLES = 12000 };
 
 static void ask(int64_t series, int64_t outputs)
 {
@@ -58,7 +58,7 @@ static void by(const char *method, double confidence)
     ck_assert_int_eq(rob_sampler_create(ctx, method, &sampler), ROB_OK);
     ck_assert_int_eq(rob_sampler_set(ctx, sampler, "confidence", confidence), ROB_OK);
     if (strcmp(method, "split") != 0)
-        ck_assert_int_eq(rob_sampler_set(ctx, sampler, "samples", 3000), ROB_OK);
+        ck_assert_int_eq(rob_sampler_set(ctx, sampler, "samples", SAMPLES), ROB_OK);
     if (strcmp(method, "mc") == 0) return;
     ck_assert_int_eq(rob_sampler_set(ctx, sampler, "particles", 96), ROB_OK);
     ck_assert_int_eq(rob_sampler_set(ctx, sampler, "moves", 10), ROB_OK);
@@ -157,6 +157,38 @@ START_TEST(masked_numbers_do_not_move)
 }
 END_TEST
 
+/* Powers of two scale without rounding: x, weights of the first layer and radius all do. */
+START_TEST(radii_count_in_the_units_asked_for)
+{
+    double x[SIZE], got[2][6];
+    ask(1, 2);
+    by("mc", 0.9999);
+    double r = distance_to(0, 1 - query->cases[0].reference, NULL);
+    double radius[2][2] = {{1.5 * r, 3 * r}, {6 * r, 12 * r}};
+    rob_model *scaled = affine_model(ctx, D, 2);
+    scaled->recipe.input_scale = -4;
+    test_series(x, SIZE, 1);
+    for (int k = 0; k < SIZE; k++) x[k] *= -4;
+    rob_query *other;
+    ck_assert_int_eq(rob_query_create(ctx, scaled, &other), ROB_OK);
+    ck_assert_int_eq(rob_query_add(ctx, other, x, T, -1), ROB_OK);
+    for (int units = 0; units < 2; units++) {
+        int32_t which = units ? ROB_UNITS_DATA : ROB_UNITS_MODEL;
+        ck_assert_int_eq(rob_query_set_units(ctx, other, which), ROB_OK);
+        ck_assert_int_eq(rob_sampler_curve(ctx, sampler, other, radius[units], 2, got[units],
+                                           6), ROB_OK);
+    }
+    ck_assert(got[0][0] < got[0][3]);
+    ck_assert_int_eq(memcmp(got[0], got[1], sizeof got[0]), 0);
+    rob_query_free(other);
+    rob_model_free(scaled);
+    for (int k = 0; k < 2; k++) {
+        double exact = rob_priv_flat_log(r, radius[0][k], SIZE);
+        ck_assert(got[0][3 * k + 1] <= exact && exact <= got[0][3 * k + 2]);
+    }
+}
+END_TEST
+
 /* The radii share their directions and a half-space seen from outside only grows. */
 START_TEST(hits_never_fall_with_the_radius_and_answers_have_names)
 {
@@ -173,7 +205,7 @@ START_TEST(hits_never_fall_with_the_radius_and_answers_have_names)
     ck_assert_int_eq(count, RADII);
     for (int k = 0; k < RADII; k++) {
         ck_assert(logp[k] == same[3 * (RADII + k)]);
-        ck_assert(logp[k] == log(hits[RADII + k] / 3000));
+        ck_assert(logp[k] == log(hits[RADII + k] / SAMPLES));
         if (k > 0) ck_assert(hits[k] >= hits[k - 1]);
     }
     ck_assert_int_eq(rob_sampler_get(ctx, sampler, "radius", 0, logp, RADII, NULL), ROB_OK);
@@ -349,6 +381,7 @@ int main(void)
     tcase_add_loop_test(models, affine_models_fail_as_caps_say, 0, 4);
     tcase_add_test(models, several_classes_are_a_union);
     tcase_add_test(models, masked_numbers_do_not_move);
+    tcase_add_test(models, radii_count_in_the_units_asked_for);
     tcase_add_test(models, hits_never_fall_with_the_radius_and_answers_have_names);
     tcase_add_test(models, wrong_series_fail_for_certain_and_a_radius_of_zero_never);
     tcase_add_checked_fixture(use, start, stop);

@@ -64,7 +64,7 @@ static rob_status margins(void *user, int64_t rows, const double *const *u, doub
 static rob_sample_settings settings(int64_t samples, int64_t particles, int64_t moves)
 {
     return (rob_sample_settings){.samples = samples, .pilot = samples, .particles = particles,
-                                 .moves = moves, .share = 0.125, .floor = -700,
+                                 .moves = moves, .share = 0.125, .floor = -800,
                                  .confidence = 0.9999};
 }
 
@@ -173,6 +173,17 @@ START_TEST(splitting_is_unbiased_down_to_1e_12)
 }
 END_TEST
 
+START_TEST(splitting_reaches_1e_300)
+{
+    shape s = {.kind = FLAT, .m = 60, .rho = 1, .k = 1, .r = rob_priv_cap_height(-690, 60)};
+    rob_sample_settings to = settings(0, 32, 8);
+    double v = variance(-690, 32);
+    rob_estimate e = estimate(&s, true, &to, 21);
+    ck_assert(fabs(e.logp + v / 2 + 690) <= Z * sqrt(2 * v) + v / 2);
+    ck_assert(e.lower < -690 && e.upper > -690);
+}
+END_TEST
+
 /* F takes three values: whole plateaus are killed at once, and the mean must not notice. */
 START_TEST(plateaus_of_the_margin_do_not_bias_splitting)
 {
@@ -257,6 +268,7 @@ int main(void)
     tcase_add_test(core, spherical_boundaries_are_caps);
     tcase_add_test(core, isotropic_curvature_is_a_cap_and_unequal_ones_are_bracketed);
     tcase_add_loop_test(core, splitting_is_unbiased_down_to_1e_12, 0, 4);
+    tcase_add_test(core, splitting_reaches_1e_300);
     tcase_add_test(core, plateaus_of_the_margin_do_not_bias_splitting);
     tcase_add_test(core, what_cannot_be_reached_is_bounded_from_above);
     tcase_add_test(core, margins_that_are_no_numbers_are_an_error);
