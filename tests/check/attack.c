@@ -227,6 +227,22 @@ START_TEST(reported_points_fail_in_both_precisions)
 }
 END_TEST
 
+/* Without overshoot points stand at the boundary itself, where float32 and float64
+ * disagree on about every other one: only a check of both keeps them apart. */
+START_TEST(points_at_the_boundary_fail_in_both_precisions)
+{
+    enum { MANY = 60 };
+    double upper[MANY];
+    model = affine_model(ctx, D, 2);
+    ask(MANY, T, norms[_i], INFINITY);
+    by("deepfool");
+    ck_assert_int_eq(rob_attack_set(ctx, attack, "overshoot", 0), ROB_OK);
+    distances(upper);
+    for (int i = 0; i < MANY; i++) ck_assert(isfinite(upper[i]));
+    check_points(upper, INFINITY);
+}
+END_TEST
+
 START_TEST(masked_affine_distance)
 {
     int norm = _i % 3;
@@ -569,6 +585,7 @@ static Suite *suite(void)
     TCase *answers = tcase_create("answers");
     tcase_add_checked_fixture(answers, start, stop);
     tcase_add_loop_test(answers, reported_points_fail_in_both_precisions, 0, 12);
+    tcase_add_loop_test(answers, points_at_the_boundary_fail_in_both_precisions, 0, 3);
     tcase_add_loop_test(answers, unequal_lengths_and_threads_give_the_same_bits, 0, 4);
     tcase_add_test(answers, seeds_and_restarts);
     tcase_add_loop_test(answers, auto_is_nearest, 0, 6);
