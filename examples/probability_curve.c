@@ -1,6 +1,6 @@
-/* probability_curve.c -- P(rho): how probable is it that a random perturbation of length rho
- * changes the answer for one series? Ctrl-C keeps what is done.
- * usage: probability_curve MODEL DATA [SERIES]    any file of series the library reads */
+/* probability_curve.c -- P(rho): how probable is it that a random perturbation of
+ * length rho changes the answer for one series? Ctrl-C keeps what is done.
+ * usage: probability_curve MODEL DATA [SERIES] */
 #include <robust.h>
 #include <math.h>
 #include <signal.h>
@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     int64_t     series = argc > 3 ? atol(argv[3]) : 0;
     double      rho[R], logp[R][3], decades = log(10);
 
-    for (int k = 0; k < R; k++) rho[k] = 0.5 * pow(1.5, k);
+    for (int k = 0; k < R; k++) rho[k] = 0.1 * pow(1.5, k);
     TRY(rob_ctx_create(&ctx));
     signal(SIGINT, stop);
     TRY(rob_ctx_set_seed(ctx, 7));
@@ -32,9 +32,9 @@ int main(int argc, char **argv)
     TRY(rob_query_create(ctx, model, &query));
     TRY(rob_query_add_data(ctx, query, data, series, 1));
     TRY(rob_query_set_ball(ctx, query, ROB_NORM_L2, INFINITY));
-    TRY(rob_sampler_create(ctx, "auto", &sampler));      /* count, and split what is rare */
+    TRY(rob_sampler_create(ctx, "auto", &sampler));   /* count; split what is rare */
     TRY(rob_sampler_set(ctx, sampler, "confidence", 0.95));
-    TRY(rob_sampler_set(ctx, sampler, "budget", 50000)); /* evaluations a radius, at most */
+    TRY(rob_sampler_set(ctx, sampler, "budget", 50000));   /* evaluations a radius */
     TRY(rob_sampler_curve(ctx, sampler, query, rho, R, &logp[0][0], R * 3));
 
     printf("%10s  log10 P    95 %% interval\n", "radius");

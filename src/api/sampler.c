@@ -12,7 +12,8 @@ rob_status rob_sampler_create(rob_ctx *ctx, const char *method, rob_sampler **ou
     if (!ctx) return ROB_EARGUMENT;
     CHECK(method, ctx, ROB_EARGUMENT, "method is NULL");
     const rob_sampling *m = rob_priv_sampling(method);
-    CHECK(m, ctx, ROB_EARGUMENT, "method is '%.40s'; allowed are mc, split, auto", method);
+    CHECK(m, ctx, ROB_EARGUMENT, "method is '%.40s'; allowed are mc, split, auto",
+          method);
     rob_sampler *s = rob_priv_allocate(&ctx->memory, 1, sizeof *s);
     CHECK(s, ctx, ROB_EMEMORY, "out of memory for a sampler");
     s->memory = ctx->memory;
@@ -53,8 +54,9 @@ static const char *norm_name(int32_t norm)
     return norm == ROB_NORM_L1 ? "L1" : "Linf";
 }
 
-rob_status rob_sampler_curve(rob_ctx *ctx, rob_sampler *s, rob_query *q, const double *radius,
-                             int64_t radii, double *logp, int64_t capacity)
+rob_status rob_sampler_curve(rob_ctx *ctx, rob_sampler *s, rob_query *q,
+                             const double *radius, int64_t radii, double *logp,
+                             int64_t capacity)
 {
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
@@ -64,8 +66,8 @@ rob_status rob_sampler_curve(rob_ctx *ctx, rob_sampler *s, rob_query *q, const d
           "the query's norm is %s; samplers know the sphere of L2 (rob_query_set_ball)",
           norm_name(q->norm));
     CHECK(!logp || capacity / 3 / radii >= q->count, ctx, ROB_ESHAPE,
-          "capacity is %lld; %lld series x %lld radii x 3 are needed", (long long)capacity,
-          (long long)q->count, (long long)radii);
+          "capacity is %lld; %lld series x %lld radii x 3 are needed",
+          (long long)capacity, (long long)q->count, (long long)radii);
     TRY(rob_priv_sampler_run(ctx, s, q, radius, radii));
     for (int64_t k = 0; logp && k < s->count * radii; k++) {
         logp[3 * k] = s->answer[k].logp;
@@ -76,7 +78,7 @@ done:
     return rob_priv_leave(ctx, status);
 }
 
-/* ---- results by name --------------------------------------------------------------------- */
+/* ---- results by name ------------------------------------------------------------- */
 
 static double get_logp(const rob_estimate *e) { return e->logp; }
 static double get_lower(const rob_estimate *e) { return e->lower; }
@@ -103,18 +105,20 @@ static const struct column *column_named(const char *name)
     return NULL;
 }
 
-rob_status rob_sampler_get(rob_ctx *ctx, const rob_sampler *s, const char *what, int64_t i,
-                           double *out, int64_t capacity, int64_t *count)
+rob_status rob_sampler_get(rob_ctx *ctx, const rob_sampler *s, const char *what,
+                           int64_t i, double *out, int64_t capacity, int64_t *count)
 {
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(s && what, ctx, ROB_EARGUMENT, "%s is NULL", s ? "what" : "sampler");
     const struct column *column = column_named(what);
     CHECK(column, ctx, ROB_EARGUMENT,
-          "nothing is called '%.40s'; there are radius, logp, lower, upper, samples, hits, "
-          "levels, calls, method", what);
+          "nothing is called '%.40s'; there are radius, logp, lower, upper, samples, "
+          "hits, levels, calls, method",
+          what);
     CHECK(i >= -1 && i < s->count, ctx, ROB_EARGUMENT,
-          "series %lld was asked for; the sampler answered for %lld, counted from 0 (-1: all)",
+          "series %lld was asked for; the sampler answered for %lld, counted from 0 "
+          "(-1: all)",
           (long long)i, (long long)s->count);
     int64_t size = s->radii * (i == -1 ? s->count : 1);
     int64_t first = i == -1 ? 0 : i * s->radii;

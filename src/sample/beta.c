@@ -5,15 +5,16 @@
  * K the continued fraction 1/(beta_1 + alpha_2/(beta_2 + alpha_3/(beta_3 + ...))),
  *     alpha_{n+1} = (a+n-1)(a+b+n-1) n (b-n) x^2 / (a+2n-1)^2,
  *     beta_{n+1} = n + n (b-n) x/(a+2n-1) + (a+n)(l + 1 + n (1+y))/(a+2n+1),
- * l = a - (a+b) x (A. R. DiDonato & A. H. Morris, ACM Trans. Math. Softw. 18 (1992), form
- * 9), used for x below the mean, and 1 - I_y(b, a) above it.
+ * l = a - (a+b) x (A. R. DiDonato & A. H. Morris, ACM Trans. Math. Softw. 18 (1992),
+ * form 9), used for x below the mean, and 1 - I_y(b, a) above it.
  *
- * The factor in front is a binomial probability in disguise. With n = a + b and the Stirling
- * remainder s(z) = log Gamma(z+1) - (z+1/2) log z + z - log(2 pi)/2,
+ * The factor in front is a binomial probability in disguise. With n = a + b and the
+ * Stirling remainder s(z) = log Gamma(z+1) - (z+1/2) log z + z - log(2 pi)/2,
  *     log(x^a y^b / B(a, b)) = log(a b / (2 pi n)) / 2 + s(n) - s(a) - s(b)
- *                              - a f(nx/a - 1) - b f(ny/b - 1),   f(t) = t - log(1+t) >= 0.
+ *                              - a f(nx/a - 1) - b f(ny/b - 1),   f(t) = t - log(1+t).
  * No large numbers are subtracted (C. Loader, Fast and accurate computation of binomial
- * probabilities, 2000). The interval: C. J. Clopper & E. S. Pearson, Biometrika 26 (1934).
+ * probabilities, 2000). The interval: C. J. Clopper & E. S. Pearson, Biometrika 26
+ * (1934).
  */
 #include "sample/closed.h"
 
@@ -51,8 +52,9 @@ static double log_factor(double a, double b, double x, double y)
          - stirling_remainder(b) - distance;
 }
 
-/* K from the front, with ratios of successive numerators and denominators (Lentz's rule).
- * l = a - (a+b) x = a y - b x >= 0, so every beta is positive and nothing cancels. */
+/* K from the front, with ratios of successive numerators and denominators (Lentz's
+ * rule). l = a - (a+b) x = a y - b x >= 0, so every beta is positive and nothing
+ * cancels. */
 static double fraction(double a, double b, double x, double y)
 {
     enum { LONGEST = 4000000 };
@@ -60,7 +62,8 @@ static double fraction(double a, double b, double x, double y)
     double up = INFINITY, down = (1 + 1 / a) / (l + 1), k = down;
     for (int i = 1; i < LONGEST; i++) {
         double n = i, middle = a + 2 * n - 1;
-        double alpha = (a + n - 1) / middle * ((a + b + n - 1) / middle) * n * (b - n) * x * x;
+        double alpha =
+            (a + n - 1) / middle * ((a + b + n - 1) / middle) * n * (b - n) * x * x;
         double beta = n + n * (b - n) * x / middle
                     + (a + n) * (l + 1 + n * (1 + y)) / (a + 2 * n + 1);
         down = 1 / (beta + alpha * down);
@@ -71,7 +74,10 @@ static double fraction(double a, double b, double x, double y)
     return k;
 }
 
-static bool below_mean(double a, double b, double x, double y) { return x * b <= y * a; }
+static bool below_mean(double a, double b, double x, double y)
+{
+    return x * b <= y * a;
+}
 
 /* for x below the mean */
 static double log_lower_tail(double a, double b, double x, double y)
@@ -94,10 +100,10 @@ double rob_priv_beta_log(double a, double b, double x, double y)
     return log_complement(log_lower_tail(b, a, y, x));
 }
 
-/* ---- inverse ----------------------------------------------------------------------------- */
+/* ---- inverse --------------------------------------------------------------------- */
 
-/* In t = log(x/y) the derivative of log I is x^a y^b / (B I) = exp(factor - log I); Newton's
- * step, replaced by halving whenever it leaves the bracket. */
+/* In t = log(x/y) the derivative of log I is x^a y^b / (B I) = exp(factor - log I);
+ * Newton's step, replaced by halving whenever it leaves the bracket. */
 void rob_priv_beta_quantile(double a, double b, double logp, double *logx, double *logy)
 {
     double low = -1500, high = 1500, t = log(a / b);

@@ -2,10 +2,10 @@
  *
  * For v uniform on the unit sphere of R^d and a in [0, 1]
  *     cap(a) = P(v.n >= a) = I_{1-a^2}((d-1)/2, 1/2) / 2,     cap(-a) = 1 - cap(a),
- * and uniform in the ball the same with d + 2 for d, since the first d of d + 2 coordinates
- * of a uniform point of the sphere are uniform in the ball. For d = 1 the sphere is {-1, 1}.
- * Flat boundary at distance r: cap(r/rho). Curved ones are caps of another height, or lie
- * between two. (docs/theory/sample.md, sections 1 to 4.)
+ * and uniform in the ball the same with d + 2 for d, since the first d of d + 2
+ * coordinates of a uniform point of the sphere are uniform in the ball. For d = 1 the
+ * sphere is {-1, 1}. Flat boundary at distance r: cap(r/rho). Curved ones are caps of
+ * another height, or lie between two. (docs/theory/sample.md, sections 1 to 4.)
  */
 #include "sample/closed.h"
 
@@ -13,7 +13,7 @@
 
 static const double LOG_HALF = -0.6931471805599453;
 
-/* ---- caps -------------------------------------------------------------------------------- */
+/* ---- caps ------------------------------------------------------------------------ */
 
 /* log of I_{1-a^2}((d-1)/2, 1/2) / 2 for 0 <= a < 1, d > 1 */
 static double log_upper_cap(double a, double d)
@@ -57,7 +57,7 @@ double rob_priv_cap_log_bound(double a, int64_t d)
     return a > 0 ? -(double)d * a * a / 2 : 0;
 }
 
-/* ---- boundaries -------------------------------------------------------------------------- */
+/* ---- boundaries ------------------------------------------------------------------ */
 
 double rob_priv_flat_log(double r, double rho, int64_t d)
 {
@@ -75,7 +75,8 @@ double rob_priv_flat_radius(double r, double logp, int64_t d)
 double rob_priv_curved_height(double r, double rho, double k)
 {
     if (rho < r) return INFINITY;
-    return (2 * r + k * rho * rho) / (rho * (1 + sqrt(1 + 2 * k * r + k * k * rho * rho)));
+    return (2 * r + k * rho * rho)
+           / (rho * (1 + sqrt(1 + 2 * k * r + k * k * rho * rho)));
 }
 
 double rob_priv_hessian_height(double r, double rho, double c)
@@ -110,7 +111,8 @@ double rob_priv_curvature_bound_log(double kappa, double rho, int64_t m, double 
     return rob_priv_union_log(parts, 2);
 }
 
-/* 1 - Fsc(k) = 1/2 - k sqrt(R^2-k^2) / (pi R^2) - asin(k/R) / pi; independent: squared */
+/* 1 - Fsc(k) = 1/2 - k sqrt(R^2-k^2) / (pi R^2) - asin(k/R) / pi; independent:
+ * squared */
 double rob_priv_semicircle_both(double kappa, double edge)
 {
     static const double pi = 3.141592653589793;

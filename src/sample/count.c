@@ -1,8 +1,9 @@
-/* count.c -- how often a random direction fails: crude Monte Carlo with an exact interval.
+/* count.c -- how often a random direction fails: crude Monte Carlo with an exact
+ * interval.
  *
  *     p_hat = hits/samples,   [lower, upper] by Clopper and Pearson (beta.c),
- * P(p outside) <= 1 - confidence whatever p is. In dimension 1 the sphere is {-1, 1} and two
- * margins tell p itself. (docs/theory/sample.md, section 6.)
+ * P(p outside) <= 1 - confidence whatever p is. In dimension 1 the sphere is {-1, 1}
+ * and two margins tell p itself. (docs/theory/sample.md, section 6.)
  */
 #include "sample/sample.h"
 #include "sample/closed.h"
@@ -14,7 +15,8 @@ rob_status rob_priv_sample_exact(rob_room *room, const rob_field *f, rob_estimat
     rob_status status = ROB_OK;
     room->row[0][0] = 1;
     room->row[1][0] = -1;
-    TRY(rob_priv_room_margins(room, f, 2, (const double *const *)room->row, room->margin));
+    TRY(rob_priv_room_margins(room, f, 2, (const double *const *)room->row,
+                              room->margin));
     if (status == ROB_STOPPED) goto done;
     int64_t hits = (room->margin[0] <= 0) + (room->margin[1] <= 0);
     double logp = log((double)hits / 2);
@@ -39,7 +41,8 @@ static rob_status count_block(draws *d, const rob_field *f, int64_t rows, int64_
     rob_status status = ROB_OK;
     rob_room *room = d->room;
     rob_priv_parallel(room->ctx, draw_row, d, rows);
-    TRY(rob_priv_room_margins(room, f, rows, (const double *const *)room->row, room->margin));
+    TRY(rob_priv_room_margins(room, f, rows, (const double *const *)room->row,
+                              room->margin));
     if (status == ROB_STOPPED) goto done;
     for (int64_t r = 0; r < rows; r++) *hits += room->margin[r] <= 0;
 done:
@@ -60,7 +63,8 @@ rob_status rob_priv_sample_count(rob_room *room, const rob_field *f, uint64_t se
         TRY(count_block(&d, f, rows, &hits));
         if (status == ROB_STOPPED) goto done;
     }
-    *out = (rob_estimate){.logp = log((double)hits / (double)d.first), .samples = d.first,
+    double share = (double)hits / (double)d.first;
+    *out = (rob_estimate){.logp = log(share), .samples = d.first,
                           .hits = hits, .calls = d.first, .method = ROB_SAMPLED_COUNT};
     rob_priv_binomial_interval(hits, d.first, s->confidence, &out->lower, &out->upper);
 done:

@@ -1,28 +1,28 @@
 /* curve.c -- the probability of failing as a function of the radius, series by series.
  *
  *     F(u) = margin of the specification at x + rho E u,   u in the unit sphere of R^m,
- * E the injection of the m numbers that may move (mask), rho in the units of the series.
- * Evaluated in batches in the chosen precision. P = 1 where x itself fails, P = 0 where
- * nothing may move or rho = 0. (docs/theory/sample.md, sections 5 to 8.)
+ * E the injection of the m numbers that may move (mask), rho in the units of the
+ * series. Evaluated in batches in the chosen precision. P = 1 where x itself fails, P =
+ * 0 where nothing may move or rho = 0. (docs/theory/sample.md, sections 5 to 8.)
  */
 #include "sample/curve.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- methods ----------------------------------------------------------------------------- */
+/* ---- methods --------------------------------------------------------------------- */
 
-#define COMMON                                                                            \
-    {"confidence", 0.95, 0.5, 0.999999999, "", "of the intervals"},                       \
-    {"precision", 32, 32, 64, "bits", "of the margins: 32, or 64 for anything above 32"}, \
+#define COMMON                                                                        \
+    {"confidence", 0.95, 0.5, 0.999999999, "", "of the intervals"},                   \
+    {"precision", 32, 32, 64, "bits", "of the margins: above 32 means 64"},           \
     {"seed", 0, 0, 9007199254740992.0, "", "added to the context's seed"}
-#define COUNTING                                                                          \
+#define COUNTING                                                                      \
     {"samples", 10000, 1, 4294967295.0, "", "directions drawn a series and radius"}
-#define SPLITTING                                                                         \
-    {"particles", 256, 2, 1e6, "", "that pass the levels together"},                      \
-    {"share", 0.125, 0, 0.5, "", "of the particles replaced a level; 0: one"},            \
-    {"moves", 20, 1, 1e6, "", "geodesic moves of a replaced particle"},                   \
-    {"budget", 200000, 0, 1e15, "margins", "a series and radius; 0: no limit"},           \
+#define SPLITTING                                                                     \
+    {"particles", 256, 2, 1e6, "", "that pass the levels together"},                  \
+    {"share", 0.125, 0, 0.5, "", "of the particles replaced a level; 0: one"},        \
+    {"moves", 20, 1, 1e6, "", "geodesic moves of a replaced particle"},               \
+    {"budget", 200000, 0, 1e15, "margins", "a series and radius; 0: no limit"},       \
     {"floor", 300, 1, 1e6, "decades", "nothing below 10^-floor is looked for"}
 
 static const rob_option count_options[] = {
@@ -76,7 +76,7 @@ static rob_sample_settings settings_of(const rob_sampler *s)
     return to;
 }
 
-/* ---- the margin of a series on a sphere -------------------------------------------------- */
+/* ---- the margin of a series on a sphere ------------------------------------------ */
 
 typedef struct sphere {
     rob_ctx *ctx;
@@ -90,7 +90,8 @@ typedef struct sphere {
     int64_t *steps;           /* (block) */
 } sphere;
 
-static rob_status margins_on(void *user, int64_t rows, const double *const *u, double *margin)
+static rob_status margins_on(void *user, int64_t rows, const double *const *u,
+                             double *margin)
 {
     rob_status status = ROB_OK;
     sphere *s = user;
@@ -126,14 +127,16 @@ static void free_sphere(const rob_memory *m, sphere *s)
     rob_priv_release(m, s->steps);
 }
 
-static rob_status make_sphere(rob_ctx *ctx, const rob_query *q, int64_t block, sphere *s)
+static rob_status make_sphere(rob_ctx *ctx, const rob_query *q, int64_t block,
+                              sphere *s)
 {
     int64_t n = widest(q), outputs = q->model->recipe.outputs;
     s->ctx = ctx;
     s->place = rob_priv_allocate(&ctx->memory, n, sizeof *s->place);
     s->point = rob_priv_allocate(&ctx->memory, block, sizeof *s->point);
     s->arena = rob_priv_allocate(&ctx->memory, n, block * (int64_t)sizeof *s->arena);
-    s->logits = rob_priv_allocate(&ctx->memory, outputs, block * (int64_t)sizeof(double));
+    s->logits =
+        rob_priv_allocate(&ctx->memory, outputs, block * (int64_t)sizeof(double));
     s->steps = rob_priv_allocate(&ctx->memory, block, sizeof *s->steps);
     if (!s->place || !s->point || !s->arena || !s->logits || !s->steps)
         return rob_priv_no_memory(ctx);
@@ -151,7 +154,7 @@ static void enter_series(sphere *s, const rob_query *q, int64_t i)
         if (!mask || mask[k]) s->place[s->may_move++] = k;
 }
 
-/* ---- one radius -------------------------------------------------------------------------- */
+/* ---- one radius ------------------------------------------------------------------ */
 
 static rob_estimate certain(bool fails)
 {
@@ -188,7 +191,7 @@ done:
     return status;
 }
 
-/* ---- the whole curve --------------------------------------------------------------------- */
+/* ---- the whole curve ------------------------------------------------------------- */
 
 void rob_priv_sampler_forget(rob_sampler *s)
 {
@@ -203,8 +206,9 @@ static rob_status make_answers(rob_ctx *ctx, const rob_query *q, const double *r
                                int64_t radii, rob_sampler *to)
 {
     bool fits = q->count == 0 || radii < INT64_MAX / 1024 / q->count;
-    to->answer = fits ? rob_priv_allocate(&to->memory, q->count * radii, sizeof *to->answer)
-                      : NULL;
+    to->answer =
+        fits ? rob_priv_allocate(&to->memory, q->count * radii, sizeof *to->answer)
+             : NULL;
     to->radius = rob_priv_allocate(&to->memory, radii, sizeof *to->radius);
     if (!to->answer || !to->radius) return rob_priv_no_memory(ctx);
     to->count = q->count;
@@ -216,8 +220,8 @@ static rob_status make_answers(rob_ctx *ctx, const rob_query *q, const double *r
     return ROB_OK;
 }
 
-static rob_status sample_series(rob_room *room, rob_sampler *to, sphere *at, double unit,
-                                uint64_t seed, int64_t i)
+static rob_status sample_series(rob_room *room, rob_sampler *to, sphere *at,
+                                double unit, uint64_t seed, int64_t i)
 {
     rob_status status = ROB_OK;
     rob_field field = {.dimension = at->may_move, .margins = margins_on, .user = at};

@@ -22,8 +22,8 @@ struct rob_sampler {
 };
 
 const rob_sampling *rob_priv_sampling(const char *name);      /* NULL: none */
-/* P at every radius (query's units) of every series; on ROB_STOPPED the answers not reached
- * are NaN; on error the sampler's answers are as they were. */
+/* P at every radius (query's units) of every series; on ROB_STOPPED the answers not
+ * reached are NaN; on error the sampler's answers are as they were. */
 rob_status rob_priv_sampler_run(rob_ctx *ctx, rob_sampler *s, rob_query *q,
                                 const double *radius, int64_t radii);
 void rob_priv_sampler_forget(rob_sampler *s);

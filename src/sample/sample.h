@@ -1,8 +1,9 @@
-/* sample.h -- inside the samplers: a margin on a sphere, directions, the two estimators.
+/* sample.h -- inside the samplers: a margin on a sphere, directions, the two
+ * estimators.
  *
- * The estimators know nothing of models: they see a field, that is a margin F(u) for unit
- * vectors u of R^m (m numbers that may move), and estimate P(F(u) <= 0). field.c makes one
- * of a query's series and a radius.
+ * The estimators know nothing of models: they see a field, that is a margin F(u) for
+ * unit vectors u of R^m (m numbers that may move), and estimate P(F(u) <= 0). curve.c
+ * makes one of a query's series and a radius.
  */
 #ifndef ROB_SAMPLE_H
 #define ROB_SAMPLE_H
@@ -15,12 +16,13 @@ enum { ROB_SAMPLE_OPTIONS = 10 };
 typedef struct rob_field {
     int64_t dimension;        /* m >= 1 */
     /* margin[r] = F(u[r]); never called with rows < 1 or more than the room's block */
-    rob_status (*margins)(void *user, int64_t rows, const double *const *u, double *margin);
+    rob_status (*margins)(void *user, int64_t rows, const double *const *u,
+                          double *margin);
     void *user;
 } rob_field;
 
-/* Answer at one radius. hits of samples failed (counting: all draws; splitting: the last
- * level's particles); levels passed; margins computed. */
+/* Answer at one radius. hits of samples failed (counting: all draws; splitting: the
+ * last level's particles); levels passed; margins computed. */
 typedef struct rob_estimate {
     double logp, lower, upper;
     int64_t samples, hits, levels, calls;
@@ -32,7 +34,7 @@ enum { ROB_SAMPLED_NOT = -1, ROB_SAMPLED_EXACT = 0, ROB_SAMPLED_COUNT = 1,
 
 typedef struct rob_sample_settings {
     int64_t samples;          /* counting */
-    int64_t pilot, least;     /* give up after `pilot` draws with fewer hits than this */
+    int64_t pilot, least; /* give up after `pilot` draws with fewer hits than this */
     int64_t particles, moves, budget;   /* splitting; budget 0: none */
     double share, floor;      /* of particles killed a level; least log p looked for */
     double confidence;
@@ -61,26 +63,26 @@ void rob_priv_room_free(rob_room *room);
 rob_status rob_priv_room_margins(rob_room *room, const rob_field *f, int64_t rows,
                                  const double *const *u, double *margin);
 
-/* ---- the sphere (sphere.c) --------------------------------------------------------------- */
+/* ---- the sphere (sphere.c) ------------------------------------------------------- */
 
 /* key of a series' random numbers, one for each purpose */
 enum { ROB_DRAW_DIRECTION = 0x73616d70, ROB_DRAW_PARENT, ROB_DRAW_MOVE };
 uint64_t rob_priv_sphere_key(uint64_t seed, int64_t series, int32_t purpose);
 /* uniform direction number `index` of a key */
 void rob_priv_sphere_draw(uint64_t key, uint64_t index, int64_t m, double *u);
-/* to = cos(angle) u + sin(angle) w, w uniform among the unit vectors orthogonal to u; m > 1 */
+/* to = cos(angle) u + sin(angle) w, w a uniform unit vector orthogonal to u; m > 1 */
 void rob_priv_sphere_move(uint64_t key, uint64_t index, int64_t m, double angle,
                           const double *u, double *to);
 
-/* ---- estimators -------------------------------------------------------------------------- */
+/* ---- estimators ------------------------------------------------------------------ */
 
 /* ROB_STOPPED: *out is not valid */
 rob_status rob_priv_sample_exact(rob_room *room, const rob_field *f, rob_estimate *out);
 rob_status rob_priv_sample_count(rob_room *room, const rob_field *f, uint64_t seed,
                                  int64_t series, const rob_sample_settings *s,
-                                 rob_estimate *out);                         /* count.c */
+                                 rob_estimate *out); /* count.c */
 rob_status rob_priv_sample_split(rob_room *room, const rob_field *f, uint64_t seed,
                                  int64_t series, const rob_sample_settings *s,
-                                 rob_estimate *out);                         /* split.c */
+                                 rob_estimate *out); /* split.c */
 
 #endif

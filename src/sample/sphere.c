@@ -1,11 +1,12 @@
 /* sphere.c -- directions on the unit sphere of R^m, and the room estimators work in.
  *
- * Uniform: u = g/||g||, g ~ N(0, I_m) (M. E. Muller, Commun. ACM 2 (1959)). Geodesic move:
+ * Uniform: u = g/||g||, g ~ N(0, I_m) (M. E. Muller, Commun. ACM 2 (1959)). A geodesic
+ * move is
  *     u' = cos(a) u + sin(a) w,   w = (g - (g.u) u)/||g - (g.u) u||,
- * w is uniform on the unit sphere orthogonal to u, so (u, u') and (u', u) have one law: the
- * move keeps the uniform distribution, and refusing some of the moves keeps it conditioned.
- * Numbers are functions of (seed, purpose, series, index) alone. (docs/theory/sample.md,
- * section 5.)
+ * w is uniform on the unit sphere orthogonal to u, so (u, u') and (u', u) have one law:
+ * the move keeps the uniform distribution, and refusing some of the moves keeps it
+ * conditioned. Numbers are functions of (seed, purpose, series, index) alone.
+ * (docs/theory/sample.md, section 5.)
  */
 #include "sample/sample.h"
 
@@ -50,12 +51,14 @@ void rob_priv_sphere_move(uint64_t key, uint64_t index, int64_t m, double angle,
         double along = dot(to, u, m);
         for (int64_t i = 0; i < m; i++) to[i] -= along * u[i];
     }
-    double length = sqrt(dot(to, to, m)), c = cos(angle), s = length > 0 ? sin(angle) : 0;
-    for (int64_t i = 0; i < m; i++) to[i] = c * u[i] + (s > 0 ? s * (to[i] / length) : 0);
+    double length = sqrt(dot(to, to, m)), c = cos(angle);
+    double s = length > 0 ? sin(angle) : 0;
+    for (int64_t i = 0; i < m; i++)
+        to[i] = c * u[i] + (s > 0 ? s * (to[i] / length) : 0);
     scale_to_one(to, m);
 }
 
-/* ---- room -------------------------------------------------------------------------------- */
+/* ---- room ------------------------------------------------------------------------ */
 
 enum { BLOCK = 256, BLOCK_NUMBERS = 1 << 21, LEAST_BLOCK = 32 };
 
@@ -70,7 +73,8 @@ static bool arrays_for(rob_room *r)
     const rob_memory *m = &r->memory;
     int64_t n = r->particles ? r->particles : 1, rows = r->block + n;
     bool fits = r->dimension < INT64_MAX / 16 / rows;
-    r->arena = fits ? rob_priv_allocate(m, rows * r->dimension, sizeof *r->arena) : NULL;
+    r->arena =
+        fits ? rob_priv_allocate(m, rows * r->dimension, sizeof *r->arena) : NULL;
     r->row = rob_priv_allocate(m, r->block, sizeof *r->row);
     r->particle = rob_priv_allocate(m, n, sizeof *r->particle);
     r->look = rob_priv_allocate(m, r->block, sizeof *r->look);
@@ -79,8 +83,8 @@ static bool arrays_for(rob_room *r)
     r->sorted = rob_priv_allocate(m, n, sizeof *r->sorted);
     r->killed = rob_priv_allocate(m, n, sizeof *r->killed);
     r->alive = rob_priv_allocate(m, n, sizeof *r->alive);
-    return r->arena && r->row && r->particle && r->look && r->margin && r->level && r->sorted
-        && r->killed && r->alive;
+    return r->arena && r->row && r->particle && r->look && r->margin && r->level
+           && r->sorted && r->killed && r->alive;
 }
 
 rob_status rob_priv_room_create(rob_ctx *ctx, int64_t dimension, int64_t particles,

@@ -1,17 +1,19 @@
-/* split.c -- probabilities of rare events by adaptive multilevel splitting on the margin.
+/* split.c -- probabilities of rare events by adaptive multilevel splitting on the
+ * margin.
  *
- * N particles, uniform on the sphere. Level by level: L, the k-th largest margin; the K >= k
- * particles with F >= L are killed and each becomes a copy of a survivor, moved M times on a
- * geodesic, a move being refused where F >= L. At the first L <= 0, with C particles at
- * F <= 0,
+ * N particles, uniform on the sphere. Level by level: L, the k-th largest margin; the K
+ * >= k particles with F >= L are killed and each becomes a copy of a survivor, moved M
+ * times on a geodesic, a move being refused where F >= L. At the first L <= 0, with C
+ * particles at F <= 0,
  *     p_hat = prod_j (1 - K_j/N) C/N,
  * which has mean p for every N, k and M. Interval: the score interval of
  *     var log p_hat = sum_j K_j/(N (N - K_j)) + (N - C)/(N C),
  * the variance for independent survivors; for k = 1 it is Guyader's, log p_hat
- * +- z sqrt(-log p/N). The angle is adapted between levels to accept about 3 moves in 10.
+ * +- z sqrt(-log p/N). The angle is adapted between levels to accept about 3 moves in
+ * 10.
  * F. Cerou & A. Guyader, Stoch. Anal. Appl. 25 (2007); A. Guyader, N. Hengartner &
- * E. Matzner-Lober, Appl. Math. Optim. 64 (2011); C.-E. Brehier et al., Ann. Appl. Probab.
- * 26 (2016); S. Webb et al., ICLR 2019. (docs/theory/sample.md, section 7.)
+ * E. Matzner-Lober, Appl. Math. Optim. 64 (2011); C.-E. Brehier et al., Ann. Appl.
+ * Probab. 26 (2016); S. Webb et al., ICLR 2019. (docs/theory/sample.md, section 7.)
  */
 #include "sample/sample.h"
 #include "sample/closed.h"
@@ -31,7 +33,7 @@ typedef struct swarm {
     int64_t first, rows;                    /* of killed: the part now moving */
 } swarm;
 
-/* ---- order statistic --------------------------------------------------------------------- */
+/* ---- order statistic ------------------------------------------------------------- */
 
 /* The k-th largest of (n) numbers, k from 1; v is reordered. Hoare's selection. */
 static double largest(double *v, int64_t n, int64_t k)
@@ -55,14 +57,14 @@ static double largest(double *v, int64_t n, int64_t k)
     return v[at];
 }
 
-/* ---- start ------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------- */
 
 static void draw_particle(void *user, int64_t task, int32_t worker)
 {
     const swarm *w = user;
     (void)worker;
-    rob_priv_sphere_draw(w->directions, (uint64_t)(w->first + task), w->field->dimension,
-                         w->room->particle[w->first + task]);
+    rob_priv_sphere_draw(w->directions, (uint64_t)(w->first + task),
+                         w->field->dimension, w->room->particle[w->first + task]);
 }
 
 static rob_status start(swarm *w)
@@ -82,7 +84,7 @@ done:
     return status;
 }
 
-/* ---- one level --------------------------------------------------------------------------- */
+/* ---- one level ------------------------------------------------------------------- */
 
 static void choose_level(swarm *w)
 {
@@ -103,7 +105,8 @@ static void revive(swarm *w)
     for (int64_t r = 0; r < w->killed; r++) {
         uint64_t stream = (uint64_t)w->levels << 24 | (uint64_t)r;
         rob_random random = rob_priv_random(w->parents, stream);
-        int64_t to = room->killed[r], from = room->alive[rob_priv_below(&random, w->alive)];
+        int64_t to = room->killed[r];
+        int64_t from = room->alive[rob_priv_below(&random, w->alive)];
         memcpy(room->particle[to], room->particle[from],
                (size_t)w->field->dimension * sizeof(double));
         room->level[to] = room->level[from];
@@ -132,7 +135,8 @@ static rob_status move_part(swarm *w)
     for (int64_t r = 0; r < w->rows; r++) {
         int64_t i = room->killed[w->first + r];
         if (!(room->margin[r] < w->level)) continue;
-        memcpy(room->particle[i], room->row[r], (size_t)w->field->dimension * sizeof(double));
+        memcpy(room->particle[i], room->row[r],
+               (size_t)w->field->dimension * sizeof(double));
         room->level[i] = room->margin[r];
         w->accepted++;
     }
@@ -182,14 +186,15 @@ done:
     return status;
 }
 
-/* ---- answers ----------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------- */
 
 /* (l - l_hat)^2 = z^2 c l for l = -log p, c = variance/l_hat: both ends */
 static void put_interval(const swarm *w, rob_estimate *out)
 {
     double found = -w->logp, z = rob_priv_normal_width(w->s->confidence);
     double c = found > 0 ? w->variance / found : 1 / (double)w->s->particles;
-    double middle = found + z * z * c / 2, half = z * sqrt(c * found + z * z * c * c / 4);
+    double middle = found + z * z * c / 2;
+    double half = z * sqrt(c * found + z * z * c * c / 4);
     out->lower = -(middle + half);
     out->upper = fmin(0, half - middle);
 }

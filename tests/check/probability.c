@@ -1,4 +1,5 @@
-/* probability.c -- closed forms against MPFR, elementary formulas and their own identities. */
+/* probability.c -- closed forms against MPFR, elementary formulas and their own
+ * identities. */
 #include "check/harness.h"
 #include "sample/closed.h"
 
@@ -7,18 +8,19 @@
 
 static const double PI = 3.141592653589793;
 
-/* What closed.h promises: 1e-12 relative in log p. The continued fraction takes up to about
- * 1e3 steps for d <= 1e6, each with some 4 roundings of 1.1e-16: 4e-13 at worst. */
+/* What closed.h promises: 1e-12 relative in log p. The continued fraction takes up to
+ * about 1e3 steps for d <= 1e6, each with some 4 roundings of 1.1e-16: 4e-13 at
+ * worst. */
 static const double PROMISED = 1e-12;
 
 static void ck_close(double got, double want, double relative)
 {
     if (got == want) return;
-    ck_assert_msg(fabs(got - want) <= relative * fabs(want), "%.17g instead of %.17g", got,
-                  want);
+    ck_assert_msg(fabs(got - want) <= relative * fabs(want), "%.17g instead of %.17g",
+                  got, want);
 }
 
-/* ---- MPFR: log of the cap by the series of the incomplete beta function ------------------ */
+/* ---- MPFR: log of the cap by the series of the incomplete beta function ---------- */
 
 /* sum_n (a+b)_n/(a+1)_n x^n, all terms positive, until they no longer count */
 static void beta_series(mpfr_t sum, double a, double b, mpfr_t x)
@@ -32,8 +34,10 @@ static void beta_series(mpfr_t sum, double a, double b, mpfr_t x)
         mpfr_mul_d(term, term, a + b + n, MPFR_RNDN);
         mpfr_div_d(term, term, a + 1 + n, MPFR_RNDN);
         mpfr_add(sum, sum, term, MPFR_RNDN);
-        bool falling = (a + b + n + 1) / (a + n + 2) * mpfr_get_d(x, MPFR_RNDN) < 0.999999;
-        if (falling && mpfr_get_exp(term) < mpfr_get_exp(sum) - mpfr_get_prec(sum)) break;
+        bool falling =
+            (a + b + n + 1) / (a + n + 2) * mpfr_get_d(x, MPFR_RNDN) < 0.999999;
+        if (falling && mpfr_get_exp(term) < mpfr_get_exp(sum) - mpfr_get_prec(sum))
+            break;
     }
     mpfr_clear(term);
 }
@@ -63,7 +67,8 @@ static void beta_exact(mpfr_t out, double a, double b, mpfr_t x, mpfr_t y)
     mpfr_clears(t, part, (mpfr_ptr)0);
 }
 
-/* log cap(a) for 0 < a < 1; 1 - I_y loses about |log2 p| bits, which are added before */
+/* log cap(a) for 0 < a < 1; 1 - I_y loses about |log2 p| bits, which are added
+ * before */
 static double cap_exact(double a, double d)
 {
     double lost = a * a > 0.9 ? 0 : fabs(d / 2 * log1p(-a * a));
@@ -87,9 +92,11 @@ static double cap_exact(double a, double d)
 
 START_TEST(caps_agree_with_mpfr_from_one_half_to_far_below_1e_300)
 {
-    static const int64_t dimension[] = {2, 3, 4, 5, 24, 96, 150, 1001, 3197, 100000, 1000000};
+    static const int64_t dimension[] = {2,   3,    4,    5,      24,     96,
+                                        150, 1001, 3197, 100000, 1000000};
     /* heights in units of 1/sqrt(d): the mean is 1, p = 1e-300 is near 37 */
-    static const double height[] = {1e-9, 0.01, 0.5, 0.999, 1, 1.001, 2, 5, 10, 20, 37, 60};
+    static const double height[] = {1e-9, 0.01, 0.5, 0.999, 1,  1.001,
+                                    2,    5,    10,  20,    37, 60};
     for (int i = 0; i < COUNT_OF(dimension); i++)
         for (int k = 0; k < COUNT_OF(height); k++) {
             double d = (double)dimension[i], a = height[k] / sqrt(d);
@@ -110,7 +117,8 @@ START_TEST(caps_in_two_three_and_four_dimensions_are_elementary)
         ck_assert(fabs(exp(rob_priv_cap_log(a, 3)) - (1 - a) / 2) < slack);
         ck_assert(fabs(exp(rob_priv_cap_log(a, 4)) - (acos(a) - a * s) / PI) < slack);
         ck_assert(fabs(exp(rob_priv_cap_log_ball(a, 1)) - (1 - a) / 2) < slack);
-        ck_assert(fabs(exp(rob_priv_cap_log_ball(a, 2)) - (acos(a) - a * s) / PI) < slack);
+        ck_assert(fabs(exp(rob_priv_cap_log_ball(a, 2)) - (acos(a) - a * s) / PI)
+                  < slack);
     }
 }
 END_TEST
@@ -118,7 +126,8 @@ END_TEST
 START_TEST(caps_have_the_ends_they_must_have)
 {
     for (int64_t d = 2; d < 2000; d = 3 * d + 1) {
-        ck_assert(rob_priv_cap_log(1, d) == -INFINITY && rob_priv_cap_log(7, d) == -INFINITY);
+        ck_assert(rob_priv_cap_log(1, d) == -INFINITY
+                  && rob_priv_cap_log(7, d) == -INFINITY);
         ck_assert(rob_priv_cap_log(-1, d) == 0 && rob_priv_cap_log(-7, d) == 0);
         ck_close(rob_priv_cap_log(0, d), log(0.5), 1e-15);
         ck_assert(isnan(rob_priv_cap_log(NAN, d)));
@@ -151,7 +160,8 @@ START_TEST(heights_undo_caps)
     for (int64_t d = 2; d < 1000000; d = 9 * d + 1)
         for (int k = 0; k < COUNT_OF(logp); k++) {
             double a = rob_priv_cap_height(logp[k], d);
-            if (1 - a < 1e-10) continue;     /* there log p moves by more than an ulp of a */
+            if (1 - a < 1e-10)
+                continue; /* there log p moves by more than an ulp of a */
             ck_close(rob_priv_cap_log(a, d), logp[k], 1e-9);
         }
     ck_assert(rob_priv_cap_height(log(0.5), 7) == 0);
@@ -171,11 +181,12 @@ START_TEST(slabs_are_what_two_caps_of_the_ball_leave)
             ck_assert(fabs(inside + 2 * exp(rob_priv_cap_log_ball(y, d)) - 1) < 1e-12);
         }
     ck_close(rob_priv_cap_log_slab(1e-9, 1), log(1e-9), 1e-14);     /* a segment */
-    ck_assert(rob_priv_cap_log_slab(1, 5) == 0 && rob_priv_cap_log_slab(0, 5) == -INFINITY);
+    ck_assert(rob_priv_cap_log_slab(1, 5) == 0
+              && rob_priv_cap_log_slab(0, 5) == -INFINITY);
 }
 END_TEST
 
-/* ---- boundaries -------------------------------------------------------------------------- */
+/* ---- boundaries ------------------------------------------------------------------ */
 
 /* The height solves its boundary's equation: n.w = z, |w'|^2 = rho^2 - z^2. */
 START_TEST(curved_boundaries_meet_the_sphere_at_their_heights)
@@ -197,21 +208,26 @@ START_TEST(failing_balls_cut_the_sphere_at_their_heights)
     for (double c = -0.9; c < 3; c += 0.17)
         for (double rho = 0.3; rho < 4; rho *= 1.3) {
             double z = rho * rob_priv_hessian_height(1, rho, c), centre = 1 + 1 / c;
-            double residual = rho * rho - 2 * z * centre + centre * centre - 1 / (c * c);
-            double size = rho * rho + (2 * fabs(z) + 1) * (1 + centre * centre) + 1 / (c * c);
+            double residual =
+                rho * rho - 2 * z * centre + centre * centre - 1 / (c * c);
+            double size =
+                rho * rho + (2 * fabs(z) + 1) * (1 + centre * centre) + 1 / (c * c);
             ck_assert(fabs(residual) < 32 * 2.2e-16 * size * (1 + 1 / (1 + c)));
         }
     ck_assert(rob_priv_hessian_height(1, 0.9, 0.5) > 1);
-    ck_assert(rob_priv_hessian_height(1, 1 + 2 / 0.5 + 0.1, 0.5) > 1);   /* ball inside sphere */
+    ck_assert(rob_priv_hessian_height(1, 1 + 2 / 0.5 + 0.1, 0.5)
+              > 1); /* ball inside sphere */
     ck_close(rob_priv_hessian_height(1, 1, 0.5), 1, 4e-16);
-    /* all within 1 of a point at distance 2 fails: sphere of radius 1 only touches it */
+    /* all within 1 of a point at distance 2 fails: sphere of radius 1 only touches
+     * it */
     ck_close(rob_priv_failing_ball_height(2, 1, 1), 1, 4e-16);
     ck_close(rob_priv_failing_ball_height(2, 2, 2), 0.5, 4e-16);
 }
 END_TEST
 
-/* a = r/rho + (k/2)(rho - r^2/rho) - k^2 (...) : the mean-curvature form keeps the first
- * order; the rest, by Taylor with |a''| <= 2 rho^3 for r = 1, k rho small, is below k^2 rho^3. */
+/* a = r/rho + (k/2)(rho - r^2/rho) - k^2 (...) : the mean-curvature form keeps the
+ * first order; the rest, by Taylor with |a''| <= 2 rho^3 for r = 1, k rho small, is
+ * below k^2 rho^3. */
 START_TEST(mean_curvature_is_the_first_order_of_isotropic_curvature)
 {
     for (double k = 1e-6; k < 1e-3; k *= 3)
@@ -230,7 +246,8 @@ START_TEST(the_corrected_exponential_bounds_the_cap_it_comes_from)
             double bound = rob_priv_curvature_bound_log(kappa, rho, 300, 0);
             double base = kappa * rho * rho + kappa + 1, scale = rho * (1 + 2 * kappa);
             ck_close(bound, fmin(0, -300 * base * base / (2 * scale * scale)), 1e-13);
-            ck_assert(bound >= rob_priv_cap_log(rob_priv_hessian_height(1, rho, 2 * kappa), 300));
+            ck_assert(bound >= rob_priv_cap_log(
+                          rob_priv_hessian_height(1, rho, 2 * kappa), 300));
         }
     ck_close(rob_priv_curvature_bound_log(0.1, 1.1, 5000, 0.01), log(0.01), 1e-12);
     ck_assert(rob_priv_curvature_bound_log(0.1, 1.1, 5000, 2) == 0);
@@ -261,7 +278,7 @@ START_TEST(unions_add_up_and_stop_at_one)
 }
 END_TEST
 
-/* ---- the exact interval ------------------------------------------------------------------ */
+/* ---- the exact interval ---------------------------------------------------------- */
 
 /* P(X <= k), X binomial(n, p), term after term */
 static double at_most(int64_t k, double n, double logp)
@@ -282,8 +299,8 @@ START_TEST(interval_ends_leave_half_the_error_each)
     for (int k = 0; k < COUNT_OF(cell); k++) {
         double n = (double)cell[k].samples;
         rob_priv_binomial_interval(cell[k].hits, cell[k].samples, 0.99, &low, &high);
-        /* n log1p(-p) in at_most is rounded to n p eps, its exponential with it; the sum adds
-         * an eps a term: 1e-12 is above both here */
+        /* n log1p(-p) in at_most is rounded to n p eps, its exponential with it; the
+         * sum adds an eps a term: 1e-12 is above both here */
         ck_close(at_most(cell[k].hits, n, high), 0.005, 1e-11);
         ck_close(1 - at_most(cell[k].hits - 1, n, low), 0.005, 1e-11);
     }

@@ -1,9 +1,11 @@
-/* sampler.c -- probabilities of failing of models: caps, masks, units of work, threads, cancel.
+/* sampler.c -- probabilities of failing of models: caps, masks, units of work, threads,
+ * cancel.
  *
  * The affine models fail as caps say. Counting is judged by its own exact interval at
- * confidence 0.9999: a cell raises a false alarm with probability 1e-4; splitting by its
- * interval stretched by sqrt(2), as if the moves left half the particles' worth. Seeds are
- * fixed, so a test passes always or never. The estimators themselves: splitting.c.
+ * confidence 0.9999: a cell raises a false alarm with probability 1e-4; splitting by
+ * its interval stretched by sqrt(2), as if the moves left half the particles' worth.
+ * Seeds are fixed, so a test passes always or never. The estimators themselves:
+ * splitting.c.
  */
 #include "check/harness.h"
 #include "query/query.h"
@@ -36,7 +38,7 @@ static void stop(void)
     rob_ctx_free(ctx);
 }
 
-/* ---- models ------------------------------------------------------------------------------ */
+/* ---- models ---------------------------------------------------------------------- */
 
 enum { T = 4, D = 3, SIZE = T * D, RADII = 4, SAMPLES = 12000 };
 
@@ -64,7 +66,8 @@ static void by(const char *method, double confidence)
     ck_assert_int_eq(rob_sampler_set(ctx, sampler, "moves", 10), ROB_OK);
 }
 
-/* distance of series i to where class `other` takes over, moving only where mask says */
+/* distance of series i to where class `other` takes over, moving only where mask
+ * says */
 static double distance_to(int64_t i, int64_t other, const uint8_t *mask)
 {
     double f[8], w[SIZE], sum = 0;
@@ -76,18 +79,20 @@ static double distance_to(int64_t i, int64_t other, const uint8_t *mask)
     return (f[c->reference] - f[other]) / sqrt(sum);
 }
 
-/* Affine margins in float64 carry 64 x 100 eps, in float32 about 1e-5 of r: as much of a
- * change of r moves log p by at most d (r/rho)^2 1e-5, far below any width here. */
+/* Affine margins in float64 carry 64 x 100 eps, in float32 about 1e-5 of r: as much of
+ * a change of r moves log p by at most d (r/rho)^2 1e-5, far below any width here. */
 START_TEST(affine_models_fail_as_caps_say)
 {
     double got[3 * 2 * RADII], r[2], radius[RADII];
     ask(2, 2);
     by(_i % 2 ? "split" : "mc", 0.9999);
-    ck_assert_int_eq(rob_sampler_set(ctx, sampler, "precision", _i < 2 ? 64 : 32), ROB_OK);
-    for (int i = 0; i < 2; i++) r[i] = distance_to(i, 1 - query->cases[i].reference, NULL);
-    for (int k = 0; k < RADII; k++) radius[k] = r[0] * (1.3 + k);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, radius, RADII, got, 6 * RADII),
+    ck_assert_int_eq(rob_sampler_set(ctx, sampler, "precision", _i < 2 ? 64 : 32),
                      ROB_OK);
+    for (int i = 0; i < 2; i++)
+        r[i] = distance_to(i, 1 - query->cases[i].reference, NULL);
+    for (int k = 0; k < RADII; k++) radius[k] = r[0] * (1.3 + k);
+    ck_assert_int_eq(
+        rob_sampler_curve(ctx, sampler, query, radius, RADII, got, 6 * RADII), ROB_OK);
     for (int k = 0; k < 2 * RADII; k++) {
         double exact = rob_priv_flat_log(r[k / RADII], radius[k % RADII], SIZE);
         double *cell = got + 3 * k, slack = 0;
@@ -113,8 +118,8 @@ START_TEST(several_classes_are_a_union)
         nearest = fmin(nearest, part[n++]);
     }
     for (int k = 0; k < RADII; k++) radius[k] = nearest * (1.5 + k);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, radius, RADII, got, 3 * RADII),
-                     ROB_OK);
+    ck_assert_int_eq(
+        rob_sampler_curve(ctx, sampler, query, radius, RADII, got, 3 * RADII), ROB_OK);
     for (int k = 0; k < RADII; k++) {
         double each[3], low = -INFINITY;
         for (int n = 0; n < 3; n++) {
@@ -139,7 +144,8 @@ START_TEST(masked_numbers_do_not_move)
     ck_assert_int_eq(rob_priv_query_prepare(ctx, query), ROB_OK);
     int64_t other = 1 - query->cases[0].reference;
     radius = 2 * distance_to(0, other, mask);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 1, got, 3), ROB_OK);
+    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 1, got, 3),
+                     ROB_OK);
     double exact = rob_priv_cap_log(0.5, 6);
     ck_assert(got[1] <= exact && exact <= got[2]);
     /* one number left: exactly a half; none: never */
@@ -148,16 +154,19 @@ START_TEST(masked_numbers_do_not_move)
     ck_assert_int_eq(rob_query_set_mask(ctx, query, 0, mask, SIZE), ROB_OK);
     ck_assert_int_eq(rob_priv_query_prepare(ctx, query), ROB_OK);
     radius = 1.01 * distance_to(0, other, mask);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 1, got, 3), ROB_OK);
+    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 1, got, 3),
+                     ROB_OK);
     ck_assert(got[0] == log(0.5) && got[1] == got[0] && got[2] == got[0]);
     mask[SIZE - 1] = 0;
     ck_assert_int_eq(rob_query_set_mask(ctx, query, 0, mask, SIZE), ROB_OK);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 1, got, 3), ROB_OK);
+    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 1, got, 3),
+                     ROB_OK);
     ck_assert(got[0] == -INFINITY && got[2] == -INFINITY);
 }
 END_TEST
 
-/* Powers of two scale without rounding: x, weights of the first layer and radius all do. */
+/* Powers of two scale without rounding: x, weights of the first layer and radius all
+ * do. */
 START_TEST(radii_count_in_the_units_asked_for)
 {
     double x[SIZE], got[2][6];
@@ -175,8 +184,9 @@ START_TEST(radii_count_in_the_units_asked_for)
     for (int units = 0; units < 2; units++) {
         int32_t which = units ? ROB_UNITS_DATA : ROB_UNITS_MODEL;
         ck_assert_int_eq(rob_query_set_units(ctx, other, which), ROB_OK);
-        ck_assert_int_eq(rob_sampler_curve(ctx, sampler, other, radius[units], 2, got[units],
-                                           6), ROB_OK);
+        ck_assert_int_eq(
+            rob_sampler_curve(ctx, sampler, other, radius[units], 2, got[units], 6),
+            ROB_OK);
     }
     ck_assert(got[0][0] < got[0][3]);
     ck_assert_int_eq(memcmp(got[0], got[1], sizeof got[0]), 0);
@@ -197,18 +207,21 @@ START_TEST(hits_never_fall_with_the_radius_and_answers_have_names)
     ask(2, 2);
     by("mc", 0.95);
     for (int k = 0; k < RADII; k++) radius[k] = 0.9 * (1 + k);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, radius, RADII, same, 6 * RADII),
+    ck_assert_int_eq(
+        rob_sampler_curve(ctx, sampler, query, radius, RADII, same, 6 * RADII), ROB_OK);
+    ck_assert_int_eq(rob_sampler_get(ctx, sampler, "hits", -1, hits, 2 * RADII, &count),
                      ROB_OK);
-    ck_assert_int_eq(rob_sampler_get(ctx, sampler, "hits", -1, hits, 2 * RADII, &count), ROB_OK);
     ck_assert_int_eq(count, 2 * RADII);
-    ck_assert_int_eq(rob_sampler_get(ctx, sampler, "logp", 1, logp, RADII, &count), ROB_OK);
+    ck_assert_int_eq(rob_sampler_get(ctx, sampler, "logp", 1, logp, RADII, &count),
+                     ROB_OK);
     ck_assert_int_eq(count, RADII);
     for (int k = 0; k < RADII; k++) {
         ck_assert(logp[k] == same[3 * (RADII + k)]);
         ck_assert(logp[k] == log(hits[RADII + k] / SAMPLES));
         if (k > 0) ck_assert(hits[k] >= hits[k - 1]);
     }
-    ck_assert_int_eq(rob_sampler_get(ctx, sampler, "radius", 0, logp, RADII, NULL), ROB_OK);
+    ck_assert_int_eq(rob_sampler_get(ctx, sampler, "radius", 0, logp, RADII, NULL),
+                     ROB_OK);
     ck_assert_int_eq(memcmp(logp, radius, sizeof radius), 0);
 }
 END_TEST
@@ -223,16 +236,18 @@ START_TEST(wrong_series_fail_for_certain_and_a_radius_of_zero_never)
     ck_assert_int_eq(rob_query_replace(ctx, query, 0, x, T, 1 - reference), ROB_OK);
     ck_assert_int_eq(rob_query_add(ctx, query, x, T, reference), ROB_OK);
     ck_assert_int_eq(rob_query_set_reference(ctx, query, ROB_REFERENCE_LABEL), ROB_OK);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, radius, 2, got, 12), ROB_OK);
+    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, radius, 2, got, 12),
+                     ROB_OK);
     for (int k = 0; k < 6; k++) ck_assert(got[k] == 0);
     for (int k = 6; k < 9; k++) ck_assert(got[k] == -INFINITY);
     ck_assert(got[10] <= got[9] && got[9] <= got[11] && got[11] < 0);
 }
 END_TEST
 
-/* ---- use --------------------------------------------------------------------------------- */
+/* ---- use ------------------------------------------------------------------------- */
 
-static void lengths_differ(rob_ctx *of, const rob_model *m, int64_t series, rob_query **q)
+static void lengths_differ(rob_ctx *of, const rob_model *m, int64_t series,
+                           rob_query **q)
 {
     double x[9];
     ck_assert_int_eq(rob_query_create(of, m, q), ROB_OK);
@@ -253,8 +268,8 @@ START_TEST(bits_do_not_depend_on_threads_or_neighbours)
         ck_assert_int_eq(rob_ctx_set_threads(ctx, run == 1 ? 2 : 1), ROB_OK);
         rob_query_free(query);
         lengths_differ(ctx, model, run == 2 ? 1 : 3, &query);
-        ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, radius, 2, got[run], 18),
-                         ROB_OK);
+        ck_assert_int_eq(
+            rob_sampler_curve(ctx, sampler, query, radius, 2, got[run], 18), ROB_OK);
     }
     ck_assert_int_eq(memcmp(got[0], got[1], sizeof got[0]), 0);
     ck_assert_int_eq(memcmp(got[0], got[2], 6 * sizeof(double)), 0);
@@ -293,9 +308,11 @@ START_TEST(stopping_keeps_what_is_done)
     }
     rob_ctx_set_progress(ctx, NULL, NULL);
     rob_ctx_cancel(ctx);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, radius, RADII, got, 6 * RADII),
-                     ROB_STOPPED);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, radius, RADII, NULL, 0), ROB_OK);
+    ck_assert_int_eq(
+        rob_sampler_curve(ctx, sampler, query, radius, RADII, got, 6 * RADII),
+        ROB_STOPPED);
+    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, radius, RADII, NULL, 0),
+                     ROB_OK);
 }
 END_TEST
 
@@ -314,16 +331,22 @@ START_TEST(bad_arguments_are_named_and_change_nothing)
     for (int k = 0; k < 2; k++)
         ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, bad + k, 1, got, 3),
                          ROB_EDOMAIN);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 0, got, 3), ROB_ESHAPE);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 1, got, 2), ROB_ESHAPE);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, NULL, &radius, 1, got, 3), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, NULL, 1, got, 3), ROB_EARGUMENT);
+    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 0, got, 3),
+                     ROB_ESHAPE);
+    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 1, got, 2),
+                     ROB_ESHAPE);
+    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, NULL, &radius, 1, got, 3),
+                     ROB_EARGUMENT);
+    ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, NULL, 1, got, 3),
+                     ROB_EARGUMENT);
     ck_assert_int_eq(rob_query_set_ball(ctx, query, ROB_NORM_LINF, 1), ROB_OK);
     ck_assert_int_eq(rob_sampler_curve(ctx, sampler, query, &radius, 1, got, 3),
                      ROB_EUNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(rob_ctx_error(ctx), "Linf"));
-    ck_assert_int_eq(rob_sampler_get(ctx, sampler, "luck", -1, got, 3, NULL), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_sampler_get(ctx, sampler, "logp", 0, got, 3, NULL), ROB_EARGUMENT);
+    ck_assert_int_eq(rob_sampler_get(ctx, sampler, "luck", -1, got, 3, NULL),
+                     ROB_EARGUMENT);
+    ck_assert_int_eq(rob_sampler_get(ctx, sampler, "logp", 0, got, 3, NULL),
+                     ROB_EARGUMENT);
     for (int k = 0; k < 3; k++) ck_assert(got[k] == -5);
     rob_sampler_free(NULL);
 }
@@ -353,7 +376,8 @@ START_TEST(every_allocation_may_fail)
 {
     counting c = {.left = -1};
     rob_ctx *own;
-    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own), ROB_OK);
+    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own),
+                     ROB_OK);
     rob_model *m = affine_model(own, D, 2);
     int64_t live = c.live, n = 0;
     rob_status status;

@@ -1,10 +1,10 @@
 /* splitting.c -- the estimators on margins that have a formula.
  *
- * Statistical tests. Counting is judged by its own exact interval at confidence 0.9999: a
- * cell raises a false alarm with probability 1e-4. Splitting is judged by the variance V of
- * log p_hat for ideal moves (docs/theory/sample.md, section 7), doubled for the correlation
- * that is left after finitely many, and 3.89 standard deviations: 1e-4 again. Seeds are
- * fixed, so a test passes always or never.
+ * Statistical tests. Counting is judged by its own exact interval at confidence 0.9999:
+ * a cell raises a false alarm with probability 1e-4. Splitting is judged by the
+ * variance V of log p_hat for ideal moves (docs/theory/sample.md, section 7), doubled
+ * for the correlation that is left after finitely many, and 3.89 standard deviations:
+ * 1e-4 again. Seeds are fixed, so a test passes always or never.
  */
 #include "check/harness.h"
 #include "sample/closed.h"
@@ -31,7 +31,7 @@ static void stop(void)
     rob_ctx_free(ctx);
 }
 
-/* ---- margins that have a formula --------------------------------------------------------- */
+/* ---- margins that have a formula ------------------------------------------------- */
 
 enum { FLAT, UNION, PARABOLOID, BENT, BALL, STEPS, CONSTANT, BROKEN };
 
@@ -48,14 +48,16 @@ static double margin_of(const shape *s, const double *u)
         for (int64_t i = 1; i < s->m; i++)
             bent += s->k * (double)i / (double)s->m * s->rho * s->rho * u[i] * u[i];
         return s->r + bent / 2 - z;
-    case BALL: return (s->rho * s->rho - 2 * z * centre + centre * centre) * s->k - 1 / s->k;
+    case BALL:
+        return (s->rho * s->rho - 2 * z * centre + centre * centre) * s->k - 1 / s->k;
     case STEPS: return z < 0.5 ? 1 : z < 0.9 ? 0.5 : -1;
     case CONSTANT: return 1;
     default: return NAN;
     }
 }
 
-static rob_status margins(void *user, int64_t rows, const double *const *u, double *margin)
+static rob_status margins(void *user, int64_t rows, const double *const *u,
+                          double *margin)
 {
     for (int64_t r = 0; r < rows; r++) margin[r] = margin_of(user, u[r]);
     return ROB_OK;
@@ -63,19 +65,26 @@ static rob_status margins(void *user, int64_t rows, const double *const *u, doub
 
 static rob_sample_settings settings(int64_t samples, int64_t particles, int64_t moves)
 {
-    return (rob_sample_settings){.samples = samples, .pilot = samples, .particles = particles,
-                                 .moves = moves, .share = 0.125, .floor = -800,
+    return (rob_sample_settings){.samples = samples,
+                                 .pilot = samples,
+                                 .particles = particles,
+                                 .moves = moves,
+                                 .share = 0.125,
+                                 .floor = -800,
                                  .confidence = 0.9999};
 }
 
-static rob_estimate estimate(shape *s, bool split, const rob_sample_settings *to, uint64_t seed)
+static rob_estimate estimate(shape *s, bool split, const rob_sample_settings *to,
+                             uint64_t seed)
 {
     rob_field field = {.dimension = s->m, .margins = margins, .user = s};
     rob_estimate e;
     rob_priv_room_free(&room);
     ck_assert_int_eq(rob_priv_room_create(ctx, s->m, to->particles, &room), ROB_OK);
-    if (split) ck_assert_int_eq(rob_priv_sample_split(&room, &field, seed, 3, to, &e), ROB_OK);
-    else ck_assert_int_eq(rob_priv_sample_count(&room, &field, seed, 3, to, &e), ROB_OK);
+    if (split)
+        ck_assert_int_eq(rob_priv_sample_split(&room, &field, seed, 3, to, &e), ROB_OK);
+    else
+        ck_assert_int_eq(rob_priv_sample_count(&room, &field, seed, 3, to, &e), ROB_OK);
     return e;
 }
 
@@ -96,7 +105,8 @@ static void check_cell(shape *s, double low, double high)
     rob_estimate e = estimate(s, true, &to, 12);
     double v = 2 * variance(low, 96);
     ck_assert_msg(e.logp >= low - Z * sqrt(v) - v && e.logp <= high + Z * sqrt(v),
-                  "shape %d, rho %g: %g outside %g to %g", s->kind, s->rho, e.logp, low, high);
+                  "shape %d, rho %g: %g outside %g to %g", s->kind, s->rho, e.logp, low,
+                  high);
     ck_assert(e.lower < e.logp && e.logp < e.upper);
 }
 
@@ -116,22 +126,24 @@ START_TEST(unions_lie_between_the_largest_part_and_the_sum)
 {
     for (double rho = 1.4; rho < 12; rho *= 1.6) {
         shape s = {.kind = UNION, .m = 30, .r = 1, .rho = rho, .k = 1};
-        double part[3] = {rob_priv_flat_log(1, rho, 30), rob_priv_flat_log(1.1, rho, 30),
+        double part[3] = {rob_priv_flat_log(1, rho, 30),
+                          rob_priv_flat_log(1.1, rho, 30),
                           rob_priv_flat_log(1, rho, 30)};
         check_cell(&s, part[0], rob_priv_union_log(part, 3));
     }
 }
 END_TEST
 
-/* Failing balls (k > 0) and safe ones (k < 0) in a thousand dimensions: quadratic classifiers
- * F = |w - a|^2 - b and its negative. */
+/* Failing balls (k > 0) and safe ones (k < 0) in a thousand dimensions: quadratic
+ * classifiers F = |w - a|^2 - b and its negative. */
 START_TEST(spherical_boundaries_are_caps)
 {
     static const double k[] = {-0.02, 0.05};
     for (int i = 0; i < 2; i++)
         for (double rho = 6; rho < 24; rho *= 2) {
             shape s = {.kind = BALL, .m = 1000, .r = 1, .rho = rho, .k = k[i]};
-            double exact = rob_priv_cap_log(rob_priv_hessian_height(1, rho, k[i]), 1000);
+            double exact =
+                rob_priv_cap_log(rob_priv_hessian_height(1, rho, k[i]), 1000);
             if (exact > -25) check_cell(&s, exact, exact);
         }
 }
@@ -151,8 +163,8 @@ START_TEST(isotropic_curvature_is_a_cap_and_unequal_ones_are_bracketed)
 }
 END_TEST
 
-/* Mean of 20 runs. log p_hat is close to normal with mean log p - V/2 when p_hat has mean p;
- * the normal form's own error is of order V^2, below V/2 here. */
+/* Mean of 20 runs. log p_hat is close to normal with mean log p - V/2 when p_hat has
+ * mean p; the normal form's own error is of order V^2, below V/2 here. */
 START_TEST(splitting_is_unbiased_down_to_1e_12)
 {
     static const double logp[] = {-2, -9.2, -18.4, -27.6};
@@ -162,20 +174,23 @@ START_TEST(splitting_is_unbiased_down_to_1e_12)
     double mean = 0, square = 0, v = variance(logp[_i], 128);
     s.r = rob_priv_cap_height(logp[_i], s.m);
     for (int run = 0; run < RUNS; run++) {
-        double found = estimate(&s, true, &to, (uint64_t)(100 * _i + run)).logp - logp[_i];
+        double found =
+            estimate(&s, true, &to, (uint64_t)(100 * _i + run)).logp - logp[_i];
         mean += found / RUNS;
         square += found * found / RUNS;
     }
-    ck_assert_msg(fabs(mean + v / 2) <= Z * sqrt(2 * v / RUNS) + v / 2, "mean %g, V %g", mean, v);
-    /* the spread is what the interval claims: chi square with 20 degrees, 1e-4 each side, is
-     * within [4.4, 52.4]; V doubled above */
+    ck_assert_msg(fabs(mean + v / 2) <= Z * sqrt(2 * v / RUNS) + v / 2, "mean %g, V %g",
+                  mean, v);
+    /* the spread is what the interval claims: chi square with 20 degrees, 1e-4 each
+     * side, is within [4.4, 52.4]; V doubled above */
     ck_assert(RUNS * square >= 4.4 * v * 0.5 && RUNS * square <= 52.4 * 2 * v);
 }
 END_TEST
 
 START_TEST(splitting_reaches_1e_300)
 {
-    shape s = {.kind = FLAT, .m = 60, .rho = 1, .k = 1, .r = rob_priv_cap_height(-690, 60)};
+    shape s = {
+        .kind = FLAT, .m = 60, .rho = 1, .k = 1, .r = rob_priv_cap_height(-690, 60)};
     rob_sample_settings to = settings(0, 32, 8);
     double v = variance(-690, 32);
     rob_estimate e = estimate(&s, true, &to, 21);
@@ -184,7 +199,8 @@ START_TEST(splitting_reaches_1e_300)
 }
 END_TEST
 
-/* F takes three values: whole plateaus are killed at once, and the mean must not notice. */
+/* F takes three values: whole plateaus are killed at once, and the mean must not
+ * notice. */
 START_TEST(plateaus_of_the_margin_do_not_bias_splitting)
 {
     shape s = {.kind = STEPS, .m = 3, .rho = 1, .k = 1};
@@ -206,7 +222,8 @@ START_TEST(what_cannot_be_reached_is_bounded_from_above)
     ck_assert(isinf(e.logp) && isinf(e.lower) && e.upper <= 0 && e.hits == 0);
     e = estimate(&s, false, &to, 1);
     ck_assert(isinf(e.logp) && isinf(e.lower) && e.upper < log(0.12));
-    s = (shape){.kind = FLAT, .m = 8, .rho = 1, .k = 1, .r = rob_priv_cap_height(-27.6, 8)};
+    s = (shape){
+        .kind = FLAT, .m = 8, .rho = 1, .k = 1, .r = rob_priv_cap_height(-27.6, 8)};
     to.budget = 1500;
     e = estimate(&s, true, &to, 2);
     ck_assert(isinf(e.logp) && isinf(e.lower) && e.upper > -27.6 && e.upper < -2);
@@ -231,11 +248,12 @@ START_TEST(margins_that_are_no_numbers_are_an_error)
 }
 END_TEST
 
-/* First and second moments: sums of m normals squared have standard error sqrt(2/n)/m. */
+/* First and second moments: sums of m normals squared have standard error
+ * sqrt(2/n)/m. */
 START_TEST(directions_and_moves_have_unit_length_and_no_preference)
 {
     enum { MANY = 20000, M = 4 };
-    double sum[M] = {0}, square[M] = {0}, u[M], v[M], cosine = 0;
+    double sum[M] = {0}, square[M] = {0}, u[M], v[M];
     for (uint64_t i = 0; i < MANY; i++) {
         double length = 0, along = 0;
         rob_priv_sphere_draw(5, i, M, u);
@@ -247,12 +265,12 @@ START_TEST(directions_and_moves_have_unit_length_and_no_preference)
             square[k] += v[k] * v[k] / MANY;
         }
         ck_assert(fabs(length - 1) < 1e-15 && fabs(along - cos(0.7)) < 4e-16 * M);
-        cosine += along / MANY;
     }
     /* variance of a coordinate is 1/m, of its square 2 (m-1)/(m^2 (m+2)) */
     for (int k = 0; k < M; k++) {
         ck_assert(fabs(sum[k]) < Z * sqrt(1.0 / M / MANY));
-        ck_assert(fabs(square[k] - 1.0 / M) < Z * sqrt(2.0 * (M - 1) / (M * M * (M + 2)) / MANY));
+        ck_assert(fabs(square[k] - 1.0 / M)
+                  < Z * sqrt(2.0 * (M - 1) / (M * M * (M + 2)) / MANY));
     }
 }
 END_TEST
