@@ -205,12 +205,15 @@ ROB_API rob_status rob_query_set_rows(rob_ctx *ctx, rob_query *q, const double *
  * "prediction" argmax_k f_k(x) in float64, lowest index on ties; "margin" F(x) in
  * float64; "reference" the class measured from; "wrong" 1 when F(x) <= 0; "best" the
  * least distance any attack on this query found, INFINITY: none, in the query's units;
- * "label"; "steps"; "x" the series (T, D) in its own units. The first four evaluate the
- * model when needed and are cached.
+ * "proved" the largest distance any bound on this query proved, 0: none; "label";
+ * "steps"; "x" the series (T, D) in its own units; "best_point" (T, D) where "best" was
+ * found, in the units of the series. The first four evaluate the model when needed and
+ * are cached.
  * @param ctx      context
  * @param q        query
  * @param what     one of the names
- * @param i        series, or -1: one number for every series ("x": a series is needed)
+ * @param i        series, or -1: one number for every series ("x", "best_point": a
+ *        series is needed)
  * @param out      receives the numbers; NULL: only count
  * @param capacity numbers out has room for
  * @param count    receives how many there are; NULL: not wanted

@@ -31,14 +31,14 @@ rob_status rob_bound_set(rob_ctx *ctx, rob_bound *b, const char *name, double va
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(b && name, ctx, ROB_EARGUMENT, "%s is NULL", b ? "name" : "bound");
-    TRY(rob_priv_option_set(ctx, rob_priv_bound_option, ROB_BOUND_OPTIONS, b->option, name,
-                            value));
+    TRY(rob_priv_option_set(ctx, rob_priv_bound_option, ROB_BOUND_OPTIONS, b->option,
+                            name, value));
 done:
     return status;
 }
 
-static rob_status run(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius, double *lower,
-                      int64_t capacity)
+static rob_status run(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius,
+                      double *lower, int64_t capacity)
 {
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
@@ -47,14 +47,19 @@ static rob_status run(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius, dou
           "capacity is %lld; the query has %lld series", (long long)capacity,
           (long long)q->count);
     CHECK(radius || isfinite(q->radius), ctx, ROB_EARGUMENT,
-          "the ball's radius is infinite; a margin needs a finite one (rob_query_set_ball)");
+          "the ball's radius is infinite; a margin needs a finite one "
+          "(rob_query_set_ball)");
     int64_t count = q->count;
     TRY(rob_priv_bound_solve(ctx, b, q, radius));
     bool kept = b->count == count;
-    for (int64_t i = 0; lower && i < count; i++) {
+    for (int64_t i = 0; i < count; i++) {
         double nothing = radius ? 0 : -INFINITY;
         const rob_answer *a = kept ? &b->answer[i] : NULL;
-        lower[i] = !a ? nothing : radius ? a->radius : a->margin;
+        if (lower) lower[i] = !a ? nothing : radius ? a->radius : a->margin;
+        if (a && radius)
+            rob_priv_query_keep_proved(q, i, a->radius / rob_priv_query_unit(q));
+        else if (a && a->margin > 0)
+            rob_priv_query_keep_proved(q, i, rob_priv_query_radius(q));
     }
 done:
     return rob_priv_leave(ctx, status);
@@ -72,7 +77,7 @@ rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q, double *lo
     return run(ctx, b, q, false, lower, capacity);
 }
 
-/* ---- answers by name --------------------------------------------------------------------- */
+/* ---- answers by name ------------------------------------------------------------- */
 
 static double get_margin(const rob_answer *a) { return a->margin; }
 static double get_radius(const rob_answer *a) { return a->radius; }
@@ -104,7 +109,8 @@ rob_status rob_bound_get(rob_ctx *ctx, const rob_bound *b, const char *what, int
     const struct column *column = column_named(what);
     bool rows = strcmp(what, "rows") == 0;
     CHECK(column || rows, ctx, ROB_EARGUMENT,
-          "nothing is called '%.40s'; there are margin, radius, calls, seconds, depth, rows",
+          "nothing is called '%.40s'; there are margin, radius, calls, seconds, depth, "
+          "rows",
           what);
     CHECK((i >= 0 && i < b->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the bound answered for %lld, counted from 0%s",
@@ -113,7 +119,8 @@ rob_status rob_bound_get(rob_ctx *ctx, const rob_bound *b, const char *what, int
     CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; '%s' has %lld",
           (long long)capacity, what, (long long)size);
     for (int64_t k = 0; out && k < size; k++)
-        out[k] = rows ? b->answer[i].row[k] : column->value(&b->answer[i == -1 ? k : i]);
+        out[k] =
+            rows ? b->answer[i].row[k] : column->value(&b->answer[i == -1 ? k : i]);
     if (count) *count = size;
 done:
     return status;

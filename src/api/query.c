@@ -211,6 +211,11 @@ static double get_steps(const rob_query *q, int64_t i)
     return (double)q->cases[i].steps;
 }
 
+static double get_proved(const rob_query *q, int64_t i)
+{
+    return q->proved[i] * rob_priv_query_unit(q);
+}
+
 static const struct column {
     const char *name;
     double (*value)(const rob_query *q, int64_t i);
@@ -221,6 +226,7 @@ static const struct column {
     { "reference", get_reference, true },
     { "wrong", get_wrong, true },
     { "best", get_best, false },
+    { "proved", get_proved, false },
     { "label", get_label, false },
     { "steps", get_steps, false },
 };
@@ -232,16 +238,21 @@ static const struct column *column_named(const char *name)
     return NULL;
 }
 
-static rob_status get_series(rob_ctx *ctx, const rob_query *q, int64_t i, double *out,
-                             int64_t capacity, int64_t *count)
+/* "x" and "best_point": (T, D) numbers of one series */
+static rob_status get_series(rob_ctx *ctx, const rob_query *q, const char *what,
+                             int64_t i, double *out, int64_t capacity, int64_t *count)
 {
     rob_status status = ROB_OK;
     TRY(check_index(ctx, q, i));
+    bool best = strcmp(what, "best_point") == 0;
+    const double *from = best ? q->best_point[i] : q->cases[i].x;
+    CHECK(!best || q->best[i] < INFINITY, ctx, ROB_EARGUMENT,
+          "no attack has found a failing point of series %lld", (long long)i);
     int64_t size = q->cases[i].steps * q->model->recipe.features;
     CHECK(!out || capacity >= size, ctx, ROB_ESHAPE,
-          "capacity is %lld; x of series %lld has %lld", (long long)capacity,
+          "capacity is %lld; %s of series %lld has %lld", (long long)capacity, what,
           (long long)i, (long long)size);
-    if (out) memcpy(out, q->cases[i].x, (size_t)size * sizeof *out);
+    if (out) memcpy(out, from, (size_t)size * sizeof *out);
     if (count) *count = size;
 done:
     return status;
@@ -253,12 +264,12 @@ rob_status rob_query_get(rob_ctx *ctx, const rob_query *q, const char *what, int
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(q && what, ctx, ROB_EARGUMENT, "%s is NULL", q ? "what" : "query");
-    if (strcmp(what, "x") == 0) return get_series(ctx, q, i, out, capacity, count);
+    if (strcmp(what, "x") == 0 || strcmp(what, "best_point") == 0)
+        return get_series(ctx, q, what, i, out, capacity, count);
     const struct column *column = column_named(what);
     CHECK(column, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are prediction, margin, reference, wrong, "
-          "best, "
-          "label, steps, x",
+          "best, proved, label, steps, x, best_point",
           what);
     if (i != -1) TRY(check_index(ctx, q, i));
     int64_t size = i == -1 ? q->count : 1, first = i == -1 ? 0 : i;

@@ -74,11 +74,16 @@ done:
     return status;
 }
 
-static void keep_best(rob_query *q, const rob_attack *a)
+static rob_status keep_best(rob_ctx *ctx, rob_query *q, const rob_attack *a)
 {
+    rob_status status = ROB_OK;
     for (int64_t i = 0; i < a->count; i++)
-        if (a->found[i].found && a->found[i].distance < q->best[i])
-            q->best[i] = a->found[i].distance;
+        if (a->found[i].found) TRY(rob_priv_query_best_room(ctx, q, i));
+    for (int64_t i = 0; i < a->count; i++)
+        if (a->found[i].found)
+            rob_priv_query_keep_best(q, i, a->found[i].distance, a->found[i].point);
+done:
+    return status;
 }
 
 rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,
@@ -98,9 +103,11 @@ rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,
     for (int64_t first = 0; first < q->count && status == ROB_OK; first += h.series)
         TRY(attack_block(&h, &fresh, first));
     if (status == ROB_OK) TRY(rob_priv_progress(ctx, "attack", q->count, q->count));
+    rob_status stopped = status;
+    TRY(keep_best(ctx, q, &fresh));
+    status = stopped;
     rob_priv_attack_forget(a);
     *a = fresh;
-    keep_best(q, a);
 done:
     if (status < ROB_OK) rob_priv_attack_forget(&fresh);
     rob_priv_hunt_free(&h);

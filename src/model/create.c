@@ -66,6 +66,26 @@ static int64_t classes_named(const char *classes)
     return count;
 }
 
+rob_status rob_priv_model_custom(rob_ctx *ctx, int64_t features, int64_t outputs,
+                                 rob_emitter emit, const void *user, rob_model **out)
+{
+    rob_model *model = rob_priv_allocate(&ctx->memory, 1, (int64_t)sizeof *model);
+    *out = NULL;
+    if (model == NULL) return rob_priv_no_memory(ctx);
+    atomic_init(&model->references, 1);
+    model->memory = ctx->memory;
+    model->recipe = (rob_recipe){ .kind = ROB_KIND_GRAPH,
+                                  .readout = ROB_READOUT_LAST,
+                                  .features = features,
+                                  .outputs = outputs,
+                                  .input_scale = 1,
+                                  .dtype = ROB_F64 };
+    model->emit = emit;
+    model->user = user;
+    *out = model;
+    return ROB_OK;
+}
+
 rob_status rob_priv_model_random(rob_ctx *ctx, const char *recipe, rob_model **out)
 {
     rob_status status = ROB_OK;

@@ -199,6 +199,7 @@ rob_id rob_priv_model_emit(const rob_model *model, rob_graph *g, rob_id x, rob_i
                                    "a model with %lld features got another "
                                    "input",
                                    (long long)r->features);
+    if (r->kind == ROB_KIND_GRAPH) return model->emit(model, g, x, mask);
     layer l = { .model = model,
                 .g = g,
                 .steps = shape.dim[0],

@@ -33,6 +33,10 @@ typedef struct rob_parameter {
     rob_tensor *tensor;
 } rob_parameter;
 
+/* Logits (B, L) of x (T, B, D), for a model that is no recipe's. */
+typedef rob_id (*rob_emitter)(const rob_model *model, rob_graph *g, rob_id x,
+                              rob_id mask);
+
 struct rob_model {
     atomic_int references;
     rob_memory memory;
@@ -40,6 +44,8 @@ struct rob_model {
     rob_parameter *parameter; /* w_ih, w_hh, b_ih, b_hh per layer, head w, b */
     int32_t parameters;
     rob_graph *graph; /* ROB_KIND_GRAPH (later): the recorded tape */
+    rob_emitter emit; /* ROB_KIND_GRAPH: what writes the graph, and its data */
+    const void *user;
 };
 
 /* Emit logits (B, L) for x (T, B, D). mask: (T, B, 1) with 1 where step t exists in row
@@ -51,6 +57,9 @@ rob_id rob_priv_model_emit(const rob_model *model, rob_graph *g, rob_id x, rob_i
 
 /* New model with zero tensors of the recipe's shapes and PyTorch's names. */
 rob_status rob_priv_model_make(rob_ctx *ctx, const rob_recipe *recipe, rob_model **out);
+/* A model without tensors whose graph `emit` writes; `user` must outlive it. */
+rob_status rob_priv_model_custom(rob_ctx *ctx, int64_t features, int64_t outputs,
+                                 rob_emitter emit, const void *user, rob_model **out);
 /* Parse a recipe string; errors say which word and what is allowed. */
 rob_status rob_priv_recipe_parse(rob_ctx *ctx, const char *text, rob_recipe *out);
 void rob_priv_recipe_print(const rob_recipe *recipe, char *out, size_t capacity);

@@ -51,7 +51,11 @@ static void free_evaluators(rob_query *q)
 
 void rob_priv_query_truncate(rob_query *q, int64_t count)
 {
-    for (; q->count > count; q->count--) free_case(&q->memory, &q->cases[q->count - 1]);
+    for (; q->count > count; q->count--) {
+        free_case(&q->memory, &q->cases[q->count - 1]);
+        rob_priv_release(&q->memory, q->best_point[q->count - 1]);
+        q->best_point[q->count - 1] = NULL;
+    }
 }
 
 void rob_priv_query_free(rob_query *q)
@@ -64,6 +68,8 @@ void rob_priv_query_free(rob_query *q)
     rob_priv_release(&memory, q->cases);
     rob_priv_release(&memory, q->mask);
     rob_priv_release(&memory, q->best);
+    rob_priv_release(&memory, q->best_point);
+    rob_priv_release(&memory, q->proved);
     rob_priv_release(&memory, q->scratch);
     rob_priv_release(&memory, q->points);
     rob_priv_release(&memory, q->lengths);
@@ -77,12 +83,35 @@ static void forget_case(rob_query *q, int64_t i)
 {
     q->prepared = false;
     q->best[i] = INFINITY;
+    q->proved[i] = 0;
 }
 
 void rob_priv_query_forget(rob_query *q)
 {
+    for (int64_t i = 0; i < q->count; i++) forget_case(q, i);
     q->prepared = false;
-    for (int64_t i = 0; i < q->count; i++) q->best[i] = INFINITY;
+}
+
+rob_status rob_priv_query_best_room(rob_ctx *ctx, rob_query *q, int64_t i)
+{
+    int64_t size = q->cases[i].steps * q->model->recipe.features;
+    if (!q->best_point[i])
+        q->best_point[i] = rob_priv_allocate(&q->memory, size, sizeof **q->best_point);
+    return q->best_point[i] ? ROB_OK : rob_priv_no_memory(ctx);
+}
+
+void rob_priv_query_keep_best(rob_query *q, int64_t i, double distance,
+                              const double *point)
+{
+    int64_t size = q->cases[i].steps * q->model->recipe.features;
+    if (!(distance < q->best[i])) return;
+    q->best[i] = distance;
+    memcpy(q->best_point[i], point, (size_t)size * sizeof *point);
+}
+
+void rob_priv_query_keep_proved(rob_query *q, int64_t i, double distance)
+{
+    if (distance > q->proved[i]) q->proved[i] = distance;
 }
 
 static rob_status check_series(rob_ctx *ctx, const rob_query *q, int64_t i,
@@ -131,7 +160,8 @@ static rob_status make_room(rob_ctx *ctx, rob_query *q)
     if (q->count < q->capacity) return ROB_OK;
     int64_t capacity = q->capacity ? 2 * q->capacity : 4,
             outputs = q->model->recipe.outputs;
-    CHECK(GROW(cases) && GROW(best) && GROW(points) && GROW(lengths), ctx, ROB_EMEMORY,
+    CHECK(GROW(cases) && GROW(best) && GROW(best_point) && GROW(proved)
+              && GROW(points) && GROW(lengths), ctx, ROB_EMEMORY,
           "out of memory");
     void *scratch = rob_priv_grow(&q->memory, q->scratch, 0, capacity * outputs,
                                   sizeof *q->scratch);
@@ -192,6 +222,8 @@ rob_status rob_priv_query_replace(rob_ctx *ctx, rob_query *q, int64_t i,
         double *room = rob_priv_allocate(&q->memory, size, sizeof *room);
         CHECK(room, ctx, ROB_EMEMORY, "out of memory for series %lld", (long long)i);
         rob_priv_release(&q->memory, c->x);
+        rob_priv_release(&q->memory, q->best_point[i]);
+        q->best_point[i] = NULL;
         c->x = room;
         c->steps = steps;
     }

@@ -46,6 +46,9 @@ struct rob_query {
     bool prepared;
     double *best; /* (count) least distance any attack found, in the units of
                      the series as given; INFINITY: none */
+    double **best_point; /* (count) where; NULL until a first success, valid where best
+                            is finite */
+    double *proved; /* (count) largest distance any bound proved, the same units; 0 */
     rob_evaluator *evaluator[2][2]; /* [float32, float64][values, gradients]; cached */
     double *scratch; /* (count, L) outputs, points and lengths of all the cases */
     const double **points;
@@ -67,6 +70,13 @@ rob_status rob_priv_query_rows(rob_ctx *ctx, rob_query *q, const double *c,
                                const double *b, const int32_t *group, int64_t rows);
 /* predictions, specifications and best distances are no longer known */
 void rob_priv_query_forget(rob_query *q);
+/* Room for the best point of case i; nothing to do when it is there. */
+rob_status rob_priv_query_best_room(rob_ctx *ctx, rob_query *q, int64_t i);
+/* Keep a failing point (steps, D) of case i when it is nearer; needs the room. */
+void rob_priv_query_keep_best(rob_query *q, int64_t i, double distance,
+                              const double *point);
+/* Keep a proved distance, in the units of the series. */
+void rob_priv_query_keep_proved(rob_query *q, int64_t i, double distance);
 /* the mask in force for case i, or NULL: all may move */
 const uint8_t *rob_priv_query_mask_of(const rob_query *q, int64_t i);
 
