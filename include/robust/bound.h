@@ -1,14 +1,14 @@
 /* bound.h -- certified lower bounds: no point of the ball does worse, proved.
  *
- * Guarantee. For every series x_i of a query, with B_i(eps) its ball, masked, and F_i the
- * margin of its specification (min over groups of max over rows of C f + b),
+ * Guarantee. For every series x_i of a query, with B_i(eps) its ball, masked, and F_i
+ * the margin of its specification (min over groups of max over rows of C f + b),
  *     rob_bound_margin:  F_i(x) >= M_i  for all x in B_i(radius of the query)
  *     rob_bound_radius:  F_i(x) >  0    for all x in B_i(L_i),  so  L_i <= dist(x_i)
- * in real arithmetic, for the network with its weights as stored and x_i as given: every
- * rounding of the proof itself is paid for. It says nothing of what another program's
- * float32 evaluation of the network rounds to. "Nothing proved" is a result: M_i =
- * -INFINITY, L_i = 0. The ball is on the whole sequence, not on each step.
- * The class that distances are measured from is the query's reference; it is found by
+ * in real arithmetic, for the network with its weights as stored and x_i as given:
+ * every rounding of the proof itself is paid for. It says nothing of what another
+ * program's float32 evaluation of the network rounds to. "Nothing proved" is a result:
+ * M_i = -INFINITY, L_i = 0. The ball is on the whole sequence, not on each step. The
+ * class that distances are measured from is the query's reference; it is found by
  * evaluation in floating point, and the proof then holds for that class.
  *
  * Methods.
@@ -18,19 +18,20 @@
  *               with intervals, so never below them
  *   "auto"      crown as deep as `cost` allows, else interval; "depth" says what it was
  * Options by name, with defaults:
- *   steps     0      time steps substituted before the known ranges of the state are used;
- *                    0: all (with "auto": it chooses)
+ *   steps     0      time steps substituted before the known ranges of the state are
+ *                    used; 0: all (with "auto": it chooses)
  *   tolerance 1e-3   relative width of the last bracket of a radius search
  *   calls     60     most bounds computed for one radius
- *   cost      5e11   multiply-adds "auto" may spend on one bound, about 15 s
+ *   cost      5e11   multiply-adds "auto" may spend on one bound, about half a minute
  *
- * What holds for all functions. A bound keeps its options and its last answers; it may be
- * used on any query, by one thread at a time. Series are spread over the context's workers;
- * the bits do not depend on their number nor on a series' neighbours. The floating-point
- * environment of the host is put aside during a call and restored. ctx NULL: ROB_EARGUMENT;
- * NULL handles: ROB_EARGUMENT; no memory: ROB_EMEMORY. ROB_STOPPED (cancel or deadline):
- * all answers are valid; a radius is what had been certified until then. On error outputs
- * and earlier answers are untouched. docs/theory/bound.md derives the steps.
+ * What holds for all functions. A bound keeps its options and its last answers; it may
+ * be used on any query, by one thread at a time. Series are spread over the context's
+ * workers; the bits do not depend on their number nor on a series' neighbours. The
+ * floating-point environment of the host is put aside during a call and restored. ctx
+ * NULL: ROB_EARGUMENT; NULL handles: ROB_EARGUMENT; no memory: ROB_EMEMORY. ROB_STOPPED
+ * (cancel or deadline): all answers are valid; a radius is what had been certified
+ * until then. On error outputs and earlier answers are untouched. docs/theory/bound.md
+ * derives the steps.
  */
 #ifndef ROBUST_BOUND_H
 #define ROBUST_BOUND_H
@@ -63,49 +64,53 @@ ROB_API rob_status rob_bound_create(rob_ctx *ctx, const char *method, rob_bound 
  * @return ROB_EARGUMENT: no such option; ROB_EDOMAIN: value out of range
  * Cost: none. Since 0.1.
  */
-ROB_API rob_status rob_bound_set(rob_ctx *ctx, rob_bound *b, const char *name, double value);
+ROB_API rob_status rob_bound_set(rob_ctx *ctx, rob_bound *b, const char *name,
+                                 double value);
 
 /**
  * Certify a radius for every series.
  *
  * L_i <= dist(x_i): within it the specification of series i holds everywhere. L_i was
- * certified by a bound at exactly that radius; where units are converted the region checked
- * is rounded up and the answer down. 0 for a series that fails at x_i itself.
+ * certified by a bound at exactly that radius; where units are converted the region
+ * checked is rounded up and the answer down. 0 for a series that fails at x_i itself.
  * @param ctx      context; progress stage "bound" counts series
  * @param b        bound
  * @param q        query; its ball's radius is the cap, INFINITY: none
- * @param lower    (count of the query) receives L_i in the query's units; NULL: not wanted
+ * @param lower    (count of the query) receives L_i in the query's units; NULL: not
+ *                 wanted
  * @param capacity numbers lower has room for
- * @return ROB_ESHAPE: capacity too small; ROB_EUNSUPPORTED: an operator of the model has
- *         no sound rule; as rob_query_get for the predictions
+ * @return ROB_ESHAPE: capacity too small; ROB_EUNSUPPORTED: an operator of the model
+ *         has no sound rule; as rob_query_get for the predictions
  * Cost: 4 to 10 times rob_bound_margin. Reference: see the methods. Since 0.1.
  */
-ROB_API rob_status rob_bound_radius(rob_ctx *ctx, rob_bound *b, rob_query *q, double *lower,
-                                    int64_t capacity);
+ROB_API rob_status rob_bound_radius(rob_ctx *ctx, rob_bound *b, rob_query *q,
+                                    double *lower, int64_t capacity);
 
 /**
  * Certify a margin for every series on the query's ball.
  *
- * M_i <= F_i(x) for all x in the ball; M_i > 0 proves that the specification holds on it.
+ * M_i <= F_i(x) for all x in the ball; M_i > 0 proves that the specification holds on
+ * it.
  * @param ctx      context; progress stage "bound" counts series
  * @param b        bound
  * @param q        query; its radius must be finite
  * @param lower    (count of the query) receives M_i; NULL: not wanted
  * @param capacity numbers lower has room for
  * @return ROB_EARGUMENT: the radius is INFINITY; else as rob_bound_radius
- * Cost: crown, LSTM: 40 T^2 H^2 (H + D) operations a layer and memory O(T H + rows H), for
- *       example 0.8 s and 10 MB at T = 50, H = 64; with `steps` k: 80 T k H^2 (H + D).
+ * Cost: crown, LSTM: 40 T^2 H^2 (H + D) operations a layer and memory O(T H + rows H),
+ *       for example 0.8 s and 10 MB at T = 50, H = 64; with `steps` k: 80 T k H^2 (H + D).
  *       interval: about a hundred forward passes. Since 0.1.
  */
-ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q, double *lower,
-                                    int64_t capacity);
+ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
+                                    double *lower, int64_t capacity);
 
 /**
  * Read an answer of the last call by name.
  *
- * "margin" M_i (after rob_bound_radius: the margin proved at L_i); "radius" L_i; "rows" the
- * lower bound of each row of the specification on the last ball tried; "calls" bounds
- * computed; "seconds" of wall time; "depth" steps substituted, 0 all, -1 intervals only.
+ * "margin" M_i (after rob_bound_radius: the margin proved at L_i); "radius" L_i; "rows"
+ * the lower bound of each row of the specification on the last ball tried; "calls"
+ * bounds computed; "seconds" of wall time; "depth" steps substituted, 0 all, -1
+ * intervals only.
  * @param ctx      context
  * @param b        bound
  * @param what     one of the names
@@ -116,8 +121,9 @@ ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q, do
  * @return ROB_ESHAPE: capacity too small; ROB_EARGUMENT: no such name or series
  * Cost: a copy. Since 0.1.
  */
-ROB_API rob_status rob_bound_get(rob_ctx *ctx, const rob_bound *b, const char *what, int64_t i,
-                                 double *out, int64_t capacity, int64_t *count);
+ROB_API rob_status rob_bound_get(rob_ctx *ctx, const rob_bound *b, const char *what,
+                                 int64_t i, double *out, int64_t capacity,
+                                 int64_t *count);
 
 /**
  * Free a bound.

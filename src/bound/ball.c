@@ -2,13 +2,17 @@
  *
  *     min {A.(x0 + d) : ||d||_p <= eps, d = 0 off the mask} = A.x0 - eps ||A_mask||_q,
  *
- * 1/p + 1/q = 1. The ball is one, on the whole sequence: coefficients of all its steps go
- * into one norm. A dot product of n terms, in any order, errs by at most gamma_n times the
- * dot product of the absolute values (Higham, Accuracy and Stability, 2nd ed., 3.1).
+ * 1/p + 1/q = 1. The ball is one, on the whole sequence: coefficients of all its steps
+ * go into one norm. A dot product of n terms, in any order, errs by at most gamma_n
+ * times the dot product of the absolute values (Higham, Accuracy and Stability, 2nd
+ * ed., 3.1).
  */
 #include "bound/bound.h"
 
-static bool may_move(const rob_ball *b, int64_t e) { return b->mask == NULL || b->mask[e]; }
+static bool may_move(const rob_ball *b, int64_t e)
+{
+    return b->mask == NULL || b->mask[e];
+}
 
 void rob_priv_ball_range(const rob_ball *b, int64_t first, int64_t size, double *lo,
                          double *up)

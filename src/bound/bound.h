@@ -6,9 +6,9 @@
  *
  * Coefficients are free; only constants are rigorous. A sweep keeps, for every row,
  *
- *     row(x) >= sum over cells A_cell . cell(x) + base - (1 + m u) loss      on the ball,
+ *     row(x) >= sum over cells A_cell . cell(x) + base - (1 + m u) loss
  *
- * in real arithmetic, whatever rounding did to A. See docs/theory/bound.md.
+ * on the ball, in real arithmetic, whatever rounding did to A. See docs/theory/bound.md.
  */
 #ifndef ROB_BOUND_INTERNAL_H
 #define ROB_BOUND_INTERNAL_H
@@ -18,17 +18,17 @@
 #include "la/rows.h"
 #include "op/op.h"
 
-/* ---- the network, unrolled ------------------------------------------------------------ */
+/* ---- the network, unrolled ------------------------------------------------------- */
 
 enum {
-    ROB_CELL_INPUT,      /* numbers [first, first + size) of x */
-    ROB_CELL_KNOWN,      /* does not depend on x: lo, up are its range */
-    ROB_CELL_VIEW,       /* numbers [first, first + size) of cell `root` */
-    ROB_CELL_JOIN,       /* its inputs one behind the other */
-    ROB_CELL_SUM,        /* in[0] + sign in[1] */
-    ROB_CELL_PRODUCT,    /* in[0] (rows, K) times known weights (K, N) */
-    ROB_CELL_LINEAR,     /* any other affine operator, by its pull */
-    ROB_CELL_CURVED      /* between planes; operators without planes: between constants */
+    ROB_CELL_INPUT,   /* numbers [first, first + size) of x */
+    ROB_CELL_KNOWN,   /* does not depend on x: lo, up are its range */
+    ROB_CELL_VIEW,    /* numbers [first, first + size) of cell `root` */
+    ROB_CELL_JOIN,    /* its inputs one behind the other */
+    ROB_CELL_SUM,     /* in[0] + sign in[1] */
+    ROB_CELL_PRODUCT, /* in[0] (rows, K) times known weights (K, N) */
+    ROB_CELL_LINEAR,  /* any other affine operator, by its pull */
+    ROB_CELL_CURVED   /* between planes; operators without planes: between constants */
 };
 
 /* An operand. sole: no other operand touches these numbers of the root. */
@@ -45,11 +45,11 @@ typedef struct rob_cell {
     bool live, tight;             /* depends on x; deserves a bound of its own */
     int64_t size, first;
     int64_t link;                 /* links [link, link + ins) */
-    int64_t at;                   /* range: numbers [at, at + size) of the work's arrays */
+    int64_t at; /* range: numbers [at, at + size) of the work's arrays */
     int64_t plane;                /* planes or weights of loss in the work's array */
     const double *lo, *up, *big;  /* KNOWN: range and max(|lo|, |up|) */
-    const void *packed;           /* PRODUCT: op(W)' (N, K), packed; K <= ROB_NARROW: the
-                                   * doubles op(W) (K, N) */
+    const void *packed; /* PRODUCT: op(W)' (N, K), packed; K <= ROB_NARROW: the
+                         * doubles op(W) (K, N) */
     rob_node node;
     double sign;
 } rob_cell;
@@ -72,26 +72,28 @@ typedef struct rob_network {
     int32_t output;               /* the cell of the outputs */
 } rob_network;
 
-/* The graph (owned from here on, also on failure) at x (steps, 1, features), unrolled. */
-rob_status rob_priv_network_create(rob_ctx *ctx, rob_graph *graph, rob_id x, rob_id output,
-                                   rob_network **out);
+/* The graph (owned from here on, also on failure) unrolled, x (steps, 1, features). */
+rob_status rob_priv_network_create(rob_ctx *ctx, rob_graph *graph, rob_id x,
+                                   rob_id output, rob_network **out);
 void rob_priv_network_free(rob_network *net);
-/* multiply-adds of a bound with all its ranges, back-substituting `depth` steps (0: all) */
+/* multiply-adds of a bound with its ranges, substituting `depth` steps (0: all) */
 double rob_priv_network_cost(const rob_network *net, int64_t depth, int64_t rows);
 
 /* building, shared by lower*.c */
 int32_t rob_priv_cell_add(rob_network *net, const rob_cell *c, const rob_link *in);
 void *rob_priv_network_own(rob_network *net, int64_t count, int64_t size);
-int32_t rob_priv_cell_known(rob_network *net, int64_t size, const double *lo, const double *up);
+int32_t rob_priv_cell_known(rob_network *net, int64_t size, const double *lo,
+                            const double *up);
 int32_t rob_priv_cell_view(rob_network *net, int32_t of, int64_t first, int64_t size);
 int32_t rob_priv_cell_join(rob_network *net, const int32_t *part, int64_t parts);
 /* A cell for output k of node n on operands `in`; ROB_NONE when out of memory. */
-int32_t rob_priv_cell_apply(rob_network *net, const rob_node *n, int32_t k, rob_shape shape,
-                            const rob_link *in, int32_t ins);
+int32_t rob_priv_cell_apply(rob_network *net, const rob_node *n, int32_t k,
+                            rob_shape shape, const rob_link *in, int32_t ins);
 rob_status rob_priv_cells_finish(rob_network *net);
-int32_t rob_priv_live_ins(const rob_network *net, const rob_cell *c, const rob_link **in);
+int32_t rob_priv_live_ins(const rob_network *net, const rob_cell *c,
+                          const rob_link **in);
 
-/* ---- one thread's workspace ------------------------------------------------------------- */
+/* ---- one thread's workspace ------------------------------------------------------ */
 
 typedef struct rob_block { double *at; int64_t capacity; int32_t users; } rob_block;
 
@@ -161,8 +163,8 @@ static inline const double *rob_priv_cell_big(const rob_work *w, int32_t i)
     return c->live ? w->big + c->at : c->big;
 }
 
-/* Ranges of all cells on the ball: by intervals, or also by sweeps (crown). ROB_STOPPED:
- * cancelled, ranges incomplete. */
+/* Ranges of all cells on the ball: by intervals, or also by sweeps (crown).
+ * ROB_STOPPED: cancelled, ranges incomplete. */
 rob_status rob_priv_ranges(rob_work *w, bool crown);
 /* Planes of a curved cell and weights of loss, from the ranges of its operands. */
 void rob_priv_plane_prepare(rob_work *w, int32_t cell);
@@ -178,17 +180,19 @@ const rob_range *rob_priv_operands(rob_work *w, const rob_cell *c);
 rob_status rob_priv_sweep(rob_work *w, int32_t cell, int64_t rows, const double *a,
                           int64_t lda, const double *base);
 
-/* ---- the ball ------------------------------------------------------------------------------- */
-void rob_priv_ball_range(const rob_ball *b, int64_t first, int64_t size, double *lo, double *up);
-/* Coefficients a (rows, lda) on x[first..first+size): add a.x0 to base, what it may cost to
- * loss, and to measure what the dual norm needs (squares, absolute sums, or maxima). */
+/* ---- the ball -------------------------------------------------------------------- */
+void rob_priv_ball_range(const rob_ball *b, int64_t first, int64_t size, double *lo,
+                         double *up);
+/* Coefficients a (rows, lda) on x[first..first+size): add a.x0 to base, what it may
+ * cost to loss, and to measure what the dual norm needs (squares, absolute sums, or
+ * maxima). */
 void rob_priv_ball_collect(const rob_ball *b, int64_t first, int64_t size, int64_t rows,
                            const double *a, int64_t lda, double *base, double *loss,
                            double *measure);
 /* dual norm, rounded up, from a measure of at most `ops` roundings */
 double rob_priv_ball_slope(const rob_ball *b, double measure, double ops);
 
-/* ---- specifications ------------------------------------------------------------------------- */
+/* ---- specifications -------------------------------------------------------------- */
 
 /* Rows C f + b of outputs, groups of them. */
 typedef struct rob_demand {
@@ -197,9 +201,9 @@ typedef struct rob_demand {
     const int32_t *group;
 } rob_demand;
 
-/* One bound on one ball. row: (rows) proofs. margin: min over groups of max over rows of
- * value. crossing: largest radius <= infinity up to which the affine forms alone prove
- * every group; certified where it does not exceed the ball's. */
+/* One bound on one ball. row: (rows) proofs. margin: min over groups of max over rows
+ * of value. crossing: largest radius <= infinity up to which the affine forms alone
+ * prove every group; certified where it does not exceed the ball's. */
 typedef struct rob_outcome { double margin, crossing; } rob_outcome;
 rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_demand *d,
                                bool crown, rob_proof *row, rob_outcome *out);

@@ -1,9 +1,9 @@
 /* cells.c -- the cells of an unrolled network and the operands that link them.
  *
- * A cell v_i is a vector; cells are numbered so that operands come first. Live cells own
- * numbers [at, at + size) of a workspace's ranges; a view is a window on its root's
- * numbers, so splitting gates costs nothing. A cell that does not depend on x is evaluated
- * here, once, by the interval rules (weights: lo = up, the very same array).
+ * A cell v_i is a vector; cells are numbered so that operands come first. Live cells
+ * own numbers [at, at + size) of a workspace's ranges; a view is a window on its root's
+ * numbers, so splitting gates costs nothing. A cell that does not depend on x is
+ * evaluated here, once, by the interval rules (weights: lo = up, the very same array).
  */
 #include "bound/bound.h"
 
@@ -73,7 +73,7 @@ int32_t rob_priv_cell_add(rob_network *net, const rob_cell *cell, const rob_link
     return net->cells++;
 }
 
-/* ---- known, views, joins ------------------------------------------------------------ */
+/* ---- known, views, joins --------------------------------------------------------- */
 
 int32_t rob_priv_cell_known(rob_network *net, int64_t size, const double *lo,
                             const double *up)
@@ -96,7 +96,8 @@ int32_t rob_priv_cell_view(rob_network *net, int32_t of, int64_t first, int64_t 
     return rob_priv_cell_add(net, &view, NULL);
 }
 
-static int32_t join_known(rob_network *net, const int32_t *part, int64_t parts, int64_t size)
+static int32_t join_known(rob_network *net, const int32_t *part, int64_t parts,
+                          int64_t size)
 {
     double *lo = rob_priv_network_own(net, size, (int64_t)sizeof *lo);
     double *up = rob_priv_network_own(net, size, (int64_t)sizeof *up);
@@ -129,10 +130,10 @@ int32_t rob_priv_cell_join(rob_network *net, const int32_t *part, int64_t parts)
     return id;
 }
 
-/* ---- operators ---------------------------------------------------------------------- */
+/* ---- operators ------------------------------------------------------------------- */
 
-static int32_t apply_known(rob_network *net, const rob_node *n, int32_t k, rob_shape shape,
-                           const rob_link *in, int32_t ins)
+static int32_t apply_known(rob_network *net, const rob_node *n, int32_t k,
+                           rob_shape shape, const rob_link *in, int32_t ins)
 {
     int64_t size = rob_priv_shape_size(&shape);
     double *lo = rob_priv_network_own(net, size, (int64_t)sizeof *lo);
@@ -164,7 +165,8 @@ static bool is_product(const rob_network *net, const rob_node *n, const rob_link
 }
 
 /* op(W)' (N, K), prepared once per weights and orientation */
-static const void *packed_weights(rob_network *net, const double *w, rob_shape s, bool tb)
+static const void *packed_weights(rob_network *net, const double *w, rob_shape s,
+                                  bool tb)
 {
     for (int32_t i = 0; i < net->cells; i++) {
         const rob_cell *c = &net->cell[i];
@@ -198,7 +200,8 @@ static bool is_linear(const rob_network *net, const rob_node *n, const rob_link 
 static int64_t numbers_of_planes(const rob_cell *c)
 {
     if (c->kind == ROB_CELL_PRODUCT) return c->size + 1;
-    return c->kind == ROB_CELL_CURVED ? (2 * (int64_t)ROB_MAX_INS + 3) * c->size + 1 : 0;
+    return c->kind == ROB_CELL_CURVED ? (2 * (int64_t)ROB_MAX_INS + 3) * c->size + 1
+                                      : 0;
 }
 
 static void classify(rob_network *net, rob_cell *c, const rob_link *in)
@@ -218,8 +221,8 @@ static void classify(rob_network *net, rob_cell *c, const rob_link *in)
     }
 }
 
-int32_t rob_priv_cell_apply(rob_network *net, const rob_node *n, int32_t k, rob_shape shape,
-                            const rob_link *in, int32_t ins)
+int32_t rob_priv_cell_apply(rob_network *net, const rob_node *n, int32_t k,
+                            rob_shape shape, const rob_link *in, int32_t ins)
 {
     bool live = false;
     for (int32_t i = 0; i < ins; i++) live = live || net->cell[in[i].cell].live;
@@ -233,7 +236,7 @@ int32_t rob_priv_cell_apply(rob_network *net, const rob_node *n, int32_t k, rob_
     return rob_priv_cell_add(net, &c, in);
 }
 
-/* ---- once all cells are there --------------------------------------------------------- */
+/* ---- once all cells are there ---------------------------------------------------- */
 
 /* Two operands of one root collide when their windows overlap. */
 static bool collide(const rob_network *net, const rob_link *a, const rob_link *b)
@@ -245,7 +248,8 @@ static bool collide(const rob_network *net, const rob_link *a, const rob_link *b
 static rob_status find_sole_operands(rob_network *net)
 {
     int64_t *head = rob_priv_allocate(&net->memory, net->cells, (int64_t)sizeof *head);
-    int64_t *next = rob_priv_allocate(&net->memory, net->links + 1, (int64_t)sizeof *next);
+    int64_t *next =
+        rob_priv_allocate(&net->memory, net->links + 1, (int64_t)sizeof *next);
     for (int64_t i = 0; head != NULL && next != NULL && i < net->links; i++) {
         const rob_cell *c = &net->cell[net->link[i].cell];
         net->link[i].sole = true;
@@ -262,8 +266,8 @@ static rob_status find_sole_operands(rob_network *net)
     return status;
 }
 
-/* Is an interval image of a cell as good as it gets? Of x it is exact; so it is, given its
- * operand's range, for a function of one variable. */
+/* Is an interval image of a cell as good as it gets? Of x it is exact; so it is, given
+ * its operand's range, for a function of one variable. */
 static bool interval_is_tight(const rob_network *net, const rob_cell *c)
 {
     const rob_link *in;
@@ -290,7 +294,8 @@ rob_status rob_priv_cells_finish(rob_network *net)
     return find_sole_operands(net);
 }
 
-int32_t rob_priv_live_ins(const rob_network *net, const rob_cell *c, const rob_link **in)
+int32_t rob_priv_live_ins(const rob_network *net, const rob_cell *c,
+                          const rob_link **in)
 {
     int32_t live = 0;
     *in = &net->link[c->link];

@@ -1,12 +1,12 @@
-/* lower.c -- from a graph with scans to cells, one step and one row of a sequence at a time.
+/* lower.c -- from a graph with scans to cells, one step of a sequence at a time.
  *
- * A value of the graph is `count` equal blocks, contiguous in row-major order: a sequence
- * (T, 1, F) is T cells of F numbers, so a step's input is bounded and back-substituted
- * alone. Blocks pass through element-wise operators, reshapes and products with weights;
- * any other operator sees the value joined. Blocks are made when first asked for, and a
- * scan advances step by step when a block of its output is asked for: so the cells of
- * stacked layers interleave in time, and a sweep that walks cells backwards holds
- * coefficients on one step's values only.
+ * A value of the graph is `count` equal blocks, contiguous in row-major order: a
+ * sequence (T, 1, F) is T cells of F numbers, so a step's input is bounded and
+ * back-substituted alone. Blocks pass through element-wise operators, reshapes and
+ * products with weights; any other operator sees the value joined. Blocks are made when
+ * first asked for, and a scan advances step by step when a block of its output is asked
+ * for: so the cells of stacked layers interleave in time, and a sweep that walks cells
+ * backwards holds coefficients on one step's values only.
  */
 #include "bound/bound.h"
 
@@ -35,10 +35,10 @@ struct run {
 
 static int32_t block_of(scope *s, rob_id id, int64_t b);
 
-/* ---- how many blocks ---------------------------------------------------------------- */
+/* ---- how many blocks ------------------------------------------------------------- */
 
-/* Where part k of a split lies: `outer` runs of `size` numbers, each `first` into one of
- * `period`. */
+/* Where part k of a split lies: `outer` runs of `size` numbers, each `first` into one
+ * of `period`. */
 typedef struct window { int64_t outer, first, size, period; } window;
 
 static window window_of(const scope *s, const rob_node *split, int64_t k)
@@ -121,7 +121,7 @@ static int64_t blocks_of(const scope *s, rob_id id)
     return n.op->kind & ROB_OP_ELEMENTWISE ? blocks_of_each(s, &n) : 1;
 }
 
-/* ---- scopes --------------------------------------------------------------------------- */
+/* ---- scopes ---------------------------------------------------------------------- */
 
 static void close_scope(scope *s)
 {
@@ -161,7 +161,9 @@ static bool open_value(scope *s, rob_id id)
 
 static bool open_scope(scope *s, rob_network *net, const rob_graph *graph, rob_id x)
 {
-    *s = (scope){.net = net, .graph = graph, .x = x, .count = rob_priv_graph_count(graph)};
+    *s = (scope){
+        .net = net, .graph = graph, .x = x, .count = rob_priv_graph_count(graph)
+    };
     s->value = rob_priv_allocate(&net->memory, s->count, (int64_t)sizeof *s->value);
     s->run = rob_priv_allocate(&net->memory, s->count, (int64_t)sizeof *s->run);
     if (s->value == NULL || s->run == NULL) return false;
@@ -170,7 +172,7 @@ static bool open_scope(scope *s, rob_network *net, const rob_graph *graph, rob_i
     return true;
 }
 
-/* ---- blocks in another number, and whole values ------------------------------------------ */
+/* ---- blocks in another number, and whole values ---------------------------------- */
 
 static int32_t whole_of(scope *s, rob_id id)
 {
@@ -191,9 +193,9 @@ static int32_t block_among(scope *s, rob_id id, int64_t b, int64_t count)
     return rob_priv_cell_view(s->net, whole, b * size, size);
 }
 
-/* ---- recurrence ------------------------------------------------------------------------- */
+/* ---- recurrence ------------------------------------------------------------------ */
 
-/* Weights handed to the body are the same in every step, and so is what hangs on them. */
+/* Weights handed to the body are the same in every step; so is what hangs on them. */
 static void fix_constants(run *r)
 {
     const rob_scan *scan = r->scan;
@@ -216,7 +218,8 @@ static run *run_of(scope *s, rob_id id)
     r->scan = r->node.scan;
     r->outer = s;
     r->carry = rob_priv_allocate(m, r->scan->carries + 1, (int64_t)sizeof *r->carry);
-    r->ys = rob_priv_allocate(m, r->scan->ys * r->scan->steps + 1, (int64_t)sizeof *r->ys);
+    r->ys =
+        rob_priv_allocate(m, r->scan->ys * r->scan->steps + 1, (int64_t)sizeof *r->ys);
     if (!open_scope(&r->body, s->net, r->scan->body, ROB_NONE)) return NULL;
     if (r->carry == NULL || r->ys == NULL) return NULL;
     fix_constants(r);
@@ -247,7 +250,8 @@ static void forget_step(scope *body)
 {
     for (int32_t i = 0; i < body->count; i++) {
         if (body->value[i].fixed) continue;
-        for (int64_t b = 0; b < body->value[i].count; b++) body->value[i].cell[b] = ROB_NONE;
+        for (int64_t b = 0; b < body->value[i].count; b++)
+            body->value[i].cell[b] = ROB_NONE;
         body->value[i].whole = ROB_NONE;
     }
 }
@@ -291,7 +295,7 @@ static int32_t output_of_scan(scope *s, rob_id scan, int64_t k, int64_t b)
     return carry ? r->carry[k] : r->ys[(k - r->scan->carries) * r->scan->steps + b];
 }
 
-/* ---- operators ---------------------------------------------------------------------------- */
+/* ---- operators ------------------------------------------------------------------- */
 
 static int32_t constant_cell(scope *s, const rob_node *n)
 {
@@ -331,8 +335,8 @@ static bool joins_in_order(const rob_node *n)
 }
 
 /* Shapes of one block of `count`: products keep whole rows, element-wise go flat. */
-static rob_shape shape_of_block(const scope *s, rob_id id, const rob_node *n, bool weights,
-                                int64_t count)
+static rob_shape shape_of_block(const scope *s, rob_id id, const rob_node *n,
+                                bool weights, int64_t count)
 {
     rob_shape shape = rob_priv_shape(s->graph, id);
     if (count == 1 || weights) return shape;
@@ -351,7 +355,8 @@ static int32_t apply_operator(scope *s, rob_id id, rob_node n, int64_t b)
     int32_t cell = ROB_NONE, i = 0;
     for (; in != NULL && part != NULL && i < n.ins; i++) {
         bool weights = i == 1 && n.op->id == ROB_OP_matmul;
-        in[i].cell = part[i] = block_among(s, n.in[i], weights ? 0 : b, weights ? 1 : count);
+        in[i].cell = part[i] =
+            block_among(s, n.in[i], weights ? 0 : b, weights ? 1 : count);
         in[i].shape = shape_of_block(s, n.in[i], &n, weights, count);
         if (in[i].cell == ROB_NONE) break;
     }
@@ -374,7 +379,8 @@ static int32_t make_block(scope *s, rob_id id, int64_t b)
                       .first = b * s->net->features};
         return rob_priv_cell_add(s->net, &c, NULL);
     }
-    if (n.op->id == ROB_OP_constant || n.op->id == ROB_OP_fill) return constant_cell(s, &n);
+    if (n.op->id == ROB_OP_constant || n.op->id == ROB_OP_fill)
+        return constant_cell(s, &n);
     if (renames(s, &n)) return block_of(s, n.in[0], b);
     if (n.op->id != ROB_OP_pick) return apply_operator(s, id, n, b);
     rob_node of = rob_priv_node(s->graph, n.in[0]);
@@ -389,7 +395,7 @@ static int32_t block_of(scope *s, rob_id id, int64_t b)
     return *cell;
 }
 
-/* ---- the network -------------------------------------------------------------------------- */
+/* ---- the network ----------------------------------------------------------------- */
 
 /* What this engine does not unroll, by name; NULL: nothing. */
 static const char *unsupported(const rob_graph *g, rob_id x, bool inside)
@@ -427,8 +433,8 @@ done:
     return status;
 }
 
-rob_status rob_priv_network_create(rob_ctx *ctx, rob_graph *graph, rob_id x, rob_id output,
-                                   rob_network **out)
+rob_status rob_priv_network_create(rob_ctx *ctx, rob_graph *graph, rob_id x,
+                                   rob_id output, rob_network **out)
 {
     *out = NULL;
     rob_shape shape = rob_priv_shape(graph, x);

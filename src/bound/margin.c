@@ -2,7 +2,7 @@
  *
  * A group of rows C f + b is safe as soon as one of them is proved positive; the
  * specification is when all groups are:  margin = min over groups of max over rows.
- * A row's value is the better of its sweep and its interval, sum_j C_j [lo_j, up_j] + b.
+ * A row's value is the better of its sweep and its interval sum_j C_j [lo_j, up_j] + b.
  */
 #include "bound/bound.h"
 
@@ -26,8 +26,8 @@ static rob_status sweep_rows(rob_work *w, const rob_demand *d, rob_proof *row)
     rob_status status = ROB_OK;
     for (int64_t r = 0; r < d->rows && status == ROB_OK; r += w->tile) {
         int64_t count = d->rows - r < w->tile ? d->rows - r : w->tile;
-        status = rob_priv_sweep(w, w->net->output, count, d->c + r * d->outputs, d->outputs,
-                                d->b + r);
+        status = rob_priv_sweep(w, w->net->output, count, d->c + r * d->outputs,
+                                d->outputs, d->b + r);
         for (int64_t k = 0; k < count && status == ROB_OK; k++) {
             double on_range = row[r + k].value;
             row[r + k] = w->proof[k];

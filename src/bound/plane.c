@@ -1,15 +1,16 @@
-/* plane.c -- planes of one cell, ready for rows of coefficients, and what rounding costs.
+/* plane.c -- planes of one cell, ready for rows, and what rounding costs.
  *
- * The operator's rule gives numbers s, o with s.z + o <= phi(z) on the box, true in real
- * arithmetic. Operands that do not depend on x are folded into o. A row with coefficient a
- * on phi gets fl(a s_i) on z_i and fl(sum a o) on its constant; the difference costs at most
+ * The operator's rule gives numbers s, o with s.z + o <= phi(z) on the box, true in
+ * real arithmetic. Operands that do not depend on x are folded into o. A row with
+ * coefficient a on phi gets fl(a s_i) on z_i and fl(sum a o) on its constant; the
+ * difference costs at most
  *
  *     u |a| (2 sum_i |s_i| max|z_i| + (n + 4) |o|)  =  u |a| weight,
  *
  * the 2 for the product and for the sum into an empty place. A product L op(W)' with N
- * terms costs u |L| weight, weight = (N + 2) |op(W)|' max|z|. Here u = ROB_U is twice the
- * unit roundoff, which also covers gamma_n against n u. What could be lost to underflow is
- * a slack, one number a row. docs/theory/bound.md.
+ * terms costs u |L| weight, weight = (N + 2) |op(W)|' max|z|. Here u = ROB_U is twice
+ * the unit roundoff, which also covers gamma_n against n u. What could be lost to
+ * underflow is a slack, one number a row. docs/theory/bound.md.
  */
 #include "bound/bound.h"
 
@@ -74,7 +75,8 @@ static void weigh(rob_work *w, int32_t cell, double *p)
     const int64_t n = b.n;
     double *weight = p + WEIGHT * n, slack = (double)n;
     for (int64_t e = 0; e < n; e++)
-        weight[e] = (double)(n + 4) * fp_max(fabs(b.lo_offset[e]), fabs(b.up_offset[e]));
+        weight[e] =
+            (double)(n + 4) * fp_max(fabs(b.lo_offset[e]), fabs(b.up_offset[e]));
     for (int32_t i = 0, k = 0; k < b.ins; i++) {
         if (!w->net->cell[in[i].cell].live) continue;
         const double *big = rob_priv_cell_big(w, in[i].cell);
@@ -85,7 +87,8 @@ static void weigh(rob_work *w, int32_t cell, double *p)
         }
         k++;
     }
-    for (int64_t e = 0; e < n; e++) weight[e] = fp_up(fp_up(weight[e])) * (1 + 8 * ROB_U);
+    for (int64_t e = 0; e < n; e++)
+        weight[e] = fp_up(fp_up(weight[e])) * (1 + 8 * ROB_U);
     p[SLACK * n] = 8 * ROB_TINY * slack;
 }
 
@@ -149,8 +152,10 @@ rob_bend rob_priv_plane_of(const rob_work *w, int32_t cell)
     const rob_cell *c = &w->net->cell[cell];
     const double *p = w->plane + c->plane;
     const int64_t n = c->size;
-    rob_bend b = {.n = n, .lo_offset = p + OFFSETS * n, .up_offset = p + (OFFSETS + 1) * n,
-                  .weight = p + WEIGHT * n};
+    rob_bend b = { .n = n,
+                   .lo_offset = p + OFFSETS * n,
+                   .up_offset = p + (OFFSETS + 1) * n,
+                   .weight = p + WEIGHT * n };
     if (!rob_priv_has_planes(&c->node)) return b;
     for (int32_t i = 0; i < c->ins; i++) {
         if (!w->net->cell[w->net->link[c->link + i].cell].live) continue;

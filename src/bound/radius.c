@@ -1,15 +1,16 @@
 /* radius.c -- the largest radius a bound proves, in few calls.
  *
- * Let m(eps) be the margin proved at eps, m(0) - m(eps) its drop. For small eps the drop is
- * m(0) eps/c, with c the first-order distance; then ranges widen each other and it grows as
- * towards a pole. In both regimes, and for drop = a eps/(1 - eps/eps*) all the way,
+ * Let m(eps) be the margin proved at eps, m(0) - m(eps) its drop. For small eps the
+ * drop is m(0) eps/c, with c the first-order distance; then ranges widen each other and
+ * it grows as towards a pole. In both regimes, and for drop = a eps/(1 - eps/eps*) all
+ * the way,
  *
  *     1/eps  is linear in  s = m(0)/drop,    and the radius sought has s = 1,
  *
- * so secants are drawn in these coordinates, between a success and a failure, or through
- * two successes while the failure is too far beyond the pole to tell anything (s < 0.3). A
- * bisection in log eps is the safeguard. The radius returned was certified by a call of its
- * own at exactly that eps.
+ * so secants are drawn in these coordinates, between a success and a failure, or
+ * through two successes while the failure is too far beyond the pole to tell anything
+ * (s < 0.3). A bisection in log eps is the safeguard. The radius returned was certified
+ * by a call of its own at exactly that eps.
  */
 #include "bound/bound.h"
 
@@ -77,8 +78,8 @@ static double secant(point a, point b)
     return at > 0 ? 1 / at : NAN;
 }
 
-/* Inside the bracket: by secant, a little to the good side; when that is next to the good
- * end already, just beyond it, to close the bracket. */
+/* Inside the bracket: by secant, a little to the good side; when that is next to the
+ * good end already, just beyond it, to close the bracket. */
 static double between(const hunt *h)
 {
     const double tolerance = h->s->tolerance, lo = h->good.eps, up = h->bad.eps;
@@ -93,8 +94,8 @@ static double between(const hunt *h)
                                                            sqrt(lo) * sqrt(up));
 }
 
-/* No failure yet: along the secant; at first a share of the first-order distance that is
- * smaller for longer sequences. */
+/* No failure yet: along the secant; at first a share of the first-order distance that
+ * is smaller for longer sequences. */
 static double beyond(const hunt *h)
 {
     double guess = h->good.eps * h->good.s / (8 + (double)h->w->net->steps);
@@ -115,8 +116,8 @@ static double next_radius(const hunt *h)
     return isfinite(h->bad.eps) ? between(h) : beyond(h);
 }
 
-/* m(0) and s of a first small radius. The sweeps' affine forms give both: they are linear
- * in eps up to their crossing c, so m(0) = m(eps) c/(c - eps) and s = c/eps. */
+/* m(0) and s of a first small radius. The sweeps' affine forms give both: they are
+ * linear in eps up to their crossing c, so m(0) = m(eps) c/(c - eps) and s = c/eps. */
 static rob_status first_calls(hunt *h, double small)
 {
     bool proved = false;
@@ -135,8 +136,8 @@ static rob_status first_calls(hunt *h, double small)
     return status;
 }
 
-/* Where the forms hardly change from a small radius to a larger one (linear networks), the
- * crossing itself is tried. */
+/* Where the forms hardly change from a small radius to a larger one (linear networks),
+ * the crossing itself is tried. */
 static rob_status try_linear(hunt *h, double first)
 {
     bool proved = false;
@@ -164,6 +165,7 @@ rob_status rob_priv_bound_radius(rob_work *w, const rob_ball *ball, const rob_de
     double first = h.crossing;
     if (status == ROB_OK && !done(&h)) status = call_at(&h, next_radius(&h), &proved);
     if (status == ROB_OK && proved && !done(&h)) status = try_linear(&h, first);
-    while (status == ROB_OK && !done(&h)) status = call_at(&h, next_radius(&h), &proved);
+    while (status == ROB_OK && !done(&h))
+        status = call_at(&h, next_radius(&h), &proved);
     return status;
 }

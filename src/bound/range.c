@@ -1,12 +1,12 @@
 /* range.c -- ranges of every cell of the network on a ball.
  *
- * Cells are visited operands first. A cell's range is the image of its operands' ranges by
- * the operator's interval rule, intersected, where planes will be made on it, with what
- * sweeps of +v_e and -v_e back to x prove:
+ * Cells are visited operands first. A cell's range is the image of its operands' ranges
+ * by the operator's interval rule, intersected, where planes will be made on it, with
+ * what sweeps of +v_e and -v_e back to x prove:
  *
- *     lo_e = max(interval, lower bound of v_e),   up_e = min(interval, -(lower bound of -v_e)).
+ *     lo_e = max(interval, bound of v_e),   up_e = min(interval, -(bound of -v_e)).
  *
- * Ranges by intervals alone are computed first and intersected too, so sweeps can only help.
+ * Ranges by intervals alone are computed first and intersected too, so sweeps only help.
  */
 #include "bound/bound.h"
 
@@ -121,7 +121,8 @@ static void by_intervals(rob_work *w)
         if (!has_range(c)) continue;
         image_of(w, c);
         memcpy(w->lo + c->at, w->fresh, (size_t)c->size * sizeof(double));
-        memcpy(w->up + c->at, w->fresh + w->net->widest, (size_t)c->size * sizeof(double));
+        memcpy(w->up + c->at, w->fresh + w->net->widest,
+               (size_t)c->size * sizeof(double));
         seal(w, c);
     }
     w->broken = false;
@@ -135,7 +136,8 @@ rob_status rob_priv_ranges(rob_work *w, bool crown)
     for (int32_t i = 0; crown && i < w->net->cells && !w->broken; i++) {
         const rob_cell *c = &w->net->cell[i];
         if (!has_range(c)) continue;
-        if (c->time != time && w->stop != NULL && w->stop(w->stop_user)) return ROB_STOPPED;
+        if (c->time != time && w->stop != NULL && w->stop(w->stop_user))
+            return ROB_STOPPED;
         time = c->time;
         image_of(w, c);
         intersect(w, c);
@@ -149,9 +151,10 @@ rob_status rob_priv_ranges(rob_work *w, bool crown)
     return ROB_OK;
 }
 
-/* ---- the workspace -------------------------------------------------------------------- */
+/* ---- the workspace --------------------------------------------------------------- */
 
-/* Rows a time: blocks of the widest product's coefficients stay in the second-level cache. */
+/* Rows a time: blocks of the widest product's coefficients stay in the second-level
+ * cache. */
 static int64_t rows_at_a_time(const rob_network *net)
 {
     int64_t widest = 1;
@@ -166,7 +169,8 @@ static int64_t widest_tight(const rob_network *net)
 {
     int64_t widest = 1;
     for (int32_t i = 0; i < net->cells; i++)
-        if (net->cell[i].tight && net->cell[i].size > widest) widest = net->cell[i].size;
+        if (net->cell[i].tight && net->cell[i].size > widest)
+            widest = net->cell[i].size;
     return widest;
 }
 
@@ -184,17 +188,20 @@ rob_status rob_priv_work_open(const rob_network *net, rob_work **out)
     w->memory = net->memory;
     w->net = net;
     w->tile = rows_at_a_time(net);
-    bool fine = reserve(w, &w->lo, net->range_size) && reserve(w, &w->up, net->range_size)
-        && reserve(w, &w->big, net->range_size) && reserve(w, &w->plane, net->plane_size)
-        && reserve(w, &w->touch, ROB_MAX_INS * net->widest)
-        && reserve(w, &w->fresh, 2 * net->widest)
-        && reserve(w, &w->unit, w->tile * widest_tight(net)) && reserve(w, &w->base, w->tile)
-        && reserve(w, &w->loss, w->tile) && reserve(w, &w->cost, w->tile)
-        && reserve(w, &w->measure, w->tile) && reserve(w, &w->base2, w->tile)
-        && reserve(w, &w->loss2, w->tile);
+    bool fine = reserve(w, &w->lo, net->range_size)
+                && reserve(w, &w->up, net->range_size)
+                && reserve(w, &w->big, net->range_size)
+                && reserve(w, &w->plane, net->plane_size)
+                && reserve(w, &w->touch, ROB_MAX_INS * net->widest)
+                && reserve(w, &w->fresh, 2 * net->widest)
+                && reserve(w, &w->unit, w->tile * widest_tight(net))
+                && reserve(w, &w->base, w->tile) && reserve(w, &w->loss, w->tile)
+                && reserve(w, &w->cost, w->tile) && reserve(w, &w->measure, w->tile)
+                && reserve(w, &w->base2, w->tile) && reserve(w, &w->loss2, w->tile);
     w->which = rob_priv_allocate(&w->memory, w->tile, (int64_t)sizeof *w->which);
     w->proof = rob_priv_allocate(&w->memory, w->tile, (int64_t)sizeof *w->proof);
-    w->range = rob_priv_allocate(&w->memory, net->most_ins + 1, (int64_t)sizeof *w->range);
+    w->range =
+        rob_priv_allocate(&w->memory, net->most_ins + 1, (int64_t)sizeof *w->range);
     w->block = rob_priv_allocate(&w->memory, net->cells, (int64_t)sizeof *w->block);
     fine = fine && w->which != NULL && w->proof != NULL && w->range != NULL
         && w->block != NULL;

@@ -1,9 +1,9 @@
 /* solve.c -- many series: networks by length, workers by series.
  *
- * Series of one length share an unrolled network, which is read only. Every job sets the
- * floating-point environment, has a workspace of its own and writes one answer, so answers
- * do not depend on the number of workers. Radii are searched in the units of the series;
- * the region is rounded up and the answer down when units are changed.
+ * Series of one length share an unrolled network, which is read only. Every job sets
+ * the floating-point environment, has a workspace of its own and writes one answer, so
+ * answers do not depend on the number of workers. Radii are searched in the units of
+ * the series; the region is rounded up and the answer down when units are changed.
  */
 #include "bound/solve.h"
 
@@ -11,7 +11,8 @@
 
 enum { LENGTHS_AT_ONCE = 16 };
 
-const char *const rob_priv_bound_method[ROB_BOUND_METHODS] = {"interval", "crown", "auto"};
+const char *const rob_priv_bound_method[ROB_BOUND_METHODS] = { "interval", "crown",
+                                                               "auto" };
 
 const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
     {"steps", 0, 0, 1e9, "steps",
@@ -42,7 +43,7 @@ typedef struct solver {
     task *tasks;
 } solver;
 
-/* ---- one series ---------------------------------------------------------------------- */
+/* ---- one series ------------------------------------------------------------------ */
 
 typedef struct watch { solver *s; int32_t worker; } watch;
 
@@ -51,7 +52,8 @@ static bool must_stop(void *user)
 {
     watch *t = user;
     if (t->worker != 0) return rob_priv_cancelled(t->s->ctx);
-    return rob_priv_progress(t->s->ctx, "bound", atomic_load(&t->s->finished), t->s->total)
+    return rob_priv_progress(t->s->ctx, "bound", atomic_load(&t->s->finished),
+                             t->s->total)
            != ROB_OK;
 }
 
@@ -87,8 +89,9 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
         if (status == ROB_OK) t->answer->margin = out.margin;
         return status;
     }
-    rob_search search = {.cap = ball.eps, .tolerance = s->bound->option[ROB_BOUND_TOLERANCE],
-                         .calls_max = (int64_t)s->bound->option[ROB_BOUND_CALLS]};
+    rob_search search = { .cap = ball.eps,
+                          .tolerance = s->bound->option[ROB_BOUND_TOLERANCE],
+                          .calls_max = (int64_t)s->bound->option[ROB_BOUND_CALLS] };
     if (c->wrong) return ROB_OK;
     rob_status status = rob_priv_bound_radius(w, &ball, &d, t->crown, row, &search);
     t->answer->radius = reported_radius(s->query, search.radius);
@@ -128,9 +131,10 @@ static void run_task(void *user, int64_t k, int32_t worker)
     atomic_fetch_add(&s->finished, 1);
 }
 
-/* ---- which bound --------------------------------------------------------------------- */
+/* ---- which bound ----------------------------------------------------------------- */
 
-/* Auto: the deepest back-substitution that fits the budget; intervals when none does. */
+/* Auto: the deepest back-substitution that fits the budget; intervals when none does.
+ */
 static void choose_depth(const solver *s, task *t)
 {
     const rob_bound *b = s->bound;
@@ -141,7 +145,8 @@ static void choose_depth(const solver *s, task *t)
         double budget = b->option[ROB_BOUND_COST];
         if (rob_priv_network_cost(t->net, 0, rows) > budget) {
             t->depth = t->net->steps;
-            while (t->depth > 1 && rob_priv_network_cost(t->net, t->depth, rows) > budget)
+            while (t->depth > 1
+                   && rob_priv_network_cost(t->net, t->depth, rows) > budget)
                 t->depth -= 1 + t->depth / 8;
             t->crown = rob_priv_network_cost(t->net, t->depth, rows) <= budget;
         }
@@ -149,7 +154,7 @@ static void choose_depth(const solver *s, task *t)
     t->answer->depth = t->crown ? (double)t->depth : -1;
 }
 
-/* ---- many series --------------------------------------------------------------------- */
+/* ---- many series ----------------------------------------------------------------- */
 
 static rob_status network_of(rob_ctx *ctx, const rob_model *model, int64_t steps,
                              rob_network **out)
@@ -247,7 +252,8 @@ static rob_status begin(solver *s, const rob_bound *b, rob_answer **out)
         const rob_case *c = &s->query->cases[i];
         a[i].margin = -INFINITY;
         a[i].rows = c->spec.rows;
-        a[i].row = rob_priv_allocate(&b->memory, c->spec.rows + 1, (int64_t)sizeof(double));
+        a[i].row =
+            rob_priv_allocate(&b->memory, c->spec.rows + 1, (int64_t)sizeof(double));
         if (a[i].row == NULL) return rob_priv_no_memory(s->ctx);
         for (int64_t r = 0; r < c->spec.rows; r++) a[i].row[r] = -INFINITY;
         s->tasks[i] = (task){.series = c, .answer = &a[i]};
@@ -260,7 +266,9 @@ rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, bool r
 {
     rob_status status = ROB_OK;
     rob_answer *answer = NULL;
-    solver s = {.ctx = ctx, .bound = b, .query = q, .radius = radius, .total = q->count};
+    solver s = {
+        .ctx = ctx, .bound = b, .query = q, .radius = radius, .total = q->count
+    };
     TRY(rob_priv_query_prepare(ctx, q));
     if (status == ROB_STOPPED) {
         rob_priv_bound_forget(b);

@@ -4,14 +4,14 @@
  *
  *     L v + b >= sum_i L_i v_i + b' - loss
  *
- * where v_i are v's operands: sums pass L on, products with weights give L op(W)', other
- * affine operators their pull, curved ones the plane below or above as the sign of each
- * coefficient asks. Cells are walked from the last to the first, so every cell's
- * coefficients are complete when it is reached, and only cells ahead of the walk hold any:
- * one step's values. The walk stops at the ball: A.x0 - eps ||A||_q. A row may also end
- * early, on the known ranges of the cells it has reached; the best end counts.
- * Reference: Zhang et al., Efficient neural network robustness certification with general
- * activation functions, 2018; docs/theory/bound.md for the rounding.
+ * where v_i are v's operands: sums pass L on, products with weights give L op(W)',
+ * other affine operators their pull, curved ones the plane below or above as the sign
+ * of each coefficient asks. Cells are walked from the last to the first, so every
+ * cell's coefficients are complete when it is reached, and only cells ahead of the walk
+ * hold any: one step's values. The walk stops at the ball: A.x0 - eps ||A||_q. A row
+ * may also end early, on the known ranges of the cells it has reached; the best end
+ * counts. Reference: Zhang et al., Efficient neural network robustness certification
+ * with general activation functions, 2018; docs/theory/bound.md for the rounding.
  */
 #include "bound/bound.h"
 
@@ -24,7 +24,7 @@ typedef struct sweep {
     int32_t from;                 /* cells after it are done */
 } sweep;
 
-/* ---- blocks of coefficients --------------------------------------------------------- */
+/* ---- blocks of coefficients ------------------------------------------------------ */
 
 static int32_t take_block(rob_work *w, int64_t numbers)
 {
@@ -51,8 +51,8 @@ static int32_t take_block(rob_work *w, int64_t numbers)
     return best;
 }
 
-/* A place for coefficients on a cell: a window of its root's block. fresh: the block held
- * nothing before. */
+/* A place for coefficients on a cell: a window of its root's block. fresh: the block
+ * held nothing before. */
 typedef struct place { double *at; int64_t ld; bool fresh; } place;
 
 static bool is_whole(const rob_network *net, int32_t cell)
@@ -97,7 +97,7 @@ static void drop_block(rob_work *w, int32_t root)
     w->block[root] = -1;
 }
 
-/* ---- what rounding costs --------------------------------------------------------------- */
+/* ---- what rounding costs --------------------------------------------------------- */
 
 /* loss += u (factor cost + |base|) + slack */
 static void charge(sweep *s, double factor, double slack)
@@ -118,8 +118,8 @@ static void charge_place(sweep *s, int32_t cell, const place *p, double factor)
 }
 
 /* Rows a on a cell end on the ranges of its numbers: sum a (a >= 0 ? lo : up). */
-static void end_on_range(sweep *s, const double *lo, const double *up, const double *big,
-                         int64_t n, const double *a, int64_t lda)
+static void end_on_range(sweep *s, const double *lo, const double *up,
+                         const double *big, int64_t n, const double *a, int64_t lda)
 {
     rob_work *w = s->w;
     rob_bend b = {.n = n, .lo_offset = lo, .up_offset = up, .weight = big};
@@ -131,14 +131,15 @@ static void end_on_range(sweep *s, const double *lo, const double *up, const dou
 static void end_on_cell(sweep *s, int32_t cell, const double *a, int64_t lda)
 {
     rob_range r = rob_priv_cell_range(s->w, cell);
-    end_on_range(s, r.lo, r.up, rob_priv_cell_big(s->w, cell), s->net->cell[cell].size, a,
-                 lda);
+    end_on_range(s, r.lo, r.up, rob_priv_cell_big(s->w, cell), s->net->cell[cell].size,
+                 a, lda);
 }
 
-/* ---- moving on --------------------------------------------------------------------------- */
+/* ---- moving on ------------------------------------------------------------------- */
 
 /* sign * a added to the coefficients on an operand */
-static bool pass_on(sweep *s, const rob_link *in, double sign, const double *a, int64_t lda)
+static bool pass_on(sweep *s, const rob_link *in, double sign, const double *a,
+                    int64_t lda)
 {
     place p;
     const int64_t n = s->net->cell[in->cell].size;
@@ -171,7 +172,8 @@ static bool through_sum(sweep *s, int32_t i, const double *a)
                 lo[e] = sign > 0 ? z.lo[e] : -z.up[e];
                 up[e] = sign > 0 ? z.up[e] : -z.lo[e];
             }
-            end_on_range(s, lo, up, rob_priv_cell_big(s->w, in->cell), c->size, a, c->size);
+            end_on_range(s, lo, up, rob_priv_cell_big(s->w, in->cell), c->size, a,
+                         c->size);
         } else if (!(sign > 0 && hand_over(s, i, in))
                    && !pass_on(s, in, sign, a, c->size)) {
             return false;
@@ -211,8 +213,8 @@ static bool through_product(sweep *s, int32_t i, const double *a)
     s->w->ops += (double)(c->size + n) + 8;
     if (narrow) {
         for (int64_t r = 0; r < rows; r++)
-            s->net->kernel->narrow(s->rows, n, k, a + r * n, c->size, c->packed, p.at + r * k,
-                                   p.ld);
+            s->net->kernel->narrow(s->rows, n, k, a + r * n, c->size, c->packed,
+                                   p.at + r * k, p.ld);
         return true;
     }
     if (rows == 1) {
@@ -220,8 +222,8 @@ static bool through_product(sweep *s, int32_t i, const double *a)
         return true;
     }
     for (int64_t r = 0; r < s->rows; r++)
-        s->net->la->product(rows, k, n, a + r * c->size, n, 1, c->packed, p.at + r * p.ld, k,
-                            !start);
+        s->net->la->product(rows, k, n, a + r * c->size, n, 1, c->packed,
+                            p.at + r * p.ld, k, !start);
     return true;
 }
 
@@ -263,7 +265,8 @@ static bool through_pull(sweep *s, int32_t i, double *a)
         if (b < 0) return false;
         rob_rows to = {s->rows, z->size, s->w->pool[b].at};
         memset(to.at, 0, (size_t)(to.rows * to.cols) * sizeof *to.at);
-        c->node.op->pull(&c->node, value, c->output, &out, k, &to, s->w->base, s->w->loss);
+        c->node.op->pull(&c->node, value, c->output, &out, k, &to, s->w->base,
+                         s->w->loss);
         s->w->ops += 16 * (double)(c->size + z->size);
         bool fine = true;
         if (z->live) fine = pass_on(s, in, 1, to.at, to.cols);
@@ -286,13 +289,13 @@ static bool move_on(sweep *s, int32_t i, double *a)
     case ROB_CELL_CURVED: return through_planes(s, i, a);
     default: break;
     }
-    rob_priv_ball_collect(&w->ball, c->first, c->size, s->rows, a, c->size, w->base, w->loss,
-                          w->measure);
+    rob_priv_ball_collect(&w->ball, c->first, c->size, s->rows, a, c->size, w->base,
+                          w->loss, w->measure);
     w->ops += 4 * (double)c->size + 16;
     return true;
 }
 
-/* ---- ends ------------------------------------------------------------------------------------ */
+/* ---- ends ------------------------------------------------------------------------ */
 
 /* A proof from what a row has come to; NaN proves nothing. */
 static rob_proof proof_of(const sweep *s, int64_t r)
@@ -326,7 +329,8 @@ static void try_ending(sweep *s)
     memcpy(w->loss, w->loss2, bytes);
 }
 
-static bool start(sweep *s, int32_t cell, const double *a, int64_t lda, const double *base)
+static bool start(sweep *s, int32_t cell, const double *a, int64_t lda,
+                  const double *base)
 {
     rob_work *w = s->w;
     place p;

@@ -2,10 +2,11 @@
  *
  *     sum_e a_e phi_e(z) >= sum_e a_e (sum_i s_ie z_ie + o_e),
  *
- * with (s, o) the plane below phi_e where a_e >= 0 and the one above where a_e < 0. So the
- * coefficient of z_i grows by a_e s_ie and the constant by a_e o_e. Sums run in LANES
- * chains; the caller pays for rounding with the weighted norms computed here, which hold
- * for any order of summation (Higham, Accuracy and Stability, 2nd ed., section 3.1).
+ * with (s, o) the plane below phi_e where a_e >= 0 and the one above where a_e < 0. So
+ * the coefficient of z_i grows by a_e s_ie and the constant by a_e o_e. Sums run in
+ * LANES chains; the caller pays for rounding with the weighted norms computed here,
+ * which hold for any order of summation (Higham, Accuracy and Stability, 2nd ed.,
+ * section 3.1).
  */
 #include "la/rows.h"
 
@@ -42,13 +43,15 @@ static inline vec load(const double *p, int64_t n)
 enum { TALL = 4 };
 #define UNROLL _Pragma("GCC unroll 4")
 
-/* One vector of `tall` rows: `left` elements from e on. Planes are read once for all. */
+/* One vector of `tall` rows: `left` elements from e on. Planes are read once for all.
+ */
 INLINE void bend_vector(const rob_bend *b, const int ins, const int tall, int64_t e,
                         int64_t left, const double *a, int64_t lda, double *const *to,
                         const int64_t *ld, vec *base, vec *cost)
 {
     const vec weight = load(b->weight + e, left);
-    const vec below = load(b->lo_offset + e, left), above = load(b->up_offset + e, left);
+    const vec below = load(b->lo_offset + e, left),
+              above = load(b->up_offset + e, left);
     vec lo[3], up[3];
     UNROLL for (int i = 0; i < ins; i++) {
         lo[i] = load(b->lo[i] + e, left);
@@ -109,8 +112,8 @@ void R(rows_bend)(const rob_bend *b, int64_t rows, const double *a, int64_t lda,
 }
 
 /* out[r] = sum_e |a_re| w_e, or without the bars */
-INLINE void dots(const int tall, const int bars, int64_t n, const double *a, int64_t lda,
-                 const double *w, double *out, int64_t step)
+INLINE void dots(const int tall, const int bars, int64_t n, const double *a,
+                 int64_t lda, const double *w, double *out, int64_t step)
 {
     vec sum[TALL] = {0};
     const int64_t whole = n / LANES * LANES;
@@ -130,7 +133,8 @@ void R(rows_cost)(int64_t rows, int64_t n, const double *a, int64_t lda,
                   const double *weight, double *cost)
 {
     int64_t r = 0;
-    for (; r + TALL <= rows; r += TALL) dots(TALL, 1, n, a + r * lda, lda, weight, cost + r, 1);
+    for (; r + TALL <= rows; r += TALL)
+        dots(TALL, 1, n, a + r * lda, lda, weight, cost + r, 1);
     for (; r < rows; r++) dots(1, 1, n, a + r * lda, lda, weight, cost + r, 1);
 }
 
@@ -174,9 +178,11 @@ ROWS_KERNELS(f64_generic)
 ROWS_KERNELS(f64_avx2)
 ROWS_KERNELS(f64_avx512)
 
-#define ENTRY(KIND)                                                                   \
-    {rob_priv_rows_bend_##KIND, rob_priv_rows_cost_##KIND, rob_priv_rows_narrow_##KIND, \
-     rob_priv_rows_add_##KIND}
+#define ENTRY(KIND)                                                                    \
+    {                                                                                  \
+        rob_priv_rows_bend_##KIND, rob_priv_rows_cost_##KIND,                          \
+            rob_priv_rows_narrow_##KIND, rob_priv_rows_add_##KIND                      \
+    }
 
 const rob_rows_kernel *rob_priv_rows(int32_t isa)
 {

@@ -4,9 +4,10 @@
 
 #include <stdint.h>
 
-/* Planes of n elements with `ins` operands: element e of a row takes slopes lo[i][e] and
- * lo_offset[e] when its coefficient is >= 0, else up[i][e] and up_offset[e]. weight[e]:
- * what one unit of |coefficient| may cost by rounding. ins = 0: plain ranges. */
+/* Planes of n elements with `ins` operands: element e of a row takes slopes lo[i][e]
+ * and lo_offset[e] when its coefficient is >= 0, else up[i][e] and up_offset[e].
+ * weight[e]: what one unit of |coefficient| may cost by rounding. ins = 0: plain
+ * ranges. */
 typedef struct rob_bend {
     int64_t n;
     int32_t ins;
@@ -19,8 +20,8 @@ typedef struct rob_rows_kernel {
     void (*bend)(const rob_bend *b, int64_t rows, const double *a, int64_t lda,
                  double *const *to, const int64_t *ld, double *base, double *cost);
     /* cost[r] = sum_e |a_re| weight_e */
-    void (*cost)(int64_t rows, int64_t n, const double *a, int64_t lda, const double *weight,
-                 double *cost);
+    void (*cost)(int64_t rows, int64_t n, const double *a, int64_t lda,
+                 const double *weight, double *cost);
     /* to (rows, k) += a (rows, n) w' for few columns: w (k, n), each column one dot */
     void (*narrow)(int64_t rows, int64_t n, int64_t k, const double *a, int64_t lda,
                    const double *w, double *to, int64_t ld);

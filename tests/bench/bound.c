@@ -1,9 +1,10 @@
 /* bound.c -- how long a certified bound of an LSTM takes, and what it proves.
  *
- * One layer, one feature, two classes, weights PyTorch's uniform start times 2, the series
- * x_t = sin(0.37 t), an L2 ball of the whole sequence, one thread. Prints a line of JSON for
- * each size. With a folder as argument the models are saved there as T_H.safetensors, for
- * peers/lirpa.py to bound the same; a second argument is the largest T to try.
+ * One layer, one feature, two classes, weights PyTorch's uniform start times 2, the
+ * series x_t = sin(0.37 t), an L2 ball of the whole sequence, one thread. Prints a line
+ * of JSON for each size. With a folder as argument the models are saved there as
+ * T_H.safetensors, for peers/lirpa.py to bound the same; a second argument is the
+ * largest T to try.
  */
 #include <robust.h>
 

@@ -1,5 +1,5 @@
-/* bound.c -- bounds as the public interface gives them: closed forms, groups, units, masks,
- * lengths, threads, cancelling, failing allocators, wrong arguments. */
+/* bound.c -- bounds as the public interface gives them: closed forms, groups, units,
+ * masks, lengths, threads, cancelling, failing allocators, wrong arguments. */
 #include "bound/solve.h"
 
 #include <check.h>
@@ -37,8 +37,10 @@ static scene lstm_scene(const char *method)
 {
     rob_ctx *ctx;
     ck_assert_int_eq(rob_ctx_create(&ctx), ROB_OK);
-    return scene_of(ctx, test_model(ctx, ROB_KIND_LSTM, FEATURES, 5, 3, ROB_READOUT_LAST,
-                                    ROB_F32, 0.8), method);
+    return scene_of(
+        ctx,
+        test_model(ctx, ROB_KIND_LSTM, FEATURES, 5, 3, ROB_READOUT_LAST, ROB_F32, 0.8),
+        method);
 }
 
 static void scene_close(scene *s)
@@ -52,8 +54,8 @@ static void scene_close(scene *s)
 static double radius_of(scene *s)
 {
     double lower = NAN;
-    ck_assert_msg(rob_bound_radius(s->ctx, s->bound, s->query, &lower, 1) == ROB_OK, "%s",
-                  rob_ctx_error(s->ctx));
+    ck_assert_msg(rob_bound_radius(s->ctx, s->bound, s->query, &lower, 1) == ROB_OK,
+                  "%s", rob_ctx_error(s->ctx));
     return lower;
 }
 
@@ -61,12 +63,12 @@ static double margin_at(scene *s, int32_t norm, double eps)
 {
     double lower = NAN;
     ck_assert_int_eq(rob_query_set_ball(s->ctx, s->query, norm, eps), ROB_OK);
-    ck_assert_msg(rob_bound_margin(s->ctx, s->bound, s->query, &lower, 1) == ROB_OK, "%s",
-                  rob_ctx_error(s->ctx));
+    ck_assert_msg(rob_bound_margin(s->ctx, s->bound, s->query, &lower, 1) == ROB_OK,
+                  "%s", rob_ctx_error(s->ctx));
     return lower;
 }
 
-/* ---- affine classifiers: the radius is known ------------------------------------------ */
+/* ---- affine classifiers: the radius is known ------------------------------------- */
 
 /* dual norm of w over what may move */
 static double dual_norm(int32_t norm, const double *w, const uint8_t *mask)
@@ -84,14 +86,15 @@ static double dual_norm(int32_t norm, const double *w, const uint8_t *mask)
 static const int32_t NORMS[] = {ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1};
 
 /* f has biases that cancel: states are at most about 450, four of them, weights at most
- * 0.5; six steps of at most ten roundings each lose at most 60 x 2^-52 x 4 x 450 x 0.5 =
- * 1.2e-11 of the margin, and the search stops within 2^-40 of the crossing. */
+ * 0.5; six steps of at most ten roundings each lose at most 60 x 2^-52 x 4 x 450 x 0.5
+ * = 1.2e-11 of the margin, and the search stops within 2^-40 of the crossing. */
 static void check_closed_form(scene *s, int32_t norm, const uint8_t *mask)
 {
     double w[STEPS * FEATURES], lower, margin, slack;
     int64_t count, c = s->query->cases[0].reference;
     affine_row(s->model, c, 1 - c, STEPS, w);
-    ck_assert_int_eq(rob_query_get(s->ctx, s->query, "margin", 0, &margin, 1, &count), ROB_OK);
+    ck_assert_int_eq(rob_query_get(s->ctx, s->query, "margin", 0, &margin, 1, &count),
+                     ROB_OK);
     ck_assert_int_eq(rob_query_set_ball(s->ctx, s->query, norm, INFINITY), ROB_OK);
     lower = radius_of(s);
     double exact = margin / dual_norm(norm, w, mask);
@@ -109,14 +112,15 @@ START_TEST(affine_radius_is_the_closed_form)
 }
 END_TEST
 
-/* Only the first feature of every second step may move: the ball is one norm over what is
- * left of the sequence, through every slice of it. */
+/* Only the first feature of every second step may move: the ball is one norm over what
+ * is left of the sequence, through every slice of it. */
 START_TEST(masks_shrink_the_ball_not_the_proof)
 {
     scene s = affine_scene("crown");
     uint8_t mask[STEPS * FEATURES] = {0};
     for (int64_t t = 0; t < STEPS; t += 2) mask[t * FEATURES] = 1;
-    ck_assert_int_eq(rob_query_set_mask(s.ctx, s.query, 0, mask, STEPS * FEATURES), ROB_OK);
+    ck_assert_int_eq(rob_query_set_mask(s.ctx, s.query, 0, mask, STEPS * FEATURES),
+                     ROB_OK);
     ck_assert_int_eq(rob_priv_query_prepare(s.ctx, s.query), ROB_OK);
     check_closed_form(&s, NORMS[_i], mask);
     scene_close(&s);
@@ -127,13 +131,15 @@ START_TEST(the_balls_radius_is_the_cap)
 {
     scene s = affine_scene("crown");
     double free_radius = radius_of(&s);
-    ck_assert_int_eq(rob_query_set_ball(s.ctx, s.query, ROB_NORM_L2, free_radius / 3), ROB_OK);
+    ck_assert_int_eq(rob_query_set_ball(s.ctx, s.query, ROB_NORM_L2, free_radius / 3),
+                     ROB_OK);
     ck_assert_double_eq(radius_of(&s), free_radius / 3);
     scene_close(&s);
 }
 END_TEST
 
-/* Behind x -> (x - shift)/scale a radius in model units is 1/|scale| of that in the data's. */
+/* Behind x -> (x - shift)/scale a radius in model units is 1/|scale| of that in the
+ * data's. */
 START_TEST(units_are_a_factor)
 {
     scene s = lstm_scene("crown");
@@ -154,12 +160,13 @@ START_TEST(units_are_a_factor)
 }
 END_TEST
 
-/* ---- specifications ---------------------------------------------------------------------- */
+/* ---- specifications -------------------------------------------------------------- */
 
 START_TEST(groups_take_the_best_row_and_the_worst_group)
 {
     scene s = lstm_scene("crown");
-    double rows[4], c[12] = {1, -1, 0, 1, 0, -1, 0, 1, -1, 0, 0, 0}, b[4] = {0, 0, 0, -1};
+    double rows[4], c[12] = { 1, -1, 0, 1, 0, -1, 0, 1, -1, 0, 0, 0 },
+                    b[4] = { 0, 0, 0, -1 };
     int32_t group[4] = {0, 0, 1, 1};
     int64_t count;
     ck_assert_int_eq(rob_query_set_rows(s.ctx, s.query, c, b, group, 4), ROB_OK);
@@ -180,25 +187,28 @@ START_TEST(a_wrong_series_has_radius_zero)
     ck_assert_int_eq(rob_priv_query_prepare(s.ctx, s.query), ROB_OK);
     int64_t label = (s.query->cases[0].prediction + 1) % 3;
     ck_assert_int_eq(rob_query_replace(s.ctx, s.query, 0, s.x, STEPS, label), ROB_OK);
-    ck_assert_int_eq(rob_query_set_reference(s.ctx, s.query, ROB_REFERENCE_LABEL), ROB_OK);
+    ck_assert_int_eq(rob_query_set_reference(s.ctx, s.query, ROB_REFERENCE_LABEL),
+                     ROB_OK);
     ck_assert_double_eq(radius_of(&s), 0);
     ck_assert_double_le(margin_at(&s, ROB_NORM_L2, 0.1), 0);
     scene_close(&s);
 }
 END_TEST
 
-/* ---- the search ----------------------------------------------------------------------------- */
+/* ---- the search ------------------------------------------------------------------ */
 
-/* What is answered was certified: a margin at exactly that radius says so again; and the
- * search did not stop far below what can be certified. */
+/* What is answered was certified: a margin at exactly that radius says so again; and
+ * the search did not stop far below what can be certified. */
 START_TEST(a_radius_is_certified_and_nearly_largest)
 {
     scene s = lstm_scene(_i % 2 ? "interval" : "crown");
     double calls;
     int64_t count;
-    ck_assert_int_eq(rob_query_set_ball(s.ctx, s.query, NORMS[_i / 2], INFINITY), ROB_OK);
+    ck_assert_int_eq(rob_query_set_ball(s.ctx, s.query, NORMS[_i / 2], INFINITY),
+                     ROB_OK);
     double r = radius_of(&s);
-    ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "calls", 0, &calls, 1, &count), ROB_OK);
+    ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "calls", 0, &calls, 1, &count),
+                     ROB_OK);
     ck_assert_double_gt(r, 0);
     ck_assert_double_le(calls, _i % 2 ? 40 : 16);
     ck_assert_double_gt(margin_at(&s, NORMS[_i / 2], r), 0);
@@ -212,23 +222,26 @@ START_TEST(auto_respects_its_budget)
     scene s = lstm_scene("auto");
     double full = margin_at(&s, ROB_NORM_L2, 0.05), depth;
     int64_t count;
-    ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "depth", 0, &depth, 1, &count), ROB_OK);
+    ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "depth", 0, &depth, 1, &count),
+                     ROB_OK);
     ck_assert_double_eq(depth, 0);
     ck_assert_int_eq(rob_bound_set(s.ctx, s.bound, "cost", 100000), ROB_OK);
     double cut = margin_at(&s, ROB_NORM_L2, 0.05);
-    ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "depth", 0, &depth, 1, &count), ROB_OK);
+    ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "depth", 0, &depth, 1, &count),
+                     ROB_OK);
     ck_assert_double_gt(depth, 0);
     ck_assert_double_le(cut, full);
     ck_assert_int_eq(rob_bound_set(s.ctx, s.bound, "cost", 1), ROB_OK);
     double intervals = margin_at(&s, ROB_NORM_L2, 0.05);
-    ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "depth", 0, &depth, 1, &count), ROB_OK);
+    ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "depth", 0, &depth, 1, &count),
+                     ROB_OK);
     ck_assert_double_eq(depth, -1);
     ck_assert_double_le(intervals, cut);
     scene_close(&s);
 }
 END_TEST
 
-/* ---- many series ------------------------------------------------------------------------------ */
+/* ---- many series ----------------------------------------------------------------- */
 
 enum { MANY = 9 };
 
@@ -272,7 +285,8 @@ static int32_t stop_after(void *user, const char *stage, int64_t done, int64_t t
     return strcmp(stage, "bound") == 0 && (*left)-- <= 0;
 }
 
-/* Cut short anywhere, answers are smaller but never wrong; afterwards all is as before. */
+/* Cut short anywhere, answers are smaller but never wrong; afterwards all is as before.
+ */
 START_TEST(stopped_answers_are_valid)
 {
     scene s = lstm_scene("crown");
@@ -294,7 +308,7 @@ START_TEST(stopped_answers_are_valid)
 }
 END_TEST
 
-/* ---- memory, arguments -------------------------------------------------------------------------- */
+/* ---- memory, arguments ----------------------------------------------------------- */
 
 START_TEST(failing_allocations_leave_no_trace)
 {
@@ -302,8 +316,10 @@ START_TEST(failing_allocations_leave_no_trace)
     rob_ctx *ctx;
     ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &memory, &ctx),
                      ROB_OK);
-    scene s = scene_of(ctx, test_model(ctx, ROB_KIND_LSTM, FEATURES, 3, 2, ROB_READOUT_MEAN,
-                                       ROB_F32, 0.8), "crown");
+    scene s = scene_of(
+        ctx,
+        test_model(ctx, ROB_KIND_LSTM, FEATURES, 3, 2, ROB_READOUT_MEAN, ROB_F32, 0.8),
+        "crown");
     double first = margin_at(&s, ROB_NORM_L2, 0.01), again = 0;
     int64_t live = memory.live, n = 0;
     rob_status status = ROB_EMEMORY;
@@ -347,7 +363,8 @@ START_TEST(wrong_arguments_are_named)
     ck_assert_int_eq(rob_bound_radius(s.ctx, s.bound, s.query, NULL, 0), ROB_OK);
     ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "height", 0, out, 1, &count),
                      ROB_EARGUMENT);
-    ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "rows", 0, out, 1, &count), ROB_ESHAPE);
+    ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "rows", 0, out, 1, &count),
+                     ROB_ESHAPE);
     ck_assert_double_eq(out[0], 7);
     ck_assert_int_eq(count, 7);
     ck_assert_int_eq(rob_bound_get(s.ctx, s.bound, "rows", 0, NULL, 0, &count), ROB_OK);

@@ -1,6 +1,6 @@
-/* multiple.h -- recurrent classifiers evaluated at 200 bits, independent of the library's
- * graphs, and small random ones to evaluate. Rounding here is 2^-200 a step and is far below
- * every difference the tests look at. */
+/* multiple.h -- recurrent classifiers evaluated at 200 bits, independent of the
+ * library's graphs, and small random ones to evaluate. Rounding here is 2^-200 a step
+ * and is far below every difference the tests look at. */
 #ifndef ROB_TEST_MULTIPLE_H
 #define ROB_TEST_MULTIPLE_H
 
@@ -15,7 +15,8 @@ enum { EXACT_BITS = 200 };
 /* A model with weights size * uniform(-1, 1); tied: all rows of the head equal. */
 static inline rob_model *random_model(rob_ctx *ctx, int32_t kind, int32_t layers,
                                       int32_t readout, int64_t features, int64_t hidden,
-                                      int64_t outputs, double size, uint64_t seed, bool tied)
+                                      int64_t outputs, double size, uint64_t seed,
+                                      bool tied)
 {
     rob_recipe r = {.kind = kind, .layers = layers, .readout = readout,
                     .features = features, .hidden = hidden, .outputs = outputs,
@@ -62,8 +63,8 @@ static inline void exact_sigmoid(mpfr_t y, const mpfr_t x)
 }
 
 /* y (n) += W (n, k) x (k) + b (n); x or b may be NULL */
-static inline void exact_affine(const rob_tensor *w, const rob_tensor *b, int64_t n, int64_t k,
-                                mpfr_t *x, mpfr_t *y)
+static inline void exact_affine(const rob_tensor *w, const rob_tensor *b, int64_t n,
+                                int64_t k, mpfr_t *x, mpfr_t *y)
 {
     mpfr_t p;
     mpfr_init2(p, EXACT_BITS);
@@ -95,8 +96,8 @@ static inline void exact_lstm_gates(int64_t H, mpfr_t *z, mpfr_t *h, mpfr_t *c)
     mpfr_clears(s, t, (mpfr_ptr)0);
 }
 
-static inline void exact_step(const rob_model *m, int32_t layer, mpfr_t *u, int64_t width,
-                              mpfr_t *h, mpfr_t *c)
+static inline void exact_step(const rob_model *m, int32_t layer, mpfr_t *u,
+                              int64_t width, mpfr_t *h, mpfr_t *c)
 {
     const rob_parameter *p = &m->parameter[4 * layer];
     int64_t H = m->recipe.hidden, G = m->recipe.kind == ROB_KIND_LSTM ? 4 : 1;
@@ -112,8 +113,10 @@ static inline void exact_step(const rob_model *m, int32_t layer, mpfr_t *u, int6
     exact_free(z, G * H);
 }
 
-/* f (L) of x (T, D); the mean is taken by the factor fl(1/T), as the model's graph has it */
-static inline void exact_logits(const rob_model *m, const double *x, int64_t T, mpfr_t *f)
+/* f (L) of x (T, D); the mean is taken by the factor fl(1/T), as the model's graph has
+ * it */
+static inline void exact_logits(const rob_model *m, const double *x, int64_t T,
+                                mpfr_t *f)
 {
     const rob_recipe *r = &m->recipe;
     int64_t H = r->hidden, D = r->features;
@@ -121,7 +124,8 @@ static inline void exact_logits(const rob_model *m, const double *x, int64_t T, 
     for (int64_t i = 0; i < T * D; i++) mpfr_set_d(u[i], x[i], MPFR_RNDN);
     for (int32_t k = 0; k < r->layers; k++) {
         int64_t width = k == 0 ? D : H;
-        mpfr_t *h = exact_vector(H), *c = exact_vector(H), *in = exact_vector(T * width);
+        mpfr_t *h = exact_vector(H), *c = exact_vector(H),
+               *in = exact_vector(T * width);
         for (int64_t i = 0; i < T * width; i++) mpfr_set(in[i], u[i], MPFR_RNDN);
         for (int64_t t = 0; t < T; t++) {
             exact_step(m, k, in + t * width, width, h, c);
@@ -139,8 +143,10 @@ static inline void exact_logits(const rob_model *m, const double *x, int64_t T, 
     exact_free(u, T * (D > H ? D : H)), exact_free(s, H);
 }
 
-/* min over k != c of f_c - f_k, rounded up to double: if a bound exceeds it, it is wrong */
-static inline double exact_margin(const rob_model *m, const double *x, int64_t T, int64_t c)
+/* min over k != c of f_c - f_k, rounded up to double: if a bound exceeds it, it is
+ * wrong */
+static inline double exact_margin(const rob_model *m, const double *x, int64_t T,
+                                  int64_t c)
 {
     int64_t L = m->recipe.outputs;
     mpfr_t *f = exact_vector(L);

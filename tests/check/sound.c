@@ -1,9 +1,10 @@
 /* sound.c -- no point of a region beats what was proved on it.
  *
- * Truth is arithmetic at 200 bits (multiple.h), so comparisons need no tolerance: a certified
- * margin above an exact margin anywhere in the ball is a failure. Points: random inside, on
- * the boundary, corners, single coordinates, and where an attack ended. Points keep a
- * factor 1 - 2^-40 inside, more than the rounding of x + d and of its norm.
+ * Truth is arithmetic at 200 bits (multiple.h), so comparisons need no tolerance: a
+ * certified margin above an exact margin anywhere in the ball is a failure. Points:
+ * random inside, on the boundary, corners, single coordinates, and where an attack
+ * ended. Points keep a factor 1 - 2^-40 inside, more than the rounding of x + d and of
+ * its norm.
  */
 #include "bound/solve.h"
 #include "check/multiple.h"
@@ -35,8 +36,8 @@ static bench bench_open(subject s)
 {
     bench b = {.s = s};
     ck_assert_int_eq(rob_ctx_create(&b.ctx), ROB_OK);
-    b.model = random_model(b.ctx, s.kind, s.layers, s.readout, s.D, s.H, s.L, s.size, s.seed,
-                           s.tied);
+    b.model = random_model(b.ctx, s.kind, s.layers, s.readout, s.D, s.H, s.L, s.size,
+                           s.seed, s.tied);
     b.x = malloc((size_t)(s.T * s.D) * sizeof *b.x);
     rob_random r = rob_priv_random(s.seed, 9);
     for (int64_t i = 0; i < s.T * s.D; i++) b.x[i] = rob_priv_normal(&r);
@@ -71,7 +72,7 @@ static double margin_with(bench *b, const char *method, int32_t norm, double eps
     return lower;
 }
 
-/* ---- points of the ball ------------------------------------------------------------- */
+/* ---- points of the ball ---------------------------------------------------------- */
 
 enum { POINTS = 10 };
 
@@ -86,8 +87,8 @@ static double norm_of(int32_t norm, const double *d, int64_t n)
     return norm == ROB_NORM_L2 ? sqrt(sum) : sum;
 }
 
-/* Point k: corners for small k, then single coordinates, the rest random in direction and
- * every second one also in length. */
+/* Point k: corners for small k, then single coordinates, the rest random in direction
+ * and every second one also in length. */
 static void make_point(const bench *b, int32_t norm, double eps, int64_t k, double *p)
 {
     int64_t n = b->s.T * b->s.D;
@@ -143,19 +144,23 @@ static void check_radius(bench *b, int32_t norm, double eps)
     double cut = margin_with(b, "crown", norm, eps, 2, NULL);
     double crown = margin_with(b, "crown", norm, eps, 0, NULL);
     double seen = least_margin(b, norm, eps);
-    ck_assert_msg(crown <= seen && cut <= seen,
-                  "kind %d layers %d T %d norm %d eps %g size %g: proved %.17g (2 steps "
-                  "%.17g), seen %.17g", b->s.kind, b->s.layers, (int)b->s.T, norm, eps,
-                  b->s.size, crown, cut, seen);
-    ck_assert_msg(interval <= crown && interval <= cut, "crown %g, 2 steps %g below interval "
-                  "%g", crown, cut, interval);
+    ck_assert_msg(
+        crown <= seen && cut <= seen,
+        "kind %d layers %d T %d norm %d eps %g size %g: proved %.17g (2 steps "
+        "%.17g), seen %.17g",
+        b->s.kind, b->s.layers, (int)b->s.T, norm, eps, b->s.size, crown, cut, seen);
+    ck_assert_msg(interval <= crown && interval <= cut,
+                  "crown %g, 2 steps %g below interval "
+                  "%g",
+                  crown, cut, interval);
 }
 
 static void check_subject(subject s)
 {
     bench b = bench_open(s);
     for (int64_t n = 0; n < COUNT_OF(NORMS); n++)
-        for (int64_t e = 0; e < COUNT_OF(RADII); e++) check_radius(&b, NORMS[n], RADII[e]);
+        for (int64_t e = 0; e < COUNT_OF(RADII); e++)
+            check_radius(&b, NORMS[n], RADII[e]);
     bench_close(&b);
 }
 
@@ -174,16 +179,18 @@ START_TEST(margins_hold_over_lengths)
 {
     static const int64_t lengths[] = {1, 2, 12, 28};
     for (int64_t t = 0; t < COUNT_OF(lengths); t++)
-        check_subject((subject){KINDS[_i], 1, t % 2 ? ROB_READOUT_MEAN : ROB_READOUT_LAST,
-                                lengths[t], 1, 4, 2, 0.7, (uint64_t)(100 * _i + t), false});
+        check_subject(
+            (subject){ KINDS[_i], 1, t % 2 ? ROB_READOUT_MEAN : ROB_READOUT_LAST,
+                       lengths[t], 1, 4, 2, 0.7, (uint64_t)(100 * _i + t), false });
     if (rob_long())
-        check_subject((subject){KINDS[_i], 1, ROB_READOUT_LAST, 140, 1, 16, 2, 0.5, 7, false});
+        check_subject(
+            (subject){ KINDS[_i], 1, ROB_READOUT_LAST, 140, 1, 16, 2, 0.5, 7, false });
 }
 END_TEST
 
-/* Small balls, where nearly nothing but rounding separates proof and truth: the excess of
- * the exact margin at x over the certified one is at most eps times the l1-Lipschitz sum
- * plus rounding, so at eps = 0 the proof must still be below and close. */
+/* Small balls, where nearly nothing but rounding separates proof and truth: the excess
+ * of the exact margin at x over the certified one is at most eps times the l1-Lipschitz
+ * sum plus rounding, so at eps = 0 the proof must still be below and close. */
 START_TEST(a_point_is_proved_to_rounding)
 {
     for (uint64_t seed = 0; seed < 12; seed++) {
@@ -204,8 +211,8 @@ START_TEST(a_larger_ball_proves_no_more)
 {
     static const double radii[] = {0, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 1, 5, 50};
     for (uint64_t seed = 0; seed < 4; seed++) {
-        bench b = bench_open((subject){KINDS[_i], 1, ROB_READOUT_LAST, 8, 2, 6, 3, 0.7, seed,
-                                       false});
+        bench b = bench_open(
+            (subject){ KINDS[_i], 1, ROB_READOUT_LAST, 8, 2, 6, 3, 0.7, seed, false });
         for (int64_t n = 0; n < COUNT_OF(NORMS); n++) {
             double last = INFINITY, ilast = INFINITY;
             for (int64_t e = 0; e < COUNT_OF(radii); e++) {
@@ -224,7 +231,8 @@ END_TEST
 
 START_TEST(equal_logits_prove_nothing)
 {
-    bench b = bench_open((subject){KINDS[_i], 1, ROB_READOUT_LAST, 4, 2, 5, 3, 0.5, 3, true});
+    bench b = bench_open(
+        (subject){ KINDS[_i], 1, ROB_READOUT_LAST, 4, 2, 5, 3, 0.5, 3, true });
     rob_bound *bound;
     double lower = 1;
     ck_assert_double_le(margin_with(&b, "crown", ROB_NORM_L2, 0, 0, NULL), 0);
@@ -237,7 +245,7 @@ START_TEST(equal_logits_prove_nothing)
 }
 END_TEST
 
-/* ---- seeded faults are seen ------------------------------------------------------------- */
+/* ---- seeded faults are seen ------------------------------------------------------ */
 
 static void lift_below(rob_bend *b)
 {
@@ -261,17 +269,17 @@ static void tilt_above(rob_bend *b)
         for (int64_t e = 0; e < b->n; e++) ((double *)b->up[i])[e] *= 0.99;
 }
 
-/* At a small radius the bound is sharp to second order, so a plane that is wrong by 1e-3
- * lifts some certified margin above the exact one; with contradicting ranges nothing is
- * proved at all (-INFINITY), which also tells. */
+/* At a small radius the bound is sharp to second order, so a plane that is wrong by
+ * 1e-3 lifts some certified margin above the exact one; with contradicting ranges
+ * nothing is proved at all (-INFINITY), which also tells. */
 START_TEST(wrong_planes_are_caught)
 {
     static void (*const faults[])(rob_bend *) = {lift_below, drop_above, tilt_below,
                                                  tilt_above};
     int caught = 0;
     for (uint64_t seed = 0; seed < 6; seed++) {
-        bench b = bench_open((subject){KINDS[_i % 3], 1, ROB_READOUT_LAST, 4, 2, 5, 3, 0.7,
-                                       seed, false});
+        bench b = bench_open((subject){ KINDS[_i % 3], 1, ROB_READOUT_LAST, 4, 2, 5, 3,
+                                        0.7, seed, false });
         double right = margin_with(&b, "crown", ROB_NORM_L2, 1e-6, 0, NULL);
         double wrong = margin_with(&b, "crown", ROB_NORM_L2, 1e-6, 0, faults[_i / 3]);
         double seen = least_margin(&b, ROB_NORM_L2, 1e-6);
@@ -283,11 +291,12 @@ START_TEST(wrong_planes_are_caught)
 }
 END_TEST
 
-/* ---- the host's floating-point environment ----------------------------------------------- */
+/* ---- the host's floating-point environment --------------------------------------- */
 
 START_TEST(host_rounding_does_not_matter)
 {
-    bench b = bench_open((subject){KINDS[_i], 1, ROB_READOUT_LAST, 5, 2, 5, 3, 0.7, 1, false});
+    bench b = bench_open(
+        (subject){ KINDS[_i], 1, ROB_READOUT_LAST, 5, 2, 5, 3, 0.7, 1, false });
     double plain = margin_with(&b, "crown", ROB_NORM_LINF, 0.01, 0, NULL);
     fesetround(FE_UPWARD);
     double upward = margin_with(&b, "crown", ROB_NORM_LINF, 0.01, 0, NULL);
@@ -305,12 +314,14 @@ START_TEST(host_rounding_does_not_matter)
 }
 END_TEST
 
-/* ---- every instruction set ----------------------------------------------------------------- */
+/* ---- every instruction set ------------------------------------------------------- */
 
-/* Kernels round differently (fused or not, other orders); all must stay below the truth. */
+/* Kernels round differently (fused or not, other orders); all must stay below the
+ * truth. */
 START_TEST(every_instruction_set_is_sound)
 {
-    bench b = bench_open((subject){KINDS[_i], 2, ROB_READOUT_LAST, 6, 3, 13, 3, 0.5, 4, false});
+    bench b = bench_open(
+        (subject){ KINDS[_i], 2, ROB_READOUT_LAST, 6, 3, 13, 3, 0.5, 4, false });
     int32_t best = b.ctx->isa;
     double truth = exact_margin(b.model, b.x, b.s.T, b.reference), last = NAN;
     for (int32_t isa = 0; isa <= best; isa++) {
@@ -327,7 +338,7 @@ START_TEST(every_instruction_set_is_sound)
 }
 END_TEST
 
-/* ---- every cell, not only the outputs ------------------------------------------------------ */
+/* ---- every cell, not only the outputs -------------------------------------------- */
 
 static rob_network *network_for(bench *b)
 {
@@ -384,8 +395,8 @@ static void check_states(bench *b, rob_work *w, int32_t norm, double eps)
         for (int32_t t = 0; t < T; t++) {
             rob_range r = rob_priv_cell_range(w, state_cell(w->net, t));
             for (int64_t j = 0; j < H; j++)
-                ck_assert_msg(holds(&r, j, h[t * H + j]), "step %d unit %d eps %g", t, (int)j,
-                              eps);
+                ck_assert_msg(holds(&r, j, h[t * H + j]), "step %d unit %d eps %g", t,
+                              (int)j, eps);
         }
     }
     exact_free(h, T * H), exact_free(f, L);
