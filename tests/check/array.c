@@ -219,8 +219,7 @@ START_TEST(hostile_text_is_refused)
         "\x93NUMPYx",
         "1;2\n",
         "1,2\n\"a\",3\n",
-        "\xef\xbb\xbf"
-        "1,2\n",
+        "\357\273\2771,2\n",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         double row[64];
