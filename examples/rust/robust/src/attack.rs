@@ -1,0 +1,56 @@
+//! Upper bounds: points that were seen to fail.
+
+use robust_sys::*;
+
+use crate::error::{index, text, Result};
+use crate::handle::handle;
+use crate::{Ctx, Query};
+
+handle!(
+    /// A method, its options and its last answers.
+    Attack, rob_attack, rob_attack_free
+);
+
+impl Attack {
+    /// An attack by the name of its method: "fgsm", "pgd", "deepfool" or "auto".
+    pub fn new(ctx: &mut Ctx, method: &str) -> Result<Attack> {
+        let method = text("method", method)?;
+        ctx.make(|raw| Attack { raw }, |ctx, out| unsafe {
+            rob_attack_create(ctx, method.as_ptr(), out)
+        })
+    }
+
+    pub fn set(&mut self, ctx: &mut Ctx, name: &str, value: f64) -> Result<()> {
+        let name = text("name", name)?;
+        ctx.call(|ctx| unsafe { rob_attack_set(ctx, self.ptr(), name.as_ptr(), value) })
+    }
+
+    pub fn set_text(&mut self, ctx: &mut Ctx, name: &str, value: &str) -> Result<()> {
+        let (name, value) = (text("name", name)?, text("value", value)?);
+        ctx.call(|ctx| unsafe {
+            rob_attack_set_text(ctx, self.ptr(), name.as_ptr(), value.as_ptr())
+        })
+    }
+
+    /// U (n): a failing point was seen at this distance; infinite: none was found.
+    pub fn distance(&mut self, ctx: &mut Ctx, q: &mut Query) -> Result<Vec<f64>> {
+        ctx.fill(q.count(), |ctx, upper, capacity| unsafe {
+            rob_attack_distance(ctx, self.ptr(), q.ptr(), upper, capacity)
+        })
+    }
+
+    /// The lowest margin (n) seen in the ball; <= 0: broken.
+    pub fn margin(&mut self, ctx: &mut Ctx, q: &mut Query) -> Result<Vec<f64>> {
+        ctx.fill(q.count(), |ctx, margin, capacity| unsafe {
+            rob_attack_margin(ctx, self.ptr(), q.ptr(), margin, capacity)
+        })
+    }
+
+    /// An answer by name, such as "point" of series i; `i` None: every series.
+    pub fn get(&self, ctx: &mut Ctx, what: &str, i: Option<usize>) -> Result<Vec<f64>> {
+        let what = text("what", what)?;
+        ctx.read(|ctx, out, capacity, count| unsafe {
+            rob_attack_get(ctx, self.ptr(), what.as_ptr(), index(i), out, capacity, count)
+        })
+    }
+}
