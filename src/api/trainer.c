@@ -13,7 +13,8 @@ rob_status rob_trainer_create(rob_ctx *ctx, rob_trainer **out)
     CHECK(t, ctx, ROB_EMEMORY, "out of memory for a trainer");
     t->memory = ctx->memory;
     t->best = -1;
-    for (int k = 0; k <= ROB_CLIP; k++) t->option[k] = rob_priv_train_options[k].value;
+    for (int k = 0; k < ROB_TRAIN_OPTIONS; k++)
+        t->option[k] = rob_priv_train_options[k].value;
     *out = t;
 done:
     return status;
@@ -24,8 +25,8 @@ rob_status rob_trainer_set(rob_ctx *ctx, rob_trainer *t, const char *name, doubl
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(t && name, ctx, ROB_EARGUMENT, "%s is NULL", t ? "name" : "trainer");
-    TRY(rob_priv_option_set(ctx, rob_priv_train_options, ROB_CLIP + 1, t->option, name,
-                            value));
+    TRY(rob_priv_option_set(ctx, rob_priv_train_options, ROB_TRAIN_OPTIONS, t->option,
+                            name, value));
 done:
     return status;
 }
@@ -55,6 +56,7 @@ static const struct curve {
     { "accuracy", ROB_ACCURACY },
     { "valid_loss", ROB_VALID_LOSS },
     { "valid_accuracy", ROB_VALID_ACCURACY },
+    { "penalty", ROB_PENALTY },
 };
 
 static int column_named(const char *name)
@@ -74,8 +76,7 @@ rob_status rob_trainer_get(rob_ctx *ctx, const rob_trainer *t, const char *what,
     bool best = strcmp(what, "best_epoch") == 0;
     CHECK(best || column >= 0, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are loss, accuracy, valid_loss, "
-          "valid_accuracy, "
-          "best_epoch",
+          "valid_accuracy, penalty, best_epoch",
           what);
     int64_t size = best ? 1 : t->epochs;
     CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; '%s' has %lld",

@@ -1,7 +1,7 @@
 /* train.c -- Adam on mini-batches, with clipping, weight decay and early stopping.
  *
- * Per step, with g the gradient of the batch's mean cross-entropy (fit.c), scaled to
- * norm at most `clip`:
+ * Per step, with g the gradient of the batch's loss (fit.c, penalty.c, at the points
+ * of disturb.c), scaled to norm at most `clip`:
  *     m <- b1 m + (1-b1) g,   v <- b2 v + (1-b2) g^2,
  *     theta <- theta - rate [ (m/(1-b1^s)) / (sqrt(v/(1-b2^s)) + 1e-8) + decay theta ],
  * b1 = 0.9, b2 = 0.999, rate falling by cosine over the epochs. The order of an epoch
@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 
-const rob_option rob_priv_train_options[ROB_CLIP + 1] = {
+const rob_option rob_priv_train_options[ROB_TRAIN_OPTIONS] = {
     { "epochs", 60, 1, 1e6, "epochs", "at most" },
     { "rate", 0.01, 1e-12, 10, "",
       "learning rate of Adam at the start; falls by cosine" },
@@ -24,12 +24,25 @@ const rob_option rob_priv_train_options[ROB_CLIP + 1] = {
     { "patience", 20, 1, 1e6, "epochs", "without improvement before stopping" },
     { "decay", 0, 0, 1, "", "weight decay, decoupled from the gradient" },
     { "clip", 1, 0, 1e30, "", "largest norm of a gradient; 0: no clipping" },
+    { "jacobian", 0, 0, 1e30, "", "strength of the Jacobian penalty" },
+    { "hessian", 0, 0, 1e30, "", "strength of the Hessian penalty" },
+    { "projections", 1, 1, 1e6, "", "random products a series and step" },
+    { "exact", 0, 0, 1, "", "1: exact norms instead of random products" },
+    { "share", 1, 1e-6, 1, "share", "of the series penalised in a step, at random" },
+    { "noise", 0, 0, 1e30, "model units", "standard deviation of input noise" },
+    { "adversarial", 0, 0, 1e30, "model units", "radius of adversarial training" },
+    { "adversarial_norm", ROB_NORM_L2, ROB_NORM_L2, ROB_NORM_LINF, "ROB_NORM",
+      "of that ball: ROB_NORM_L2 (2) or ROB_NORM_LINF (100)" },
+    { "adversarial_steps", 10, 1, 1e6, "gradients", "of one ascent" },
 };
 
 typedef struct descent {
     rob_ctx *ctx;
     rob_trainer *t;
     rob_fit fit;
+    rob_penalty penalty[2]; /* Jacobian, Hessian; strength 0: not made */
+    rob_disturb disturb;
+    bool disturbed;
     const rob_data *train, *valid;
     int64_t *order, *every; /* shuffled training series; 0 .. of the validation set */
     double *grad, *mean, *square, *best; /* (size) */
@@ -61,7 +74,7 @@ static void adam(descent *d, double rate)
     const double b1 = 0.9, b2 = 0.999, tiny = 1e-8;
     double decay = d->t->option[ROB_DECAY];
     double c1 = 1 - pow(b1, (double)d->step), c2 = 1 - pow(b2, (double)d->step);
-    for (int64_t i = 0; i < d->fit.size; i++) {
+    for (int64_t i = 0; i < d->fit.tile.size; i++) {
         double g = d->grad[i];
         d->mean[i] = b1 * d->mean[i] + (1 - b1) * g;
         d->square[i] = b2 * d->square[i] + (1 - b2) * g * g;
@@ -72,21 +85,52 @@ static void adam(descent *d, double rate)
 
 /* ---- one epoch ------------------------------------------------------------------- */
 
+/* The joint loss of rows first .. of the epoch's order, and its gradient. */
+static double batch_loss(descent *d, int64_t epoch, int64_t first, int64_t count,
+                         double *penalty, int64_t *right)
+{
+    rob_batch b = { .data = d->train,
+                    .index = d->order + first,
+                    .count = count,
+                    .theta = d->fit.theta,
+                    .weight = 1 / (double)count,
+                    .seed = d->ctx->seed,
+                    .epoch = epoch,
+                    .first = first };
+    if (d->disturbed) rob_priv_disturb_run(d->ctx, &d->disturb, &b);
+    double loss = rob_priv_fit_batch(d->ctx, &d->fit, &b, d->grad, right);
+    *penalty = 0;
+    for (int k = 0; k < 2; k++)
+        if (d->penalty[k].strength > 0)
+            *penalty += rob_priv_penalty_add(d->ctx, &d->penalty[k], &b, d->grad);
+    return loss + *penalty;
+}
+
+static void validate(descent *d, double *curve)
+{
+    int64_t right;
+    curve[ROB_VALID_LOSS] = curve[ROB_VALID_ACCURACY] = NAN;
+    if (!d->valid) return;
+    curve[ROB_VALID_LOSS] = rob_priv_fit_loss(d->ctx, &d->fit, d->valid, d->every,
+                                              d->valid->count, NULL, &right);
+    curve[ROB_VALID_ACCURACY] = (double)right / (double)d->valid->count;
+}
+
 static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
 {
     rob_status status = ROB_OK;
     int64_t n = d->train->count, batch = (int64_t)d->t->option[ROB_BATCH], right = 0;
     rob_random random = rob_priv_random(d->ctx->seed, (uint64_t)epoch);
-    double loss = 0;
+    double loss = 0, penalties = 0;
     double rate = d->t->option[ROB_RATE] * rate_share(epoch, d->t->option[ROB_EPOCHS]);
     rob_priv_shuffle(&random, d->order, n);
     for (int64_t first = 0; first < n; first += batch) {
         int64_t hits, count = n - first < batch ? n - first : batch;
-        loss += (double)count
-                * rob_priv_fit_loss(d->ctx, &d->fit, d->train, d->order + first, count,
-                                    d->grad, &hits);
+        double penalty;
+        loss += (double)count * batch_loss(d, epoch, first, count, &penalty, &hits);
+        penalties += (double)count * penalty;
         right += hits;
-        CHECK(clip_gradient(d->grad, d->fit.size, d->t->option[ROB_CLIP]), d->ctx,
+        CHECK(clip_gradient(d->grad, d->fit.tile.size, d->t->option[ROB_CLIP]), d->ctx,
               ROB_ENUMERIC,
               "epoch %lld: the gradient is not finite; a smaller rate (now %g) "
               "may help",
@@ -96,13 +140,9 @@ static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
         if (rob_priv_cancelled(d->ctx)) break;
     }
     curve[ROB_LOSS] = loss / (double)n;
+    curve[ROB_PENALTY] = penalties / (double)n;
     curve[ROB_ACCURACY] = (double)right / (double)n;
-    curve[ROB_VALID_LOSS] = curve[ROB_VALID_ACCURACY] = NAN;
-    if (d->valid) {
-        curve[ROB_VALID_LOSS] = rob_priv_fit_loss(d->ctx, &d->fit, d->valid, d->every,
-                                                  d->valid->count, NULL, &right);
-        curve[ROB_VALID_ACCURACY] = (double)right / (double)d->valid->count;
-    }
+    validate(d, curve);
 done:
     return status;
 }
@@ -130,7 +170,7 @@ static rob_status run_epochs(descent *d)
         if (d->best_epoch < 0
             || is_better(d, now, d->curve + d->best_epoch * ROB_CURVES)) {
             d->best_epoch = epoch;
-            memcpy(d->best, d->fit.theta, (size_t)d->fit.size * sizeof *d->best);
+            memcpy(d->best, d->fit.theta, (size_t)d->fit.tile.size * sizeof *d->best);
         }
         if (epoch - d->best_epoch >= patience) break;
     }
@@ -176,6 +216,36 @@ static int64_t *counted(const rob_memory *m, int64_t n)
     return index;
 }
 
+/* The programs that options ask for. rows: of a batch */
+static rob_status prepare_terms(descent *d, const rob_model *model, int64_t steps,
+                                bool differ, int64_t rows)
+{
+    rob_status status = ROB_OK;
+    const double *o = d->t->option;
+    int64_t projections = o[ROB_EXACT] >= 0.5 ? 0 : (int64_t)o[ROB_PROJECTIONS];
+    for (int32_t k = 0; k < 2; k++) {
+        rob_penalty *p = &d->penalty[k];
+        if (!(o[ROB_JACOBIAN + k] > 0)) continue;
+        TRY(rob_priv_penalty_create(d->ctx, model, steps, differ, rows, k + 1,
+                                    projections, p));
+        p->strength = o[ROB_JACOBIAN + k];
+        p->share = o[ROB_SHARE];
+    }
+    d->disturbed = o[ROB_NOISE] > 0 || o[ROB_ADVERSARIAL] > 0;
+    d->disturb.noise = o[ROB_NOISE];
+    d->disturb.radius = o[ROB_ADVERSARIAL];
+    d->disturb.norm = (int32_t)o[ROB_ADVERSARIAL_NORM];
+    d->disturb.ascents = (int64_t)o[ROB_ADVERSARIAL_STEPS];
+    CHECK(d->disturb.norm == ROB_NORM_L2 || d->disturb.norm == ROB_NORM_LINF, d->ctx,
+          ROB_EARGUMENT,
+          "adversarial_norm is %g; allowed are ROB_NORM_L2 (2) and ROB_NORM_LINF (100)",
+          o[ROB_ADVERSARIAL_NORM]);
+    if (d->disturbed)
+        TRY(rob_priv_disturb_create(d->ctx, model, steps, differ, rows, &d->disturb));
+done:
+    return status;
+}
+
 static rob_status prepare(descent *d, const rob_model *model)
 {
     rob_status status = ROB_OK;
@@ -186,19 +256,20 @@ static rob_status prepare(descent *d, const rob_model *model)
     widen(d->valid, &least, &most);
     TRY(rob_priv_fit_create(d->ctx, model, most, least < most,
                             (batch + ROB_TRAIN_TILE - 1) / ROB_TRAIN_TILE, &d->fit));
+    TRY(prepare_terms(d, model, most, least < most, batch));
     d->order = counted(m, d->train->count);
     d->every = counted(m, d->valid ? d->valid->count : 0);
-    d->grad = rob_priv_allocate(m, d->fit.size, sizeof *d->grad);
-    d->mean = rob_priv_allocate(m, d->fit.size, sizeof *d->mean);
-    d->square = rob_priv_allocate(m, d->fit.size, sizeof *d->square);
-    d->best = rob_priv_allocate(m, d->fit.size, sizeof *d->best);
+    d->grad = rob_priv_allocate(m, d->fit.tile.size, sizeof *d->grad);
+    d->mean = rob_priv_allocate(m, d->fit.tile.size, sizeof *d->mean);
+    d->square = rob_priv_allocate(m, d->fit.tile.size, sizeof *d->square);
+    d->best = rob_priv_allocate(m, d->fit.tile.size, sizeof *d->best);
     d->curve =
         rob_priv_allocate(&d->t->memory, (int64_t)d->t->option[ROB_EPOCHS] * ROB_CURVES,
                           sizeof *d->curve);
     if (!d->order || !d->every || !d->grad || !d->mean || !d->square || !d->best
         || !d->curve)
         return rob_priv_no_memory(d->ctx);
-    memcpy(d->best, d->fit.theta, (size_t)d->fit.size * sizeof *d->best);
+    memcpy(d->best, d->fit.theta, (size_t)d->fit.tile.size * sizeof *d->best);
 done:
     return status;
 }
@@ -207,6 +278,8 @@ static void release(descent *d)
 {
     const rob_memory *m = &d->ctx->memory;
     rob_priv_fit_free(&d->fit);
+    for (int k = 0; k < 2; k++) rob_priv_penalty_free(&d->penalty[k]);
+    rob_priv_disturb_free(&d->disturb);
     rob_priv_release(m, d->order);
     rob_priv_release(m, d->every);
     rob_priv_release(m, d->grad);

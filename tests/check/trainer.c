@@ -51,10 +51,10 @@ START_TEST(gradient_matches_differences)
     rob_fit fit;
     ck_assert_int_eq(rob_priv_fit_create(ctx, m, STEPS, _i >= 6, 1, &fit), ROB_OK);
     double grad[400];
-    ck_assert_int_le(fit.size, 400);
+    ck_assert_int_le(fit.tile.size, 400);
     rob_priv_fit_loss(ctx, &fit, data, index, 21, grad, &right);
     ck_assert(right >= 0 && right <= 21);
-    for (int64_t k = 0; k < fit.size; k += 3) {
+    for (int64_t k = 0; k < fit.tile.size; k += 3) {
         const double h = 1e-5, theta = fit.theta[k];
         fit.theta[k] = theta + h;
         double up = rob_priv_fit_loss(ctx, &fit, data, index, 21, NULL, &right);
