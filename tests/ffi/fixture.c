@@ -1,8 +1,8 @@
 /* fixture.c -- what the other languages are compared with, made by the C library.
  * usage: fixture FOLDER    writes model.safetensors, series.tsv and error.txt
  *
- * A network of eight units, trained for a few epochs so that attacks find something, and
- * the line that a misspelt option gives. */
+ * A network of eight units, trained for a few epochs so that attacks find something,
+ * and the line that a misspelt option gives. */
 #include <robust.h>
 
 #include <stdio.h>

@@ -42,8 +42,9 @@ macro_rules! opaque {
 }
 
 opaque! { rob_ctx rob_tape rob_model rob_data rob_trainer rob_query rob_attack rob_bound
-          rob_sampler }
+rob_sampler }
 
+#[rustfmt::skip]
 extern "C" {
     // status.h
     pub fn rob_status_string(status: rob_status) -> *const c_char;

@@ -2,7 +2,7 @@
 
 use robust::{Attack, Bound, Ctx, Data, Model, Norm, Query, Result};
 
-/// (lower, upper) of the first series: nothing fails within lower, something does at upper.
+/// (lower, upper) of the first series: nothing fails within lower, something at upper.
 pub fn sandwich(model: &str, data: &str) -> Result<Vec<(f64, f64)>> {
     let ctx = &mut Ctx::new()?;
     let model = Model::load(ctx, model, None)?;
@@ -16,7 +16,7 @@ pub fn sandwich(model: &str, data: &str) -> Result<Vec<(f64, f64)>> {
     let mut attack = Attack::new(ctx, "auto")?;
     attack.set(ctx, "calls", 300.0)?;
     let upper = attack.distance(ctx, &mut query)?; // a failing point so near
-    let lower = Bound::new(ctx, "auto")?.radius(ctx, &mut query)?; // none is nearer: proved
+    let lower = Bound::new(ctx, "auto")?.radius(ctx, &mut query)?; // none nearer: proved
     Ok(lower.into_iter().zip(upper).collect())
 }
 

@@ -15,9 +15,10 @@ impl Attack {
     /// An attack by the name of its method: "fgsm", "pgd", "deepfool" or "auto".
     pub fn new(ctx: &mut Ctx, method: &str) -> Result<Attack> {
         let method = text("method", method)?;
-        ctx.make(|raw| Attack { raw }, |ctx, out| unsafe {
-            rob_attack_create(ctx, method.as_ptr(), out)
-        })
+        ctx.make(
+            |raw| Attack { raw },
+            |ctx, out| unsafe { rob_attack_create(ctx, method.as_ptr(), out) },
+        )
     }
 
     pub fn set(&mut self, ctx: &mut Ctx, name: &str, value: f64) -> Result<()> {
@@ -50,7 +51,15 @@ impl Attack {
     pub fn get(&self, ctx: &mut Ctx, what: &str, i: Option<usize>) -> Result<Vec<f64>> {
         let what = text("what", what)?;
         ctx.read(|ctx, out, capacity, count| unsafe {
-            rob_attack_get(ctx, self.ptr(), what.as_ptr(), index(i), out, capacity, count)
+            rob_attack_get(
+                ctx,
+                self.ptr(),
+                what.as_ptr(),
+                index(i),
+                out,
+                capacity,
+                count,
+            )
         })
     }
 }

@@ -15,9 +15,10 @@ impl Bound {
     /// A bound by the name of its method: "interval", "crown" or "auto".
     pub fn new(ctx: &mut Ctx, method: &str) -> Result<Bound> {
         let method = text("method", method)?;
-        ctx.make(|raw| Bound { raw }, |ctx, out| unsafe {
-            rob_bound_create(ctx, method.as_ptr(), out)
-        })
+        ctx.make(
+            |raw| Bound { raw },
+            |ctx, out| unsafe { rob_bound_create(ctx, method.as_ptr(), out) },
+        )
     }
 
     pub fn set(&mut self, ctx: &mut Ctx, name: &str, value: f64) -> Result<()> {
@@ -43,7 +44,15 @@ impl Bound {
     pub fn get(&self, ctx: &mut Ctx, what: &str, i: Option<usize>) -> Result<Vec<f64>> {
         let what = text("what", what)?;
         ctx.read(|ctx, out, capacity, count| unsafe {
-            rob_bound_get(ctx, self.ptr(), what.as_ptr(), index(i), out, capacity, count)
+            rob_bound_get(
+                ctx,
+                self.ptr(),
+                what.as_ptr(),
+                index(i),
+                out,
+                capacity,
+                count,
+            )
         })
     }
 }

@@ -19,7 +19,12 @@ struct Progress {
 }
 
 /// Called by C, which a panic must not cross: it is kept, and the call stopped.
-unsafe extern "C" fn told(user: *mut c_void, stage: *const c_char, done: i64, total: i64) -> i32 {
+unsafe extern "C" fn told(
+    user: *mut c_void,
+    stage: *const c_char,
+    done: i64,
+    total: i64,
+) -> i32 {
     let progress = &mut *user.cast::<Progress>();
     let stage = CStr::from_ptr(stage).to_string_lossy();
     match catch_unwind(AssertUnwindSafe(|| (progress.step)(&stage, done, total))) {
@@ -108,7 +113,8 @@ impl Ctx {
     where
         F: FnMut(&str, i64, i64) -> bool + Send + 'static,
     {
-        let fresh = Box::into_raw(Box::new(Progress { step: Box::new(step), panic: None }));
+        let fresh =
+            Box::into_raw(Box::new(Progress { step: Box::new(step), panic: None }));
         self.tell(fresh)
     }
 
@@ -119,8 +125,10 @@ impl Ctx {
 
     fn tell(&mut self, fresh: *mut Progress) -> Result<()> {
         let step = if fresh.is_null() { None } else { Some(told as _) };
-        let code = unsafe { rob_ctx_set_progress(self.raw.as_ptr(), step, fresh.cast()) };
-        let unused = if code < 0 { fresh } else { std::mem::replace(&mut self.progress, fresh) };
+        let code =
+            unsafe { rob_ctx_set_progress(self.raw.as_ptr(), step, fresh.cast()) };
+        let unused =
+            if code < 0 { fresh } else { std::mem::replace(&mut self.progress, fresh) };
         if !unused.is_null() {
             drop(unsafe { Box::from_raw(unused) });
         }
@@ -141,7 +149,9 @@ impl Ctx {
     /// A status as a result. A panic of the progress callback goes on here.
     pub(crate) fn check(&mut self, code: rob_status) -> Result<()> {
         self.stopped = code == ROB_STOPPED;
-        if let Some(panic) = unsafe { self.progress.as_mut() }.and_then(|p| p.panic.take()) {
+        if let Some(panic) =
+            unsafe { self.progress.as_mut() }.and_then(|p| p.panic.take())
+        {
             resume_unwind(panic);
         }
         if code >= 0 {
@@ -152,7 +162,10 @@ impl Ctx {
     }
 
     /// One call that answers a status.
-    pub(crate) fn call(&mut self, run: impl FnOnce(*mut rob_ctx) -> rob_status) -> Result<()> {
+    pub(crate) fn call(
+        &mut self,
+        run: impl FnOnce(*mut rob_ctx) -> rob_status,
+    ) -> Result<()> {
         let code = run(self.raw.as_ptr());
         self.check(code)
     }

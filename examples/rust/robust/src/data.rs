@@ -50,7 +50,9 @@ impl Data {
     /// Append simulated series, such as "transits".
     pub fn simulate(&mut self, ctx: &mut Ctx, what: &str, count: usize) -> Result<()> {
         let (what, count) = (text("what", what)?, index(Some(count)));
-        ctx.call(|ctx| unsafe { rob_data_simulate(ctx, self.ptr(), what.as_ptr(), count) })
+        ctx.call(|ctx| unsafe {
+            rob_data_simulate(ctx, self.ptr(), what.as_ptr(), count)
+        })
     }
 
     /// Append one series x (steps, features), time-major.
@@ -63,15 +65,23 @@ impl Data {
     ) -> Result<()> {
         let steps = steps(x.len(), features)?;
         ctx.call(|ctx| unsafe {
-            rob_data_add(ctx, self.ptr(), x.as_ptr(), steps, features as i64, index(label))
+            rob_data_add(
+                ctx,
+                self.ptr(),
+                x.as_ptr(),
+                steps,
+                features as i64,
+                index(label),
+            )
         })
     }
 
     /// Move a share of every class into a new data set.
     pub fn split(&mut self, ctx: &mut Ctx, share: f64) -> Result<Data> {
-        ctx.make(|raw| Data { raw }, |ctx, out| unsafe {
-            rob_data_split(ctx, self.ptr(), share, out)
-        })
+        ctx.make(
+            |raw| Data { raw },
+            |ctx, out| unsafe { rob_data_split(ctx, self.ptr(), share, out) },
+        )
     }
 
     pub fn save(&self, ctx: &mut Ctx, path: &str) -> Result<()> {

@@ -47,7 +47,9 @@ pub(crate) fn shape<T>(line: String) -> Result<T> {
 /// How many steps `numbers` are with `features` each.
 pub(crate) fn steps(numbers: usize, features: usize) -> Result<i64> {
     if features == 0 || numbers % features != 0 {
-        return shape(format!("x: {numbers} numbers are no whole steps of {features} features"));
+        return shape(format!(
+            "x: {numbers} numbers are no whole steps of {features} features"
+        ));
     }
     Ok((numbers / features) as i64)
 }

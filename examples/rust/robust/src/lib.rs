@@ -18,18 +18,18 @@
 //! # let _ = (upper, lower); Ok(()) }
 //! ```
 //!
-//! The context comes with every call that can fail: it holds the error line, the seed, the
-//! threads, progress and cancel. No handle keeps it, so handles outlive it and move between
-//! threads: all are `Send`. A `Model` never changes and is `Sync` too; the others cache or
-//! collect, and the borrow checker keeps them with one thread at a time.
+//! The context comes with every call that can fail: it holds the error line, the seed,
+//! the threads, progress and cancel. No handle keeps it, so handles outlive it and move
+//! between threads: all are `Send`. A `Model` never changes and is `Sync` too; the others
+//! cache or collect, and the borrow checker keeps them with one thread at a time.
 //!
 //! ```compile_fail
 //! fn shared<T: Sync>() {}
 //! shared::<robust::Query>();
 //! ```
 //!
-//! A call that was cancelled or out of time is no error: its results are valid as far as
-//! they go, and [`Ctx::stopped`] says so.
+//! A call that was cancelled or out of time is no error: its results are valid as far
+//! as they go, and [`Ctx::stopped`] says so.
 
 mod attack;
 mod bound;

@@ -40,26 +40,41 @@ impl Model {
         let path = text("path", path)?;
         let recipe = recipe.map(|r| text("recipe", r)).transpose()?;
         let recipe = recipe.as_ref().map_or(null(), |r| r.as_ptr());
-        ctx.make(|raw| Model { raw }, |ctx, out| unsafe {
-            rob_model_load(ctx, path.as_ptr(), recipe, out)
-        })
+        ctx.make(
+            |raw| Model { raw },
+            |ctx, out| unsafe { rob_model_load(ctx, path.as_ptr(), recipe, out) },
+        )
     }
 
     /// Load the bytes of a safetensors file.
-    pub fn load_bytes(ctx: &mut Ctx, bytes: &[u8], recipe: Option<&str>) -> Result<Model> {
+    pub fn load_bytes(
+        ctx: &mut Ctx,
+        bytes: &[u8],
+        recipe: Option<&str>,
+    ) -> Result<Model> {
         let recipe = recipe.map(|r| text("recipe", r)).transpose()?;
         let recipe = recipe.as_ref().map_or(null(), |r| r.as_ptr());
-        ctx.make(|raw| Model { raw }, |ctx, out| unsafe {
-            rob_model_load_bytes(ctx, bytes.as_ptr().cast(), bytes.len() as i64, recipe, out)
-        })
+        ctx.make(
+            |raw| Model { raw },
+            |ctx, out| unsafe {
+                rob_model_load_bytes(
+                    ctx,
+                    bytes.as_ptr().cast(),
+                    bytes.len() as i64,
+                    recipe,
+                    out,
+                )
+            },
+        )
     }
 
     /// A model with random weights of the context's seed.
     pub fn create(ctx: &mut Ctx, recipe: &str) -> Result<Model> {
         let recipe = text("recipe", recipe)?;
-        ctx.make(|raw| Model { raw }, |ctx, out| unsafe {
-            rob_model_create(ctx, recipe.as_ptr(), out)
-        })
+        ctx.make(
+            |raw| Model { raw },
+            |ctx, out| unsafe { rob_model_create(ctx, recipe.as_ptr(), out) },
+        )
     }
 
     pub fn save(&self, ctx: &mut Ctx, path: &str) -> Result<()> {
@@ -93,10 +108,17 @@ impl Model {
         })?;
         let mut out = vec![0_u8; count as usize];
         ctx.call(|ctx| unsafe {
-            rob_model_describe(ctx, self.ptr(), out.as_mut_ptr().cast(), count, &mut count)
+            rob_model_describe(
+                ctx,
+                self.ptr(),
+                out.as_mut_ptr().cast(),
+                count,
+                &mut count,
+            )
         })?;
         out.truncate(out.iter().position(|&c| c == 0).unwrap_or(out.len()));
-        String::from_utf8(out).or_else(|_| shape("text: the description is not UTF-8".into()))
+        String::from_utf8(out)
+            .or_else(|_| shape("text: the description is not UTF-8".into()))
     }
 
     /// The numbers of a tensor such as "lstm.weight_ih_l0", row-major.
@@ -110,10 +132,18 @@ impl Model {
     /// A model in which one tensor is another; the rest is shared.
     pub fn with(&self, ctx: &mut Ctx, name: &str, values: &[f64]) -> Result<Model> {
         let name = text("name", name)?;
-        ctx.make(|raw| Model { raw }, |ctx, out| unsafe {
-            rob_model_with(
-                ctx, self.ptr(), name.as_ptr(), values.as_ptr(), values.len() as i64, out,
-            )
-        })
+        ctx.make(
+            |raw| Model { raw },
+            |ctx, out| unsafe {
+                rob_model_with(
+                    ctx,
+                    self.ptr(),
+                    name.as_ptr(),
+                    values.as_ptr(),
+                    values.len() as i64,
+                    out,
+                )
+            },
+        )
     }
 }

@@ -53,9 +53,10 @@ impl Query {
     /// An empty query; it takes its own reference to the model.
     pub fn new(ctx: &mut Ctx, model: &Model) -> Result<Query> {
         let shape = model.shape(ctx)?;
-        ctx.make(|raw| Query { raw, shape }, |ctx, out| unsafe {
-            rob_query_create(ctx, model.raw.as_ptr(), out)
-        })
+        ctx.make(
+            |raw| Query { raw, shape },
+            |ctx, out| unsafe { rob_query_create(ctx, model.raw.as_ptr(), out) },
+        )
     }
 
     pub(crate) fn ptr(&self) -> *mut rob_query {
@@ -63,7 +64,12 @@ impl Query {
     }
 
     /// Add one series x (steps, D), time-major.
-    pub fn add(&mut self, ctx: &mut Ctx, x: &[f64], label: Option<usize>) -> Result<()> {
+    pub fn add(
+        &mut self,
+        ctx: &mut Ctx,
+        x: &[f64],
+        label: Option<usize>,
+    ) -> Result<()> {
         let steps = steps(x.len(), self.shape.features)?;
         ctx.call(|ctx| unsafe {
             rob_query_add(ctx, self.ptr(), x.as_ptr(), steps, index(label))
@@ -71,7 +77,12 @@ impl Query {
     }
 
     /// Add series of a data set, with their labels.
-    pub fn add_data(&mut self, ctx: &mut Ctx, data: &Data, which: Range<usize>) -> Result<()> {
+    pub fn add_data(
+        &mut self,
+        ctx: &mut Ctx,
+        data: &Data,
+        which: Range<usize>,
+    ) -> Result<()> {
         let count = index(Some(which.len()));
         let first = index(Some(which.start));
         ctx.call(|ctx| unsafe {
@@ -100,7 +111,9 @@ impl Query {
     }
 
     pub fn set_ball(&mut self, ctx: &mut Ctx, norm: Norm, radius: f64) -> Result<()> {
-        ctx.call(|ctx| unsafe { rob_query_set_ball(ctx, self.ptr(), norm as i32, radius) })
+        ctx.call(|ctx| unsafe {
+            rob_query_set_ball(ctx, self.ptr(), norm as i32, radius)
+        })
     }
 
     pub fn set_units(&mut self, ctx: &mut Ctx, units: Units) -> Result<()> {
@@ -109,9 +122,16 @@ impl Query {
 
     /// Which numbers may move: nonzero may. `i` None: the default of all; `mask` None:
     /// take the mask away.
-    pub fn set_mask(&mut self, ctx: &mut Ctx, i: Option<usize>, mask: Option<&[u8]>) -> Result<()> {
+    pub fn set_mask(
+        &mut self,
+        ctx: &mut Ctx,
+        i: Option<usize>,
+        mask: Option<&[u8]>,
+    ) -> Result<()> {
         let (mask, count) = mask.map_or((null(), 0), |m| (m.as_ptr(), m.len() as i64));
-        ctx.call(|ctx| unsafe { rob_query_set_mask(ctx, self.ptr(), index(i), mask, count) })
+        ctx.call(|ctx| unsafe {
+            rob_query_set_mask(ctx, self.ptr(), index(i), mask, count)
+        })
     }
 
     pub fn set_reference(&mut self, ctx: &mut Ctx, reference: Reference) -> Result<()> {
@@ -148,20 +168,37 @@ impl Query {
         if !fits {
             return shape(format!(
                 "c, b, group: {}, {:?} and {:?} numbers are no rows of {} outputs",
-                c.len(), b.map(<[f64]>::len), group.map(<[i32]>::len), self.shape.outputs
+                c.len(),
+                b.map(<[f64]>::len),
+                group.map(<[i32]>::len),
+                self.shape.outputs
             ));
         }
-        let (b, group) = (b.map_or(null(), <[f64]>::as_ptr), group.map_or(null(), <[i32]>::as_ptr));
+        let (b, group) =
+            (b.map_or(null(), <[f64]>::as_ptr), group.map_or(null(), <[i32]>::as_ptr));
         ctx.call(|ctx| unsafe {
             rob_query_set_rows(ctx, self.ptr(), c.as_ptr(), b, group, rows as i64)
         })
     }
 
     /// A result by name, such as "margin"; `i` None: one number for every series.
-    pub fn get(&mut self, ctx: &mut Ctx, what: &str, i: Option<usize>) -> Result<Vec<f64>> {
+    pub fn get(
+        &mut self,
+        ctx: &mut Ctx,
+        what: &str,
+        i: Option<usize>,
+    ) -> Result<Vec<f64>> {
         let what = text("what", what)?;
         ctx.read(|ctx, out, capacity, count| unsafe {
-            rob_query_get(ctx, self.ptr(), what.as_ptr(), index(i), out, capacity, count)
+            rob_query_get(
+                ctx,
+                self.ptr(),
+                what.as_ptr(),
+                index(i),
+                out,
+                capacity,
+                count,
+            )
         })
     }
 }

@@ -23,14 +23,17 @@ impl Sampler {
     /// A sampler by the name of its method: "mc", "split" or "auto".
     pub fn new(ctx: &mut Ctx, method: &str) -> Result<Sampler> {
         let method = text("method", method)?;
-        ctx.make(|raw| Sampler { raw }, |ctx, out| unsafe {
-            rob_sampler_create(ctx, method.as_ptr(), out)
-        })
+        ctx.make(
+            |raw| Sampler { raw },
+            |ctx, out| unsafe { rob_sampler_create(ctx, method.as_ptr(), out) },
+        )
     }
 
     pub fn set(&mut self, ctx: &mut Ctx, name: &str, value: f64) -> Result<()> {
         let name = text("name", name)?;
-        ctx.call(|ctx| unsafe { rob_sampler_set(ctx, self.ptr(), name.as_ptr(), value) })
+        ctx.call(|ctx| unsafe {
+            rob_sampler_set(ctx, self.ptr(), name.as_ptr(), value)
+        })
     }
 
     /// log P of failing at each radius: series i at radius k is [i * radii + k].
@@ -41,9 +44,18 @@ impl Sampler {
         radius: &[f64],
     ) -> Result<Vec<LogProbability>> {
         let radii = radius.len() as i64;
-        let flat = ctx.fill(3 * radius.len() * q.count(), |ctx, logp, capacity| unsafe {
-            rob_sampler_curve(ctx, self.ptr(), q.ptr(), radius.as_ptr(), radii, logp, capacity)
-        })?;
+        let flat =
+            ctx.fill(3 * radius.len() * q.count(), |ctx, logp, capacity| unsafe {
+                rob_sampler_curve(
+                    ctx,
+                    self.ptr(),
+                    q.ptr(),
+                    radius.as_ptr(),
+                    radii,
+                    logp,
+                    capacity,
+                )
+            })?;
         let one = |v: &[f64]| LogProbability { logp: v[0], lower: v[1], upper: v[2] };
         Ok(flat.chunks_exact(3).map(one).collect())
     }
@@ -52,7 +64,15 @@ impl Sampler {
     pub fn get(&self, ctx: &mut Ctx, what: &str, i: Option<usize>) -> Result<Vec<f64>> {
         let what = text("what", what)?;
         ctx.read(|ctx, out, capacity, count| unsafe {
-            rob_sampler_get(ctx, self.ptr(), what.as_ptr(), index(i), out, capacity, count)
+            rob_sampler_get(
+                ctx,
+                self.ptr(),
+                what.as_ptr(),
+                index(i),
+                out,
+                capacity,
+                count,
+            )
         })
     }
 }

@@ -15,12 +15,17 @@ handle!(
 
 impl Trainer {
     pub fn new(ctx: &mut Ctx) -> Result<Trainer> {
-        ctx.make(|raw| Trainer { raw }, |ctx, out| unsafe { rob_trainer_create(ctx, out) })
+        ctx.make(
+            |raw| Trainer { raw },
+            |ctx, out| unsafe { rob_trainer_create(ctx, out) },
+        )
     }
 
     pub fn set(&mut self, ctx: &mut Ctx, name: &str, value: f64) -> Result<()> {
         let name = text("name", name)?;
-        ctx.call(|ctx| unsafe { rob_trainer_set(ctx, self.ptr(), name.as_ptr(), value) })
+        ctx.call(|ctx| unsafe {
+            rob_trainer_set(ctx, self.ptr(), name.as_ptr(), value)
+        })
     }
 
     /// A fitted model. Stopped, it is the best epoch so far.
@@ -32,11 +37,19 @@ impl Trainer {
         valid: Option<&Data>,
     ) -> Result<Model> {
         let valid = valid.map_or(null_mut(), |d| d.raw.as_ptr());
-        ctx.make(|raw| Model { raw }, |ctx, out| unsafe {
-            rob_trainer_run(
-                ctx, self.ptr(), model.raw.as_ptr(), train.raw.as_ptr(), valid, out,
-            )
-        })
+        ctx.make(
+            |raw| Model { raw },
+            |ctx, out| unsafe {
+                rob_trainer_run(
+                    ctx,
+                    self.ptr(),
+                    model.raw.as_ptr(),
+                    train.raw.as_ptr(),
+                    valid,
+                    out,
+                )
+            },
+        )
     }
 
     /// A curve of the last run by name, such as "loss".

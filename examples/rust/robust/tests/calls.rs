@@ -7,7 +7,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use robust::{code, Attack, Bound, Ctx, Data, Model, Norm, Query, Sampler, Trainer, Units};
+use robust::{
+    code, Attack, Bound, Ctx, Data, Model, Norm, Query, Sampler, Trainer, Units,
+};
 
 #[path = "../examples/quickstart.rs"]
 mod quickstart;
@@ -33,8 +35,10 @@ fn small(ctx: &mut Ctx) -> (Model, Query) {
 #[test]
 #[ignore = "needs ROBUST_FFI"]
 fn the_quickstart_has_the_bits_of_c() {
-    let numbers = quickstart::sandwich(&fixture("model.safetensors"), &fixture("series.tsv"));
-    let line = |(l, u): (f64, f64)| format!("{:016x} {:016x}", l.to_bits(), u.to_bits());
+    let numbers =
+        quickstart::sandwich(&fixture("model.safetensors"), &fixture("series.tsv"));
+    let line =
+        |(l, u): (f64, f64)| format!("{:016x} {:016x}", l.to_bits(), u.to_bits());
     let mine: Vec<String> = numbers.unwrap().into_iter().map(line).collect();
     let expected = std::fs::read_to_string(fixture("bits.txt")).unwrap();
     assert!(!mine.is_empty());
@@ -82,12 +86,16 @@ fn errors_name_the_value() {
 #[test]
 fn sizes_are_checked_before_c_reads() {
     let ctx = &mut Ctx::new().unwrap();
-    let model = Model::create(ctx, "lstm features=3 hidden=2 outputs=2 readout=last").unwrap();
+    let model =
+        Model::create(ctx, "lstm features=3 hidden=2 outputs=2 readout=last").unwrap();
     let mut query = Query::new(ctx, &model).unwrap();
     assert_eq!(query.add(ctx, &[0.0; 4], None).unwrap_err().code, code::SHAPE);
     assert_eq!(model.predict(ctx, &[0.0; 5]).unwrap_err().code, code::SHAPE);
     assert_eq!(model.predict(ctx, &[]).unwrap_err().code, code::SHAPE);
-    assert_eq!(query.set_rows(ctx, &[1.0; 3], None, None).unwrap_err().code, code::SHAPE);
+    assert_eq!(
+        query.set_rows(ctx, &[1.0; 3], None, None).unwrap_err().code,
+        code::SHAPE
+    );
     let short = query.set_rows(ctx, &[1.0; 4], Some(&[0.0]), None);
     assert_eq!(short.unwrap_err().code, code::SHAPE);
     query.add(ctx, &[0.0; 6], None).unwrap();
@@ -103,7 +111,10 @@ fn both_sides_of_the_distance() {
     let upper = attack.distance(ctx, &mut query).unwrap();
     let mut bound = Bound::new(ctx, "crown").unwrap();
     let lower = bound.radius(ctx, &mut query).unwrap();
-    assert!(lower.iter().zip(&upper).all(|(l, u)| 0.0 <= *l && l <= u), "{lower:?} {upper:?}");
+    assert!(
+        lower.iter().zip(&upper).all(|(l, u)| 0.0 <= *l && l <= u),
+        "{lower:?} {upper:?}"
+    );
     assert_eq!(bound.get(ctx, "radius", None).unwrap(), lower);
     assert_eq!(attack.get(ctx, "point", Some(1)).unwrap().len(), 12);
     query.set_units(ctx, Units::Data).unwrap();
@@ -121,7 +132,9 @@ fn probabilities_have_intervals() {
     sampler.set(ctx, "samples", 200.0).unwrap();
     let curve = sampler.curve(ctx, &mut query, &[0.1, 3.0]).unwrap();
     assert_eq!(curve.len(), 6);
-    assert!(curve.iter().all(|p| p.lower <= p.logp && p.logp <= p.upper && p.upper <= 0.0));
+    assert!(curve
+        .iter()
+        .all(|p| p.lower <= p.logp && p.logp <= p.upper && p.upper <= 0.0));
     assert_eq!(sampler.get(ctx, "samples", Some(2)).unwrap(), [200.0, 200.0]);
 }
 
