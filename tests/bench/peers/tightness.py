@@ -1,0 +1,146 @@
+"""tightness.py -- auto_LiRPA's CROWN on the nets and series of tests/bench/tightness.c.
+
+usage: tightness FOLDER > lines; tightness.py FOLDER [largest T] < lines
+
+For every series the peer bounds the margin at our eps (shares of our radius), all series of
+a model in one batch, each with its own eps: the net reads u and sees x + eps u, ||u|| <= 1.
+Prints a model's shortfall (peer - ours) / (clean - peer), its worst and the share above
+1e-3, and the radii: the peer's by bisection over a batch. Without auto_LiRPA it says so.
+"""
+import json
+import pathlib
+import statistics
+import sys
+import time
+
+try:
+    import numpy as np
+    import torch
+    from auto_LiRPA import BoundedModule, BoundedTensor
+    from auto_LiRPA.perturbations import PerturbationLpNorm
+except ImportError as missing:
+    print(f"absent {missing.name} (pip install torch auto_LiRPA)")
+    sys.exit(0)
+
+torch.set_num_threads(1)
+TYPES = {"F32": np.float32, "F64": np.float64}
+
+
+def tensors(path):
+    raw = path.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    head = json.loads(raw[8:8 + size])
+    head.pop("__metadata__", None)
+    body = raw[8 + size:]
+    return {name: torch.from_numpy(np.frombuffer(
+        body[slice(*entry["data_offsets"])], TYPES[entry["dtype"]])
+        .reshape(entry["shape"]).copy()).double() for name, entry in head.items()}
+
+
+def linear(weight, bias=None):
+    layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    layer.weight.data = weight.clone()
+    if bias is not None:
+        layer.bias.data = bias.clone()
+    return layer
+
+
+class Net(torch.nn.Module):
+    """Margin of the predicted class, of u: x + eps u, unrolled, one Linear per gate."""
+
+    def __init__(self, w, kind, x, eps, sign):
+        super().__init__()
+        self.kind, self.steps = kind, x.shape[1]
+        hidden = w[f"{kind}.weight_hh_l0"].shape[1]
+        gates = 4 if kind == "lstm" else 1
+        self.gates = gates
+        self.register_buffer("x", x)
+        self.register_buffer("eps", eps[:, None])
+        self.register_buffer("sign", sign[:, None])
+        self.inputs, self.states = torch.nn.ModuleList(), torch.nn.ModuleList()
+        bias = w[f"{kind}.bias_ih_l0"] + w[f"{kind}.bias_hh_l0"]
+        for t in range(self.steps):
+            for g in range(gates):
+                rows = slice(g * hidden, (g + 1) * hidden)
+                own = torch.zeros(hidden, self.steps, dtype=torch.float64)
+                own[:, t] = w[f"{kind}.weight_ih_l0"][rows, 0]
+                self.inputs.append(linear(own, bias[rows]))
+        for g in range(gates):
+            self.states.append(linear(w[f"{kind}.weight_hh_l0"][g * hidden:(g + 1) * hidden]))
+        self.head = linear((w["fc.weight"][0] - w["fc.weight"][1])[None],
+                           (w["fc.bias"][0] - w["fc.bias"][1])[None])
+
+    def forward(self, u):
+        v = self.x + self.eps * u
+        h = c = None
+        for t in range(self.steps):
+            z = [self.inputs[self.gates * t + k](v) for k in range(self.gates)]
+            if t > 0:
+                z = [z[k] + self.states[k](h) for k in range(self.gates)]
+            if self.kind == "rnn":
+                h = torch.tanh(z[0])
+                continue
+            i, f, g, o = (torch.sigmoid(z[0]), torch.sigmoid(z[1]), torch.tanh(z[2]),
+                          torch.sigmoid(z[3]))
+            c = i * g if t == 0 else f * c + i * g
+            h = o * torch.tanh(c)
+        return self.head(h) * self.sign
+
+
+def crown(w, kind, x, eps, sign):
+    net = Net(w, kind, x, eps, sign)
+    u = torch.zeros_like(x)
+    module = BoundedModule(net, u, bound_opts={"verbosity": 0})
+    ball = BoundedTensor(u, PerturbationLpNorm(norm=2, eps=1.0))
+    with torch.no_grad():
+        lower, _ = module.compute_bounds(x=(ball,), method="CROWN", bound_upper=False)
+    return lower[:, 0]
+
+
+def radii(w, kind, x, start, sign, rounds):
+    """Each series' largest proved radius, between start/2 and 2 start, by bisection."""
+    lo, up = start / 2, start * 2
+    for _ in range(rounds):
+        middle = (lo * up).sqrt()
+        good = crown(w, kind, x, middle, sign) > 0
+        lo, up = torch.where(good, middle, lo), torch.where(good, up, middle)
+    return lo, up
+
+
+def study(folder, file, lines):
+    kind = file.split("_")[0]
+    w = tensors(folder / file)
+    x = torch.tensor([line["x"] for line in lines], dtype=torch.float64)
+    ours = torch.tensor([line["margin"] for line in lines], dtype=torch.float64)
+    eps = torch.tensor([line["eps"] for line in lines], dtype=torch.float64)
+    ones = torch.ones(len(lines), dtype=torch.float64)
+    clean = Net(w, kind, x, ones, ones)(torch.zeros_like(x))[:, 0].detach()
+    sign, short, begun = torch.sign(clean), [], time.perf_counter()
+    for k in range(eps.shape[1]):
+        peer = crown(w, kind, x, eps[:, k], sign)
+        short += ((peer - ours[:, k]) / (clean.abs() - peer)).tolist()
+    took = (time.perf_counter() - begun) / eps.shape[1]
+    own = torch.tensor([line["radius"] for line in lines], dtype=torch.float64)
+    lo, up = radii(w, kind, x, own, sign, 7)
+    print(json.dumps({
+        "model": file, "series": len(lines), "worst shortfall": max(short),
+        "median shortfall": statistics.median(short),
+        "share above 1e-3": sum(s > 1e-3 for s in short) / len(short),
+        "radius, ours over peer's, median between": [(own / up).median().item(),
+                                                     (own / lo).median().item()],
+        "peer seconds a batch": took}), flush=True)
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    torch.set_default_dtype(torch.float64)
+    folder, longest = pathlib.Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 28
+    lines = [json.loads(line) for line in sys.stdin if line.startswith("{")]
+    for file in dict.fromkeys(line["file"] for line in lines):
+        mine = [line for line in lines if line["file"] == file]
+        if mine[0]["T"] <= longest:
+            study(folder, file, mine)
+
+
+main()

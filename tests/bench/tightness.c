@@ -1,0 +1,146 @@
+/* tightness.c -- what our certificates prove of trained nets, for a peer to be set beside.
+ *
+ * Elman (tanh) and LSTM classifiers of a clean sine against the same sine in noise, trained
+ * here, T x H = 5 x 16, 10 x 32, 28 x 32. For each of N test series: the clean margin, the
+ * radius proved (L2, whole sequence), and the margins proved at 0.5, 0.9 and 1 of it.
+ * usage: tightness FOLDER [N]; writes KIND_T_H.safetensors there, a line of JSON a series.
+ * peers/tightness.py reads those lines.
+ */
+#include <robust.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 200, SHARES = 3 };
+static const double SHARE[SHARES] = {0.5, 0.9, 1};
+static const char *const KIND[] = {"rnn", "lstm"};
+static const char *const RECIPE[] = {"rnn nonlinearity=tanh", "lstm"};
+static const int SIZE[][2] = {{5, 16}, {10, 32}, {28, 32}};
+
+static rob_ctx *ctx;
+
+static void must(rob_status status)
+{
+    if (status >= ROB_OK) return;
+    fprintf(stderr, "tightness: %s\n", rob_ctx_error(ctx));
+    exit(1);
+}
+
+/* A small generator of its own: uniform in (0, 1). */
+static double uniform(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return ((double)(*state >> 11) + 0.5) * 0x1p-53;
+}
+
+static double normal(uint64_t *state)
+{
+    double r = sqrt(-2 * log(uniform(state)));
+    return r * cos(6.283185307179586 * uniform(state));
+}
+
+/* label 0: clean sine of random phase; label 1: the same with N(0, 0.5^2) noise */
+static rob_data *waves(int steps, int count, uint64_t seed)
+{
+    rob_data *data;
+    double x[64];
+    must(rob_data_create(ctx, &data));
+    for (int i = 0; i < count; i++) {
+        double phase = 6.283185307179586 * uniform(&seed);
+        for (int t = 0; t < steps; t++) {
+            x[t] = sin(6.283185307179586 * t / 14 + phase);
+            if (i % 2 == 1) x[t] += 0.5 * normal(&seed);
+        }
+        must(rob_data_add(ctx, data, x, steps, 1, i % 2));
+    }
+    return data;
+}
+
+static rob_model *fitted(int kind, int steps, int hidden)
+{
+    char recipe[128];
+    rob_model *start, *model;
+    rob_trainer *trainer;
+    rob_data *train = waves(steps, 1000, 1), *valid = waves(steps, 200, 2);
+    snprintf(recipe, sizeof recipe, "%s hidden=%d features=1 outputs=2 readout=last",
+             RECIPE[kind], hidden);
+    must(rob_model_create(ctx, recipe, &start));
+    must(rob_trainer_create(ctx, &trainer));
+    must(rob_trainer_run(ctx, trainer, start, train, valid, &model));
+    rob_trainer_free(trainer);
+    rob_model_free(start);
+    rob_data_free(train);
+    rob_data_free(valid);
+    return model;
+}
+
+static rob_query *asked(const rob_model *model, const double *x, int64_t steps, double radius)
+{
+    rob_query *q;
+    must(rob_query_create(ctx, model, &q));
+    must(rob_query_add(ctx, q, x, steps, -1));
+    must(rob_query_set_ball(ctx, q, ROB_NORM_L2, radius));
+    return q;
+}
+
+static double proved(const rob_model *model, const double *x, int64_t steps, double radius)
+{
+    rob_bound *bound;
+    rob_query *q = asked(model, x, steps, radius);
+    double answer;
+    must(rob_bound_create(ctx, "crown", &bound));
+    if (isinf(radius)) must(rob_bound_radius(ctx, bound, q, &answer, 1));
+    else must(rob_bound_margin(ctx, bound, q, &answer, 1));
+    rob_bound_free(bound);
+    rob_query_free(q);
+    return answer;
+}
+
+static void print_series(const char *file, const rob_model *model, const rob_data *data,
+                         int64_t i)
+{
+    double x[64], logits[2];
+    int64_t steps, features, label;
+    must(rob_data_get(ctx, data, i, x, 64, &steps, &features, &label));
+    must(rob_model_predict(ctx, model, x, steps, logits, 2));
+    double radius = proved(model, x, steps, INFINITY);
+    printf("{\"file\": \"%s\", \"T\": %d, \"clean\": %.17g, \"radius\": %.17g, \"eps\": [",
+           file, (int)steps, fabs(logits[0] - logits[1]), radius);
+    for (int k = 0; k < SHARES; k++) printf("%s%.17g", k ? ", " : "", SHARE[k] * radius);
+    printf("], \"margin\": [");
+    for (int k = 0; k < SHARES; k++)
+        printf("%s%.17g", k ? ", " : "", proved(model, x, steps, SHARE[k] * radius));
+    printf("], \"x\": [");
+    for (int64_t t = 0; t < steps; t++) printf("%s%.17g", t ? ", " : "", x[t]);
+    printf("]}\n");
+    fflush(stdout);
+}
+
+static void study(const char *folder, int kind, int size, int count)
+{
+    char file[64], path[1200];
+    int steps = SIZE[size][0], hidden = SIZE[size][1];
+    rob_model *model = fitted(kind, steps, hidden);
+    rob_data *test = waves(steps, count, 3);
+    snprintf(file, sizeof file, "%s_%d_%d.safetensors", KIND[kind], steps, hidden);
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    must(rob_model_save(ctx, model, path));
+    for (int i = 0; i < count; i++) print_series(file, model, test, i);
+    rob_model_free(model);
+    rob_data_free(test);
+}
+
+int main(int argc, char **argv)
+{
+    int count = argc > 2 ? atoi(argv[2]) : 20;
+    if (argc < 2 || count < 1 || count > MOST)
+        return fputs("usage: tightness FOLDER [N]   (without a folder: nothing to do)\n", stderr),
+               argc < 2 ? 0 : 2;
+    must(rob_ctx_create(&ctx));
+    for (int size = 0; size < 3; size++)
+        for (int kind = 0; kind < 2; kind++) study(argv[1], kind, size, count);
+    rob_ctx_free(ctx);
+    return 0;
+}
