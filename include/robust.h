@@ -15,6 +15,7 @@
  *   attack.h   upper bounds on the distance, each with a point that proves it
  *   bound.h    certified lower bounds
  *   sampler.h  how probable a failure is under random perturbations
+ *   boundary.h nearest boundary point, normal, curvatures, local estimates
  *
  * Linking: `pkg-config --cflags --libs robust`.
  */
@@ -31,5 +32,6 @@
 #include <robust/attack.h>
 #include <robust/bound.h>
 #include <robust/sampler.h>
+#include <robust/boundary.h>
 
 #endif

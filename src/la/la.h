@@ -41,4 +41,21 @@ rob_status rob_priv_la_solve(const rob_memory *m, int64_t n, double *a, double *
 /* Lower Cholesky factor in place; ROB_ENUMERIC if not positive definite. */
 rob_status rob_priv_la_cholesky(int64_t n, double *a);
 
+/* Both ends of the spectrum of a symmetric operator, by Lanczos (lanczos.c). */
+typedef struct rob_lanczos {
+    int64_t n, most;  /* size; steps at most, 1 or more */
+    double tolerance; /* of both residuals, relative to the larger |end| */
+    rob_status (*product)(void *user, const double *v, double *av);
+    void *user;
+    uint64_t seed, stream; /* of the start vector */
+    /* results; the arrays may be NULL */
+    int64_t steps;
+    double low, high; /* an eigenvalue lies within the residual of each */
+    double low_residual, high_residual;
+    double *low_vector, *high_vector; /* (n) */
+    double *ritz;                     /* (most), ascending, `steps` of them */
+} rob_lanczos;
+/* Any status of product other than ROB_OK ends it and is returned. */
+rob_status rob_priv_la_lanczos(const rob_memory *m, rob_lanczos *l);
+
 #endif
