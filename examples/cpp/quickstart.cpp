@@ -38,8 +38,8 @@ int main(int argc, char **argv)
     try {
         const Sandwich s = sandwich(argv[1], argv[2]);
         for (std::size_t i = 0; i < s.lower.size(); i++)
-            std::printf("series %2zu: safe within %.4f, broken at %.4f\n", i, s.lower[i],
-                        s.upper[i]);
+            std::printf("series %2zu: safe within %.4f, broken at %.4f\n", i,
+                        s.lower[i], s.upper[i]);
     } catch (const robust::Error &e) {
         std::fprintf(stderr, "%s: %s\n", rob_status_string(e.status()), e.what());
         return 1;

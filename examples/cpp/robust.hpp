@@ -211,7 +211,7 @@ public:
     }
 
 private:
-    std::unique_ptr<detail::Progress> progress_;  /* goes after raw_, which points at it */
+    std::unique_ptr<detail::Progress> progress_;  /* goes after raw_, which calls it */
     detail::Owned<rob_ctx, rob_ctx_free> raw_;
     bool stopped_ = false;
 };
@@ -275,8 +275,8 @@ public:
     /* A model in which one tensor is another. */
     Model with(Ctx &ctx, const std::string &name, Numbers values) const
     {
-        return Model(ctx.make<Handle>(rob_model_with, raw(), name.c_str(), values.data(),
-                                      values.count()));
+        return Model(ctx.make<Handle>(rob_model_with, raw(), name.c_str(),
+                                      values.data(), values.count()));
     }
     rob_model *raw() const noexcept { return raw_.get(); }
 
@@ -423,12 +423,13 @@ public:
     {
         ctx.call(rob_query_set_target, raw(), i, target);
     }
-    /* Fails where in some group every row has c f + b <= 0; c (rows, L). Empty b: zeros;
-     * empty group: one group; empty c: back to classes. */
+    /* Fails where in some group every row has c f + b <= 0; c (rows, L). Empty b:
+     * zeros; empty group: one group; empty c: back to classes. */
     void set_rows(Ctx &ctx, Numbers c, Numbers b = {}, View<std::int32_t> group = {})
     {
         const std::int64_t rows = detail::steps(c, shape_.outputs);
-        if ((b.count() && b.count() != rows) || (group.count() && group.count() != rows))
+        if ((b.count() && b.count() != rows) ||
+            (group.count() && group.count() != rows))
             detail::misfit("b, group: " + std::to_string(b.count()) + " and " +
                            std::to_string(group.count()) + " for " +
                            std::to_string(rows) + " rows");
@@ -473,7 +474,8 @@ public:
     {
         return ctx.fill(q.count(), rob_attack_margin, raw(), q.raw());
     }
-    std::vector<double> get(Ctx &ctx, const std::string &what, std::int64_t i = -1) const
+    std::vector<double> get(Ctx &ctx, const std::string &what,
+                            std::int64_t i = -1) const
     {
         return ctx.read(rob_attack_get, raw(), what.c_str(), i);
     }
@@ -505,7 +507,8 @@ public:
     {
         return ctx.fill(q.count(), rob_bound_margin, raw(), q.raw());
     }
-    std::vector<double> get(Ctx &ctx, const std::string &what, std::int64_t i = -1) const
+    std::vector<double> get(Ctx &ctx, const std::string &what,
+                            std::int64_t i = -1) const
     {
         return ctx.read(rob_bound_get, raw(), what.c_str(), i);
     }
@@ -530,10 +533,11 @@ public:
     /* (n, radii, 3): log P of failing at each radius, lower end, upper end. */
     std::vector<double> curve(Ctx &ctx, Query &q, Numbers radius)
     {
-        return ctx.fill(3 * radius.count() * q.count(), rob_sampler_curve, raw(), q.raw(),
-                        radius.data(), radius.count());
+        return ctx.fill(3 * radius.count() * q.count(), rob_sampler_curve, raw(),
+                        q.raw(), radius.data(), radius.count());
     }
-    std::vector<double> get(Ctx &ctx, const std::string &what, std::int64_t i = -1) const
+    std::vector<double> get(Ctx &ctx, const std::string &what,
+                            std::int64_t i = -1) const
     {
         return ctx.read(rob_sampler_get, raw(), what.c_str(), i);
     }

@@ -72,7 +72,7 @@ static void errors_carry_status_and_line()
         Model::create(ctx, "lstm features=3 hidden=2 outputs=2 readout=last");
     Query q(ctx, model);
     const std::vector<double> four(4), five(5), six(6);
-    expect(thrown([&] { q.add(ctx, four); }).first == ROB_ESHAPE, "four numbers of three");
+    expect(thrown([&] { q.add(ctx, four); }).first == ROB_ESHAPE, "add four");
     expect(thrown([&] { model.predict(ctx, five); }).first == ROB_ESHAPE, "predict");
     expect(thrown([&] { q.set_rows(ctx, four, five); }).first == ROB_ESHAPE, "rows");
     q.add(ctx, six);

@@ -1,15 +1,32 @@
 #!/usr/bin/env python3
-"""The shared library from other languages: ctypes here; C++ and Rust where they are.
+"""The library from other languages, by people who only have an installed copy.
 
-usage: check.py BUILD
+A scratch prefix gets headers, shared library and robust.pc. The C library makes a small
+model, series and the line of a misspelt option; the C quickstart prints the bits of its
+numbers. Then each language runs its quickstart, which must print what C's prints, and its
+test program calls.*, which compares bits and lines and counts what it checked. A language
+whose tools are not there counts as one skipped.
+
+usage: check.py BUILD      (in the root of the repository; BUILD holds librobust.so)
 """
-import ctypes
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 
-BUILD = pathlib.Path(sys.argv[1])
+BUILD = pathlib.Path(sys.argv[1]).resolve()
+HERE = BUILD / "ffi"
+PREFIX, WORK = HERE / "prefix", HERE / "work"
+ENVIRONMENT = dict(os.environ, PKG_CONFIG_PATH=str(PREFIX / "lib/pkgconfig"),
+                   LD_LIBRARY_PATH=str(PREFIX / "lib"), ROBUST_FFI=str(WORK),
+                   CARGO_TARGET_DIR=str(HERE / "rust"), CARGO_NET_OFFLINE="true",
+                   PYTHONDONTWRITEBYTECODE="1")
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
+TOTAL = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
+CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
+INPUT = [str(WORK / "model.safetensors"), str(WORK / "series.tsv")]
 count = {"passed": 0, "failed": 0, "skipped": 0}
 
 
@@ -17,6 +34,7 @@ def expect(truth, what):
     count["passed" if truth else "failed"] += 1
     if not truth:
         print(f"failed: {what}")
+    return truth
 
 
 def skip(why):
@@ -24,43 +42,127 @@ def skip(why):
     print(f"skipped: {why}")
 
 
-def from_python():
-    """Handles, strings, errors and a callback through plain ctypes."""
-    lib = ctypes.CDLL(str(BUILD / "librobust.so"))
-    for name in ("rob_version", "rob_status_string", "rob_ctx_error", "rob_build_info"):
-        getattr(lib, name).restype = ctypes.c_char_p
-    ctx = ctypes.c_void_p()
-    expect(lib.rob_ctx_create(ctypes.byref(ctx)) == 0 and ctx, "rob_ctx_create")
-    expect(lib.rob_version().count(b".") == 2, "rob_version")
-    expect(lib.rob_status_string(-20) == b"wrong argument", "rob_status_string")
-    expect(lib.rob_ctx_set_threads(ctx, -3) == -20, "a wrong argument is refused")
-    expect(b"-3" in lib.rob_ctx_error(ctx), "the error names the value")
-    step = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p,
-                            ctypes.c_int64, ctypes.c_int64)(lambda *_: 0)
-    expect(lib.rob_ctx_set_progress(ctx, step, None) == 0, "rob_ctx_set_progress")
-    lib.rob_ctx_free(ctx)
+def run(*line, folder="."):
+    return subprocess.run([str(w) for w in line], cwd=folder, env=ENVIRONMENT, text=True,
+                          errors="replace", capture_output=True, timeout=600, check=False)
 
 
-def by_compiler(folder, pattern, tool, command):
-    files = sorted(pathlib.Path("examples", folder).glob(pattern))
-    if not files:
-        return
-    if not shutil.which(tool):
-        return skip(f"{tool} is not installed")
-    target = BUILD / "ffi"
-    target.mkdir(exist_ok=True)
-    for path in files:
-        line = [tool, *command(path), "-o", str(target / path.stem)]
-        result = subprocess.run(line, capture_output=True, text=True)
-        expect(result.returncode == 0, f"{path}: {result.stderr[-2000:]}")
+def works(what, *line, folder="."):
+    """Whether a command ends well: (yes, its output)."""
+    result = run(*line, folder=folder)
+    words = (result.stdout + result.stderr)[-3000:]
+    return expect(result.returncode == 0, f"{what}\n{words}"), result.stdout
+
+
+def add_totals(what, result, pattern):
+    """Take over the counts a test program printed; none printed is a failure."""
+    found = pattern.findall(result.stdout)
+    for passed, failed, skipped in found:
+        count["passed"] += int(passed)
+        count["failed"] += int(failed)
+        count["skipped"] += int(skipped)
+    failed = sum(int(f[1]) for f in found)
+    if failed:
+        print(f"{what}:\n{result.stdout[-3000:]}")
+    elif not found or result.returncode != 0:
+        expect(False, f"{what}\n{(result.stdout + result.stderr)[-3000:]}")
+
+
+# ---- an installed library and what C says -------------------------------------------
+def install():
+    """As `make install`, of what a wrapper needs; apart, because suites run at once."""
+    shutil.rmtree(HERE / "prefix", ignore_errors=True)
+    shutil.rmtree(WORK, ignore_errors=True)
+    for folder in (PREFIX / "include", PREFIX / "lib/pkgconfig", WORK):
+        folder.mkdir(parents=True)
+    shutil.copy("include/robust.h", PREFIX / "include")
+    shutil.copytree("include/robust", PREFIX / "include/robust")
+    shutil.copy(BUILD / "librobust.so", PREFIX / "lib/librobust.so.0")
+    (PREFIX / "lib/librobust.so").symlink_to("librobust.so.0")
+    text = pathlib.Path("pkgconfig/robust.pc.in").read_text()
+    for name, value in (("prefix", str(PREFIX)), ("version", "0"), ("libs", "")):
+        text = text.replace(f"@{name}@", value)
+    (PREFIX / "lib/pkgconfig/robust.pc").write_text(text)
+
+
+def flags():
+    return run("pkg-config", "--cflags", "--libs", "robust").stdout.split()
+
+
+def from_c():
+    """The fixtures; the C quickstart's lines, and its bits in bits.txt."""
+    cc = [shutil.which("gcc") or "cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", *STRICT]
+    fixture, plain, bits = (HERE / n for n in ("fixture", "quickstart", "bits"))
+    good, _ = works("fixture.c", *cc, "tests/ffi/fixture.c", *flags(), "-o", fixture)
+    good = good and works("the fixtures", fixture, WORK)[0]
+    source = ["examples/quickstart.c", *flags(), "-o"]
+    good = good and works("quickstart.c", *cc, *source, plain)[0]
+    good = good and works("quickstart.c with bits.h", *cc, "-include", "tests/ffi/bits.h",
+                          *source, bits)[0]
+    if not good:
+        return None
+    (WORK / "bits.txt").write_text(works("bits", bits, *INPUT)[1])
+    return works("the C quickstart", plain, *INPUT)[1]
+
+
+# ---- the languages -------------------------------------------------------------------
+def quickstart(name, expected, *line, folder="."):
+    good, text = works(f"the {name} quickstart", *line, *INPUT, folder=folder)
+    if good:
+        expect(text == expected, f"the {name} quickstart prints\n{text}and not\n{expected}")
+
+
+def from_cpp(expected):
+    compilers = [c for c in ("g++", "clang++") if shutil.which(c)]
+    if not compilers:
+        return skip("C++: neither g++ nor clang++ is installed")
+    for cxx in compilers:
+        line = [cxx, "-std=c++17", *STRICT, "-pthread"]
+        program, calls = HERE / f"quickstart-{cxx}", HERE / f"calls-{cxx}"
+        if works(f"quickstart.cpp, {cxx}", *line, "examples/cpp/quickstart.cpp", *flags(),
+                 "-o", program)[0]:
+            quickstart(cxx, expected, program)
+        if works(f"calls.cpp, {cxx}", *line, "tests/ffi/calls.cpp", *flags(), "-o",
+                 calls)[0]:
+            add_totals(f"calls.cpp, {cxx}", run(calls, WORK), TOTAL)
+
+
+def from_rust(expected):
+    if not shutil.which("cargo") or run("cargo", "--version").returncode != 0:
+        return skip("Rust: cargo is not installed")
+    cargo, folder = ["cargo", "--quiet"], "examples/rust"
+    offline = ["--offline", "--locked"]
+    if works("cargo build", *cargo, "build", *offline, "--examples", folder=folder)[0]:
+        quickstart("Rust", expected, HERE / "rust/debug/examples/quickstart")
+        line = [*cargo, "test", *offline, "-p", "robust", "--", "--include-ignored"]
+        add_totals("cargo test", run(*line, folder=folder), CARGO)
+
+
+def from_python(expected):
+    if run(sys.executable, "-c", "import numpy").returncode != 0:
+        return skip("Python: numpy is not installed")
+    quickstart("Python", expected, sys.executable, "examples/python/quickstart.py")
+    line = [sys.executable, "tests/ffi/calls.py", WORK]
+    add_totals("calls.py", run(*line), TOTAL)
+    line.append(PREFIX / "lib/librobust.so")
+    add_totals("calls.py with the library's path", run(*line), TOTAL)
+
+
+def from_julia(expected):
+    if not shutil.which("julia"):
+        return skip("Julia: julia is not installed")
+    julia = ["julia", "--startup-file=no"]
+    quickstart("Julia", expected, *julia, "examples/julia/quickstart.jl")
+    add_totals("calls.jl", run(*julia, "tests/ffi/calls.jl", WORK), TOTAL)
 
 
 def main():
-    from_python()
-    link = ["-L" + str(BUILD), "-lrobust"]
-    by_compiler("cpp", "*.cpp", "g++",
-                lambda p: ["-std=c++17", "-Wall", "-Wextra", "-Iinclude", str(p), *link])
-    by_compiler("rust", "*.rs", "rustc", lambda p: [str(p), *link])
+    add_totals("declarations.py", run(sys.executable, "tests/ffi/declarations.py"), TOTAL)
+    install()
+    expected = from_c()
+    if expected is not None:
+        for language in (from_cpp, from_rust, from_python, from_julia):
+            language(expected)
     print("{passed} passed, {failed} failed, {skipped} skipped".format(**count))
     return int(count["failed"] > 0)
 

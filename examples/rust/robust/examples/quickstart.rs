@@ -16,7 +16,7 @@ pub fn sandwich(model: &str, data: &str) -> Result<Vec<(f64, f64)>> {
     let mut attack = Attack::new(ctx, "auto")?;
     attack.set(ctx, "calls", 300.0)?;
     let upper = attack.distance(ctx, &mut query)?; // a failing point so near
-    let lower = Bound::new(ctx, "auto")?.radius(ctx, &mut query)?; // none nearer: proved
+    let lower = Bound::new(ctx, "auto")?.radius(ctx, &mut query)?; // none nearer
     Ok(lower.into_iter().zip(upper).collect())
 }
 

@@ -41,7 +41,7 @@ unsafe extern "C" fn told(
 #[derive(Debug)]
 struct Gate(Mutex<*mut rob_ctx>);
 
-// rob_ctx_cancel may be called on any thread, and nothing else is reached through a gate.
+// rob_ctx_cancel may be called on any thread; nothing else is reached through a gate.
 unsafe impl Send for Gate {}
 unsafe impl Sync for Gate {}
 
@@ -107,8 +107,8 @@ impl Ctx {
         self.call(|ctx| unsafe { rob_ctx_set_text(ctx, name.as_ptr(), value.as_ptr()) })
     }
 
-    /// Have long calls tell the stage and how many of how many are done; `true` stops the
-    /// call. A panic in `step` stops it too and goes on when the call has returned.
+    /// Have long calls tell the stage and how many of how many are done; `true` stops
+    /// the call. A panic in `step` stops it too and goes on when it has returned.
     pub fn set_progress<F>(&mut self, step: F) -> Result<()>
     where
         F: FnMut(&str, i64, i64) -> bool + Send + 'static,
@@ -170,8 +170,8 @@ impl Ctx {
         self.check(code)
     }
 
-    /// One call that makes a handle. `own` takes it first, so that nothing is lost when a
-    /// panic goes on.
+    /// One call that makes a handle. `own` takes it first, so that nothing is lost when
+    /// a panic goes on.
     pub(crate) fn make<R, H>(
         &mut self,
         own: impl FnOnce(NonNull<R>) -> H,

@@ -13,7 +13,7 @@ pub mod code {
     };
 }
 
-/// A status below zero and the library's line: the argument, its value, what is allowed.
+/// A status below zero and the library's line: argument, value, what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     pub code: i32,

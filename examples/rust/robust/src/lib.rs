@@ -20,8 +20,8 @@
 //!
 //! The context comes with every call that can fail: it holds the error line, the seed,
 //! the threads, progress and cancel. No handle keeps it, so handles outlive it and move
-//! between threads: all are `Send`. A `Model` never changes and is `Sync` too; the others
-//! cache or collect, and the borrow checker keeps them with one thread at a time.
+//! between threads: all are `Send`. A `Model` never changes and is `Sync` too; the
+//! others cache or collect, and the borrow checker keeps them with one thread at a time.
 //!
 //! ```compile_fail
 //! fn shared<T: Sync>() {}

@@ -1,5 +1,5 @@
 //! The library as Rust sees it: numbers, errors, callbacks, threads.
-//! ROBUST_FFI names a folder with model.safetensors, series.tsv, bits.txt and error.txt,
+//! ROBUST_FFI names a folder with model.safetensors, series.tsv, bits.txt, error.txt,
 //! written by the C library; tests/ffi/check.py makes it.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};

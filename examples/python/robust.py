@@ -1,0 +1,580 @@
+"""robust.py -- librobust from Python: ctypes and numpy, this one file.
+
+    import robust
+    ctx = robust.Ctx()
+    model = robust.Model.load(ctx, "model.safetensors")
+    query = robust.Query(ctx, model)
+    query.add(ctx, x)                                   # x (T, D), or (T,) where D = 1
+    query.set_ball(ctx, robust.L2, robust.INFINITY)
+    upper = robust.Attack(ctx, "auto").distance(ctx, query)
+    lower = robust.Bound(ctx, "auto").radius(ctx, query)
+
+The library is the one pkg-config knows; robust.load(path), called first, takes another.
+
+The context comes first in every call that can fail: it holds the error line, the seed, the
+threads, progress and cancel. A context, and every handle but a model, belongs to one thread
+at a time; a context that is busy in another thread refuses. A call that fails raises
+robust.Error with the status and the library's line. One that was cancelled or out of time
+raises nothing: its results are valid as far as they go, and ctx.stopped says so. Handles
+keep no context and are freed when nothing refers to them any more.
+
+The C headers are the manual: options, names of answers and methods are those words. None
+stands for their -1: every series, no label, any class.
+"""
+import ctypes
+import subprocess
+import threading
+import weakref
+
+import numpy as np
+
+L1, L2, LINF = 1, 2, 100
+UNITS_MODEL, UNITS_DATA = 0, 1
+REFERENCE_PREDICTION, REFERENCE_LABEL = 0, 1
+INFINITY = float("inf")
+OK, STOPPED, EARGUMENT, ESHAPE = 0, 1, -20, -30
+
+# The C functions: what they answer, then their parameters.
+# handle: an opaque pointer; handle*: where one is put; T*: an array of T; step: a callback
+DECLARED = {
+    "rob_status_string": "text i32",
+    "rob_version": "text",
+    "rob_build_info": "text",
+
+    "rob_ctx_create": "i32 handle*",
+    "rob_ctx_free": "void handle",
+    "rob_ctx_error": "text handle",
+    "rob_ctx_set_seed": "i32 handle u64",
+    "rob_ctx_set_threads": "i32 handle i32",
+    "rob_ctx_set_memory": "i32 handle i64",
+    "rob_ctx_set_deadline": "i32 handle f64",
+    "rob_ctx_set_text": "i32 handle text text",
+    "rob_ctx_set_progress": "i32 handle step void*",
+    "rob_ctx_cancel": "void handle",
+
+    "rob_model_load": "i32 handle text text handle*",
+    "rob_model_create": "i32 handle text handle*",
+    "rob_model_save": "i32 handle handle text",
+    "rob_model_shape": "i32 handle handle i64* i64* i64*",
+    "rob_model_predict": "i32 handle handle f64* i64 f64* i64",
+    "rob_model_describe": "i32 handle handle char* i64 i64*",
+    "rob_model_get": "i32 handle handle text f64* i64 i64*",
+    "rob_model_with": "i32 handle handle text f64* i64 handle*",
+    "rob_model_free": "void handle",
+
+    "rob_data_create": "i32 handle handle*",
+    "rob_data_set": "i32 handle handle text f64",
+    "rob_data_set_text": "i32 handle handle text text",
+    "rob_data_read": "i32 handle handle text",
+    "rob_data_simulate": "i32 handle handle text i64",
+    "rob_data_add": "i32 handle handle f64* i64 i64 i64",
+    "rob_data_split": "i32 handle handle f64 handle*",
+    "rob_data_save": "i32 handle handle text",
+    "rob_data_count": "i64 handle",
+    "rob_data_classes": "i64 handle",
+    "rob_data_get": "i32 handle handle i64 f64* i64 i64* i64* i64*",
+    "rob_data_free": "void handle",
+
+    "rob_trainer_create": "i32 handle handle*",
+    "rob_trainer_set": "i32 handle handle text f64",
+    "rob_trainer_run": "i32 handle handle handle handle handle handle*",
+    "rob_trainer_get": "i32 handle handle text f64* i64 i64*",
+    "rob_trainer_free": "void handle",
+
+    "rob_query_create": "i32 handle handle handle*",
+    "rob_query_add": "i32 handle handle f64* i64 i64",
+    "rob_query_add_data": "i32 handle handle handle i64 i64",
+    "rob_query_replace": "i32 handle handle i64 f64* i64 i64",
+    "rob_query_count": "i64 handle",
+    "rob_query_set_ball": "i32 handle handle i32 f64",
+    "rob_query_set_units": "i32 handle handle i32",
+    "rob_query_set_mask": "i32 handle handle i64 u8* i64",
+    "rob_query_set_reference": "i32 handle handle i32",
+    "rob_query_set_target": "i32 handle handle i64 i64",
+    "rob_query_set_rows": "i32 handle handle f64* f64* i32* i64",
+    "rob_query_get": "i32 handle handle text i64 f64* i64 i64*",
+    "rob_query_free": "void handle",
+
+    "rob_attack_create": "i32 handle text handle*",
+    "rob_attack_set": "i32 handle handle text f64",
+    "rob_attack_set_text": "i32 handle handle text text",
+    "rob_attack_distance": "i32 handle handle handle f64* i64",
+    "rob_attack_margin": "i32 handle handle handle f64* i64",
+    "rob_attack_get": "i32 handle handle text i64 f64* i64 i64*",
+    "rob_attack_free": "void handle",
+
+    "rob_bound_create": "i32 handle text handle*",
+    "rob_bound_set": "i32 handle handle text f64",
+    "rob_bound_radius": "i32 handle handle handle f64* i64",
+    "rob_bound_margin": "i32 handle handle handle f64* i64",
+    "rob_bound_get": "i32 handle handle text i64 f64* i64 i64*",
+    "rob_bound_free": "void handle",
+
+    "rob_sampler_create": "i32 handle text handle*",
+    "rob_sampler_set": "i32 handle handle text f64",
+    "rob_sampler_curve": "i32 handle handle handle f64* i64 f64* i64",
+    "rob_sampler_get": "i32 handle handle text i64 f64* i64 i64*",
+    "rob_sampler_free": "void handle",
+}
+
+_STEP = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64,
+                         ctypes.c_int64)
+_F64, _I64, _I32, _U8 = (ctypes.POINTER(t) for t in (
+    ctypes.c_double, ctypes.c_int64, ctypes.c_int32, ctypes.c_uint8))
+_TYPES = {
+    "void": None, "i32": ctypes.c_int32, "i64": ctypes.c_int64, "u64": ctypes.c_uint64,
+    "f64": ctypes.c_double, "text": ctypes.c_char_p, "char*": ctypes.c_char_p,
+    "handle": ctypes.c_void_p, "handle*": ctypes.POINTER(ctypes.c_void_p),
+    "void*": ctypes.c_void_p, "f64*": _F64, "i64*": _I64, "i32*": _I32, "u8*": _U8,
+    "step": _STEP,
+}
+
+
+# ---- the library ---------------------------------------------------------------------
+class Error(Exception):
+    """A call that failed: the status, below 0, and the library's one line."""
+
+    def __init__(self, status, text):
+        super().__init__(text)
+        self.status, self.text = status, text
+
+
+_library = None
+
+
+def load(path=None):
+    """Load the shared library: the file at path, or the one pkg-config knows."""
+    global _library
+    if path is None:
+        line = ["pkg-config", "--variable=libdir", "robust"]
+        found = subprocess.run(line, capture_output=True, text=True, check=False)
+        if found.returncode != 0:
+            raise OSError("pkg-config does not know robust: set PKG_CONFIG_PATH, or call "
+                          "robust.load(path): " + found.stderr.strip())
+        path = found.stdout.strip() + "/librobust.so"
+    library = ctypes.CDLL(str(path))
+    for name, words in DECLARED.items():
+        result, *parameters = (_TYPES[word] for word in words.split())
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, parameters
+    _library = library
+    return library
+
+
+def _lib():
+    return _library or load()
+
+
+def version():
+    """The library's version, "major.minor.patch"."""
+    return _lib().rob_version().decode()
+
+
+def build_info():
+    """What the library's build is, in one line for people."""
+    return _lib().rob_build_info().decode()
+
+
+# ---- from Python to C ----------------------------------------------------------------
+def _text(value):
+    if value is None:
+        return None
+    if "\0" in str(value):
+        raise Error(EARGUMENT, f"{value!r} holds a zero byte")
+    return str(value).encode()
+
+
+def _index(value):
+    return -1 if value is None else value
+
+
+def _array(values, dtype, pointer):
+    """(array, pointer): the array must live as long as the pointer is used."""
+    if values is None:
+        return None, None
+    array = np.ascontiguousarray(values, dtype=dtype)
+    return array, array.ctypes.data_as(pointer)
+
+
+def _numbers(values):
+    return _array(values, np.float64, _F64)
+
+
+def _series(x, features):
+    """(array, pointer, steps) of a series (T, D), or (T,) where D = 1."""
+    array, pointer = _numbers(x)
+    good = array.ndim == 2 and array.shape[1] == features
+    if not good and not (array.ndim == 1 and features == 1):
+        raise Error(ESHAPE, f"x: shape {array.shape} is not (steps, {features})")
+    return array, pointer, len(array)
+
+
+# ---- context -------------------------------------------------------------------------
+class Ctx:
+    """One thread's workspace, and the first argument of every call that can fail."""
+
+    def __init__(self):
+        lib, out = _lib(), ctypes.c_void_p()
+        status = lib.rob_ctx_create(ctypes.byref(out))
+        if status < 0:
+            raise Error(status, "ctx: no memory for a context")
+        self.raw, self.stopped = out.value, False
+        self._step = _STEP()
+        self._raised = None
+        self._busy = threading.Lock()
+        weakref.finalize(self, lib.rob_ctx_free, self.raw)
+
+    def call(self, name, *arguments):
+        """Call the C function of that name with this context; raises what went wrong."""
+        if not self._busy.acquire(blocking=False):
+            raise Error(EARGUMENT, f"ctx: {name} while another call runs in this context")
+        try:
+            status = getattr(_lib(), name)(self.raw, *arguments)
+            text = _lib().rob_ctx_error(self.raw).decode() if status < 0 else ""
+        finally:
+            self._busy.release()
+        self.stopped = status == STOPPED
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            raise raised
+        if status < 0:
+            raise Error(status, text)
+
+    def make(self, name, *arguments):
+        """Call a function that makes a handle; the handle."""
+        out = ctypes.c_void_p()
+        try:
+            self.call(name, *arguments, ctypes.byref(out))
+        except BaseException:
+            if out.value and name == "rob_trainer_run":
+                _lib().rob_model_free(out)
+            raise
+        return out.value
+
+    def fill(self, count, name, *arguments):
+        """Call a function that answers count numbers."""
+        out, pointer = _numbers(np.empty(count))
+        self.call(name, *arguments, pointer, count)
+        return out
+
+    def read(self, name, *arguments):
+        """Call a function that answers by name: for the size, then for the numbers."""
+        count = ctypes.c_int64()
+        self.call(name, *arguments, None, 0, ctypes.byref(count))
+        stopped = self.stopped
+        out, pointer = _numbers(np.empty(count.value))
+        self.call(name, *arguments, pointer, count.value, ctypes.byref(count))
+        self.stopped = self.stopped or stopped
+        return out
+
+    def set_seed(self, seed):
+        self.call("rob_ctx_set_seed", seed)
+
+    def set_threads(self, workers):
+        self.call("rob_ctx_set_threads", workers)
+
+    def set_memory(self, count):
+        self.call("rob_ctx_set_memory", count)
+
+    def set_deadline(self, seconds):
+        self.call("rob_ctx_set_deadline", seconds)
+
+    def set_text(self, name, value):
+        self.call("rob_ctx_set_text", _text(name), _text(value))
+
+    def set_progress(self, step):
+        """step(stage, done, total) is told how far long calls are; something true stops
+        the call. What step raises stops it too and is raised when it has returned, so
+        Ctrl-C works while a step is set. None: nobody is told."""
+        mine = weakref.ref(self)
+
+        def told(_, stage, done, total):
+            try:
+                return 1 if step(stage.decode(), done, total) else 0
+            except BaseException as error:  # nothing may pass through C
+                mine()._raised = error
+                return 1
+
+        fresh = _STEP() if step is None else _STEP(told)
+        self.call("rob_ctx_set_progress", fresh, None)
+        self._step = fresh
+
+    def cancel(self):
+        """Stop the running call, or else the next; the one method for other threads."""
+        _lib().rob_ctx_cancel(self.raw)
+
+
+class _Handle:
+    """Owns a handle: freed, by a function that takes no lock and calls nobody, once
+    nothing refers to this object."""
+
+    _free = None
+
+    def __init__(self, raw):
+        self.raw = raw
+        weakref.finalize(self, getattr(_lib(), self._free), raw)
+
+
+# ---- model ---------------------------------------------------------------------------
+class Model(_Handle):
+    """A sequence model; it never changes, and threads may share it."""
+
+    _free = "rob_model_free"
+
+    def __init__(self, ctx, raw):
+        super().__init__(raw)
+        sizes = [ctypes.c_int64() for _ in range(3)]
+        ctx.call("rob_model_shape", raw, *map(ctypes.byref, sizes))
+        self.steps, self.features, self.outputs = (s.value for s in sizes)
+
+    @classmethod
+    def load(cls, ctx, path, recipe=None):
+        """A safetensors file; without a recipe, the one in the file."""
+        return cls(ctx, ctx.make("rob_model_load", _text(path), _text(recipe)))
+
+    @classmethod
+    def create(cls, ctx, recipe):
+        """Random weights of the context's seed."""
+        return cls(ctx, ctx.make("rob_model_create", _text(recipe)))
+
+    def save(self, ctx, path):
+        ctx.call("rob_model_save", self.raw, _text(path))
+
+    def predict(self, ctx, x):
+        """Logits (L,) of one series."""
+        keep, pointer, steps = _series(x, self.features)
+        return ctx.fill(self.outputs, "rob_model_predict", self.raw, pointer, steps)
+
+    def describe(self, ctx):
+        count = ctypes.c_int64()
+        ctx.call("rob_model_describe", self.raw, None, 0, ctypes.byref(count))
+        text = ctypes.create_string_buffer(count.value)
+        ctx.call("rob_model_describe", self.raw, text, count, ctypes.byref(count))
+        return text.value.decode()
+
+    def get(self, ctx, name):
+        """The numbers of a tensor, row-major."""
+        return ctx.read("rob_model_get", self.raw, _text(name))
+
+    def with_tensor(self, ctx, name, values):
+        """A model in which one tensor is another."""
+        array, pointer = _numbers(values)
+        raw = ctx.make("rob_model_with", self.raw, _text(name), pointer, array.size)
+        return Model(ctx, raw)
+
+
+# ---- data ----------------------------------------------------------------------------
+class Data(_Handle):
+    """A data set of labelled series."""
+
+    _free = "rob_data_free"
+
+    def __init__(self, ctx, raw=None):
+        super().__init__(ctx.make("rob_data_create") if raw is None else raw)
+
+    def set(self, ctx, name, value):
+        ctx.call("rob_data_set", self.raw, _text(name), value)
+
+    def set_text(self, ctx, name, value):
+        ctx.call("rob_data_set_text", self.raw, _text(name), _text(value))
+
+    def read(self, ctx, path):
+        ctx.call("rob_data_read", self.raw, _text(path))
+
+    def simulate(self, ctx, what, count):
+        ctx.call("rob_data_simulate", self.raw, _text(what), count)
+
+    def add(self, ctx, x, label=None):
+        """Append one series (T, D) or (T,)."""
+        x = np.asarray(x, dtype=np.float64)
+        features = x.shape[1] if x.ndim == 2 else 1
+        keep, pointer, steps = _series(x, features)
+        ctx.call("rob_data_add", self.raw, pointer, steps, features, _index(label))
+
+    def split(self, ctx, share):
+        """A share of every class leaves for a new data set."""
+        return Data(ctx, ctx.make("rob_data_split", self.raw, share))
+
+    def save(self, ctx, path):
+        ctx.call("rob_data_save", self.raw, _text(path))
+
+    def count(self):
+        return _lib().rob_data_count(self.raw)
+
+    def classes(self):
+        return _lib().rob_data_classes(self.raw)
+
+    def get(self, ctx, i):
+        """(x (T, D), label) of series i."""
+        sizes = [ctypes.c_int64() for _ in range(3)]
+        out = [ctypes.byref(s) for s in sizes]
+        ctx.call("rob_data_get", self.raw, i, None, 0, *out)
+        shape = (sizes[0].value, sizes[1].value)
+        x, pointer = _numbers(np.empty(shape))
+        ctx.call("rob_data_get", self.raw, i, pointer, x.size, *out)
+        label = sizes[2].value
+        return x, None if label < 0 else label
+
+
+# ---- trainer -------------------------------------------------------------------------
+class Trainer(_Handle):
+    """Fits a model to labelled series."""
+
+    _free = "rob_trainer_free"
+
+    def __init__(self, ctx):
+        super().__init__(ctx.make("rob_trainer_create"))
+
+    def set(self, ctx, name, value):
+        ctx.call("rob_trainer_set", self.raw, _text(name), value)
+
+    def run(self, ctx, model, train, valid=None):
+        """A fitted model; stopped, it is the best epoch so far."""
+        valid = None if valid is None else valid.raw
+        raw = ctx.make("rob_trainer_run", self.raw, model.raw, train.raw, valid)
+        stopped = ctx.stopped
+        fitted = Model(ctx, raw)
+        ctx.stopped = stopped
+        return fitted
+
+    def get(self, ctx, what):
+        return ctx.read("rob_trainer_get", self.raw, _text(what))
+
+
+# ---- query ---------------------------------------------------------------------------
+class Query(_Handle):
+    """The question: a model, series, what may change, what failing means."""
+
+    _free = "rob_query_free"
+
+    def __init__(self, ctx, model):
+        super().__init__(ctx.make("rob_query_create", model.raw))
+        self.features, self.outputs = model.features, model.outputs
+
+    def add(self, ctx, x, label=None):
+        """Add one series (T, D), or (T,) where D = 1."""
+        keep, pointer, steps = _series(x, self.features)
+        ctx.call("rob_query_add", self.raw, pointer, steps, _index(label))
+
+    def add_data(self, ctx, data, first=0, count=None):
+        """Add series of a data set with their labels; count None: all from first."""
+        count = data.count() - first if count is None else count
+        ctx.call("rob_query_add_data", self.raw, data.raw, first, count)
+
+    def replace(self, ctx, i, x, label=None):
+        keep, pointer, steps = _series(x, self.features)
+        ctx.call("rob_query_replace", self.raw, i, pointer, steps, _index(label))
+
+    def count(self):
+        return _lib().rob_query_count(self.raw)
+
+    def set_ball(self, ctx, norm, radius):
+        ctx.call("rob_query_set_ball", self.raw, norm, radius)
+
+    def set_units(self, ctx, units):
+        ctx.call("rob_query_set_units", self.raw, units)
+
+    def set_mask(self, ctx, mask, i=None):
+        """What is true may move. i None: the default of all; mask None: take it away."""
+        array, pointer = _array(mask, np.uint8, _U8)
+        count = 0 if array is None else array.size
+        ctx.call("rob_query_set_mask", self.raw, _index(i), pointer, count)
+
+    def set_reference(self, ctx, reference):
+        ctx.call("rob_query_set_reference", self.raw, reference)
+
+    def set_target(self, ctx, target, i=None):
+        """Ask for one class; target None: any again."""
+        ctx.call("rob_query_set_target", self.raw, _index(i), _index(target))
+
+    def set_rows(self, ctx, c, b=None, group=None):
+        """Fail where in some group every row has c f + b <= 0; c (rows, L)."""
+        c, pointer = _numbers(c)
+        b, constants = _numbers(b)
+        group, groups = _array(group, np.int32, _I32)
+        rows = c.shape[0]
+        good = c.ndim == 2 and (rows == 0 or c.shape[1] == self.outputs)
+        if not good or any(v is not None and v.shape != (rows,) for v in (b, group)):
+            raise Error(ESHAPE, f"c: shape {c.shape} is not (rows, {self.outputs}), or b "
+                                "or group is not (rows,)")
+        ctx.call("rob_query_set_rows", self.raw, pointer, constants, groups, rows)
+
+    def get(self, ctx, what, i=None):
+        """A result by name, such as "margin"; "x" comes as (T, D)."""
+        out = ctx.read("rob_query_get", self.raw, _text(what), _index(i))
+        return out.reshape(-1, self.features) if what == "x" else out
+
+
+# ---- attack --------------------------------------------------------------------------
+class Attack(_Handle):
+    """Upper bounds: points that were seen to fail."""
+
+    _free = "rob_attack_free"
+
+    def __init__(self, ctx, method):
+        super().__init__(ctx.make("rob_attack_create", _text(method)))
+
+    def set(self, ctx, name, value):
+        ctx.call("rob_attack_set", self.raw, _text(name), value)
+
+    def set_text(self, ctx, name, value):
+        ctx.call("rob_attack_set_text", self.raw, _text(name), _text(value))
+
+    def distance(self, ctx, query):
+        """U (n,): a failing point was seen at this distance; inf: none was found."""
+        return ctx.fill(query.count(), "rob_attack_distance", self.raw, query.raw)
+
+    def margin(self, ctx, query):
+        """The lowest margin (n,) seen in the ball; <= 0: broken."""
+        return ctx.fill(query.count(), "rob_attack_margin", self.raw, query.raw)
+
+    def get(self, ctx, what, i=None):
+        return ctx.read("rob_attack_get", self.raw, _text(what), _index(i))
+
+
+# ---- bound ---------------------------------------------------------------------------
+class Bound(_Handle):
+    """Certified lower bounds."""
+
+    _free = "rob_bound_free"
+
+    def __init__(self, ctx, method):
+        super().__init__(ctx.make("rob_bound_create", _text(method)))
+
+    def set(self, ctx, name, value):
+        ctx.call("rob_bound_set", self.raw, _text(name), value)
+
+    def radius(self, ctx, query):
+        """L (n,): within it nothing fails, proved."""
+        return ctx.fill(query.count(), "rob_bound_radius", self.raw, query.raw)
+
+    def margin(self, ctx, query):
+        """M (n,): no margin in the query's ball is lower, proved."""
+        return ctx.fill(query.count(), "rob_bound_margin", self.raw, query.raw)
+
+    def get(self, ctx, what, i=None):
+        return ctx.read("rob_bound_get", self.raw, _text(what), _index(i))
+
+
+# ---- sampler -------------------------------------------------------------------------
+class Sampler(_Handle):
+    """How probable a failure is under random perturbations of a given length."""
+
+    _free = "rob_sampler_free"
+
+    def __init__(self, ctx, method):
+        super().__init__(ctx.make("rob_sampler_create", _text(method)))
+
+    def set(self, ctx, name, value):
+        ctx.call("rob_sampler_set", self.raw, _text(name), value)
+
+    def curve(self, ctx, query, radius):
+        """(n, radii, 3): log P of failing at each radius, lower end, upper end."""
+        array, pointer = _numbers(np.atleast_1d(radius))
+        shape = (query.count(), array.size, 3)
+        out = ctx.fill(int(np.prod(shape)), "rob_sampler_curve", self.raw, query.raw,
+                       pointer, array.size)
+        return out.reshape(shape)
+
+    def get(self, ctx, what, i=None):
+        return ctx.read("rob_sampler_get", self.raw, _text(what), _index(i))
