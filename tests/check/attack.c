@@ -1,70 +1,9 @@
 /* attack.c -- attacks: closed forms, checked answers, cancel, memory. */
-#include "harness.h"
-#include "models.h"
+#include "attacking.h"
 
-#include "query/query.h"
-
-#include <robust/attack.h>
-#include <math.h>
-
-enum { T = 5, D = 2, N = 6, SIZE = T * D };
 static const int32_t norms[3] = { ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1 };
 static const int32_t duals[3] = { ROB_NORM_L2, ROB_NORM_L1, ROB_NORM_LINF };
 static const char *const methods[4] = { "fgsm", "pgd", "deepfool", "auto" };
-
-static rob_ctx *ctx;
-static rob_model *model;
-static rob_query *query;
-static rob_attack *attack;
-
-static void start(void)
-{
-    ck_assert_int_eq(rob_ctx_create(&ctx), ROB_OK);
-    model = NULL;
-    query = NULL;
-    attack = NULL;
-}
-
-static void stop(void)
-{
-    rob_attack_free(attack);
-    rob_query_free(query);
-    rob_model_free(model);
-    rob_ctx_free(ctx);
-}
-
-static void ask(int64_t series, int64_t steps, int32_t norm, double radius)
-{
-    double x[400];
-    rob_query_free(query);
-    ck_assert_int_eq(rob_query_create(ctx, model, &query), ROB_OK);
-    for (int64_t i = 0; i < series; i++) {
-        test_series(x, steps * model->recipe.features, (uint64_t)i);
-        ck_assert_int_eq(rob_query_add(ctx, query, x, steps, -1), ROB_OK);
-    }
-    ck_assert_int_eq(rob_query_set_ball(ctx, query, norm, radius), ROB_OK);
-}
-
-static void by(const char *method)
-{
-    rob_attack_free(attack);
-    ck_assert_int_eq(rob_attack_create(ctx, method, &attack), ROB_OK);
-}
-
-static void distances(double *upper)
-{
-    rob_status status =
-        rob_attack_distance(ctx, attack, query, upper, rob_query_count(query));
-    ck_assert_msg(status == ROB_OK, "%s", rob_ctx_error(ctx));
-}
-
-static double number(const char *what, int64_t i)
-{
-    double v;
-    ck_assert_msg(rob_query_get(ctx, query, what, i, &v, 1, NULL) == ROB_OK, "%s",
-                  rob_ctx_error(ctx));
-    return v;
-}
 
 /* distance and, at radius r, least margin of the affine classifier; free: mask or NULL
  */
@@ -162,43 +101,6 @@ START_TEST(affine_margins_are_the_closed_form)
 END_TEST
 
 /* ---- what is reported holds ------------------------------------------------------ */
-
-static double margin_of(int32_t dtype, int64_t i, const double *point, int64_t steps)
-{
-    rob_evaluator *e;
-    double f[8];
-    ck_assert_int_eq(
-        rob_priv_evaluator_create(ctx, model, dtype, steps, false, false, &e), ROB_OK);
-    ck_assert_int_eq(rob_priv_evaluate(ctx, e, 1, &point, &steps, f), ROB_OK);
-    rob_priv_evaluator_free(e);
-    return rob_priv_spec_margin(&query->cases[i].spec, f, NULL);
-}
-
-static void check_points(const double *upper, double cap)
-{
-    for (int64_t i = 0; i < rob_query_count(query); i++) {
-        double x[400], p[400], d[400], found;
-        int64_t n;
-        ck_assert_int_eq(rob_query_get(ctx, query, "x", i, x, 400, &n), ROB_OK);
-        ck_assert_int_eq(rob_attack_get(ctx, attack, "point", i, p, 400, &n), ROB_OK);
-        ck_assert_int_eq(rob_attack_get(ctx, attack, "found", i, &found, 1, NULL),
-                         ROB_OK);
-        ck_assert_int_eq(found == 1, isfinite(upper[i]));
-        if (found == 0) continue;
-        const uint8_t *mask = rob_priv_query_mask_of(query, i);
-        for (int64_t k = 0; k < n; k++) {
-            d[k] = p[k] - x[k];
-            if (mask && !mask[k]) ck_assert_mem_eq(&p[k], &x[k], sizeof x[k]);
-            ck_assert(p[k] == x[k] || p[k] == (double)(float)p[k]);
-        }
-        int64_t steps = n / model->recipe.features;
-        ck_assert_double_le(margin_of(ROB_F64, i, p, steps), 0);
-        ck_assert_double_le(margin_of(ROB_F32, i, p, steps), 0);
-        ck_assert_double_eq(upper[i], rob_priv_norm(query->norm, d, n)
-                                          * rob_priv_query_unit(query));
-        ck_assert_double_le(upper[i], cap);
-    }
-}
 
 static const int32_t kinds[3] = { ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU, ROB_KIND_LSTM };
 
@@ -366,67 +268,6 @@ START_TEST(rows_of_ones_own)
 }
 END_TEST
 
-/* ---- repeatability --------------------------------------------------------------- */
-
-static void mixed_query(int64_t only)
-{
-    double x[400];
-    rob_query_free(query);
-    ck_assert_int_eq(rob_query_create(ctx, model, &query), ROB_OK);
-    for (int64_t i = 0; i < 40; i++) {
-        test_series(x, 12 * D, (uint64_t)i);
-        if (only < 0 || i == only)
-            ck_assert_int_eq(rob_query_add(ctx, query, x, 1 + i % 12, -1), ROB_OK);
-    }
-    ck_assert_int_eq(rob_query_set_ball(ctx, query, ROB_NORM_L2, INFINITY), ROB_OK);
-}
-
-START_TEST(unequal_lengths_and_threads_give_the_same_bits)
-{
-    double all[40], again[40], one;
-    model = test_model(ctx, ROB_KIND_LSTM, D, 6, 2, ROB_READOUT_LAST, ROB_F32, 0.9);
-    mixed_query(-1);
-    by(methods[_i]);
-    if (_i == 3) {
-        ck_assert_int_eq(rob_attack_set(ctx, attack, "searches", 1), ROB_OK);
-        ck_assert_int_eq(rob_attack_set(ctx, attack, "calls", 60), ROB_OK);
-    }
-    distances(all);
-    ck_assert_int_eq(rob_ctx_set_threads(ctx, 2), ROB_OK);
-    distances(again);
-    ck_assert_mem_eq(all, again, sizeof all);
-    ck_assert_int_eq(rob_ctx_set_threads(ctx, 1), ROB_OK);
-    for (int64_t i = 0; i < 40; i += 7) {
-        mixed_query(i);
-        distances(&one);
-        ck_assert_mem_eq(&one, &all[i], sizeof one);
-    }
-}
-END_TEST
-
-START_TEST(seeds_and_restarts)
-{
-    double a[N], b[N], c[N];
-    model = test_model(ctx, ROB_KIND_LSTM, D, 8, 3, ROB_READOUT_LAST, ROB_F32, 0.9);
-    ask(N, 10, ROB_NORM_LINF, 0.3);
-    by("pgd");
-    ck_assert_int_eq(rob_attack_margin(ctx, attack, query, a, N), ROB_OK);
-    ck_assert_int_eq(rob_attack_set(ctx, attack, "restarts", 4), ROB_OK);
-    ck_assert_int_eq(rob_attack_margin(ctx, attack, query, b, N), ROB_OK);
-    /* the first start is the same: more starts never do worse */
-    for (int i = 0; i < N; i++) ck_assert_double_le(b[i], a[i]);
-    ck_assert_int_eq(rob_ctx_set_threads(ctx, 2), ROB_OK);
-    ck_assert_int_eq(rob_attack_margin(ctx, attack, query, c, N), ROB_OK);
-    ck_assert_mem_eq(b, c, sizeof b);
-    double calls;
-    ck_assert_int_eq(rob_attack_get(ctx, attack, "calls", 0, &calls, 1, NULL), ROB_OK);
-    ck_assert_double_eq(calls, 160);
-    ck_assert_int_eq(rob_attack_set_text(ctx, attack, "loss", "ce"), ROB_OK);
-    ck_assert_int_eq(rob_attack_margin(ctx, attack, query, c, N), ROB_OK);
-    for (int i = 0; i < N; i++) ck_assert_double_le(c[i], number("margin", i));
-}
-END_TEST
-
 START_TEST(auto_is_nearest)
 {
     /* auto starts from DeepFool's point and only accepts nearer ones; the final line
@@ -448,128 +289,6 @@ START_TEST(auto_is_nearest)
 }
 END_TEST
 
-/* ---- stopping, options, memory --------------------------------------------------- */
-
-typedef struct patience {
-    int64_t calls, last;
-} patience;
-
-static int32_t stop_after(void *user, const char *stage, int64_t done, int64_t total)
-{
-    patience *p = user;
-    ck_assert_str_eq(stage, "attack");
-    ck_assert(done >= 0 && done <= total);
-    return ++p->calls > p->last;
-}
-
-START_TEST(stopping_keeps_what_is_done)
-{
-    enum { MANY = 300 };
-    static double upper[MANY];
-    model = affine_model(ctx, D, 2);
-    ask(MANY, T, ROB_NORM_L2, INFINITY);
-    by("auto");
-    int64_t some = 0;
-    for (int64_t last = 0; last < 700; last += 97) {
-        patience p = { .last = last };
-        rob_ctx_set_progress(ctx, stop_after, &p);
-        rob_status status = rob_attack_distance(ctx, attack, query, upper, MANY);
-        rob_ctx_set_progress(ctx, NULL, NULL);
-        ck_assert_int_eq(status, p.calls > last ? ROB_STOPPED : ROB_OK);
-        if (last == 0)
-            for (int i = 0; i < MANY; i++) ck_assert(isinf(upper[i]));
-        check_points(upper, INFINITY);
-        int64_t found = 0;
-        for (int i = 0; i < MANY; i++) found += isfinite(upper[i]);
-        ck_assert_int_ge(found, some);
-        some = found;
-    }
-    ck_assert_int_eq(some, MANY);
-    rob_ctx_cancel(ctx);
-    ck_assert_int_eq(rob_attack_distance(ctx, attack, query, upper, MANY), ROB_STOPPED);
-    ck_assert_int_eq(rob_attack_distance(ctx, attack, query, upper, MANY), ROB_OK);
-}
-END_TEST
-
-START_TEST(bad_arguments_are_named)
-{
-    double out[N] = { 7 };
-    model = affine_model(ctx, D, 2);
-    ask(N, T, ROB_NORM_L2, INFINITY);
-    ck_assert_int_eq(rob_attack_create(ctx, "psychic", &attack), ROB_EARGUMENT);
-    ck_assert_ptr_null(attack);
-    by("deepfool");
-    ck_assert_int_eq(rob_attack_set(ctx, attack, "restarts", 2), ROB_EARGUMENT);
-    ck_assert_int_lt(rob_attack_set(ctx, attack, "overshoot", -1), 0);
-    ck_assert_int_lt(rob_attack_set(ctx, attack, "overshoot", NAN), 0);
-    ck_assert_int_eq(rob_attack_set_text(ctx, attack, "loss", "ce"), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_attack_set_text(ctx, attack, "lss", "margin"), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_attack_distance(ctx, attack, query, out, N - 1), ROB_ESHAPE);
-    ck_assert_int_eq(rob_attack_margin(ctx, attack, query, out, N), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_attack_distance(ctx, attack, NULL, out, N), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_attack_get(ctx, attack, "distance", 0, out, 1, NULL),
-                     ROB_EARGUMENT);
-    ck_assert_double_eq(out[0], 7);
-    distances(out);
-    out[0] = 7;
-    ck_assert_int_eq(rob_attack_get(ctx, attack, "pint", 0, out, 1, NULL),
-                     ROB_EARGUMENT);
-    ck_assert_int_eq(rob_attack_get(ctx, attack, "point", -1, out, N, NULL),
-                     ROB_EARGUMENT);
-    ck_assert_int_eq(rob_attack_get(ctx, attack, "point", 0, out, N, NULL), ROB_ESHAPE);
-    ck_assert_double_eq(out[0], 7);
-    int64_t count;
-    ck_assert_int_eq(rob_attack_get(ctx, attack, "point", 0, NULL, 0, &count), ROB_OK);
-    ck_assert_int_eq(count, SIZE);
-    ask(0, T, ROB_NORM_L2, INFINITY);
-    ck_assert_int_eq(rob_attack_distance(ctx, attack, query, NULL, 0), ROB_OK);
-}
-END_TEST
-
-static rob_status whole(rob_ctx *own, rob_model *m, double *upper)
-{
-    rob_status status = ROB_OK;
-    rob_query *q = NULL;
-    rob_attack *a = NULL;
-    double x[2 * SIZE];
-    test_series(x, 2 * SIZE, 1);
-    TRY(rob_query_create(own, m, &q));
-    TRY(rob_query_add(own, q, x, T, -1));
-    TRY(rob_query_add(own, q, x + SIZE, T - 1, -1));
-    TRY(rob_attack_create(own, "auto", &a));
-    TRY(rob_attack_set(own, a, "calls", 8));
-    TRY(rob_attack_distance(own, a, q, upper, 2));
-done:
-    rob_attack_free(a);
-    rob_query_free(q);
-    return status;
-}
-
-START_TEST(every_allocation_may_fail)
-{
-    counting c = { .left = -1 };
-    rob_ctx *own;
-    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own),
-                     ROB_OK);
-    rob_model *m = affine_model(own, D, 2);
-    int64_t live = c.live, n = 0;
-    rob_status status;
-    do {
-        double upper[2] = { -5, -5 };
-        c.left = n++;
-        status = whole(own, m, upper);
-        ck_assert(status == ROB_OK || status == ROB_EMEMORY);
-        if (status != ROB_OK) ck_assert(upper[0] == -5 && upper[1] == -5);
-        ck_assert_int_eq(c.live, live);
-    } while (status != ROB_OK);
-    ck_assert_int_gt(n, 40);
-    c.left = -1;
-    rob_model_free(m);
-    rob_ctx_free(own);
-    ck_assert_int_eq(c.live, 0);
-}
-END_TEST
-
 static Suite *suite(void)
 {
     Suite *s = suite_create("attack");
@@ -586,16 +305,8 @@ static Suite *suite(void)
     tcase_add_checked_fixture(answers, start, stop);
     tcase_add_loop_test(answers, reported_points_fail_in_both_precisions, 0, 12);
     tcase_add_loop_test(answers, points_at_the_boundary_fail_in_both_precisions, 0, 3);
-    tcase_add_loop_test(answers, unequal_lengths_and_threads_give_the_same_bits, 0, 4);
-    tcase_add_test(answers, seeds_and_restarts);
     tcase_add_loop_test(answers, auto_is_nearest, 0, 6);
     suite_add_tcase(s, answers);
-    TCase *use = tcase_create("use");
-    tcase_add_checked_fixture(use, start, stop);
-    tcase_add_test(use, stopping_keeps_what_is_done);
-    tcase_add_test(use, bad_arguments_are_named);
-    tcase_add_test(use, every_allocation_may_fail);
-    suite_add_tcase(s, use);
     return s;
 }
 

@@ -3,7 +3,7 @@
 usage: tightness FOLDER > lines; tightness.py FOLDER [largest T] < lines
 
 For every series the peer bounds the margin at our eps (shares of our radius), all series of
-a model in one batch, each with its own eps: the net reads u and sees x + eps u, ||u|| <= 1.
+a model in one batch, each with an eps of its own.
 Prints a model's shortfall (peer - ours) / (clean - peer), its worst and the share above
 1e-3, and the radii: the peer's by bisection over a batch. Without auto_LiRPA it says so.
 """
@@ -46,17 +46,14 @@ def linear(weight, bias=None):
 
 
 class Net(torch.nn.Module):
-    """Margin of the predicted class, of u: x + eps u, unrolled, one Linear per gate."""
+    """First logit minus second, unrolled by hand, one Linear per gate."""
 
-    def __init__(self, w, kind, x, eps, sign):
+    def __init__(self, w, kind, steps):
         super().__init__()
-        self.kind, self.steps = kind, x.shape[1]
+        self.kind, self.steps = kind, steps
         hidden = w[f"{kind}.weight_hh_l0"].shape[1]
         gates = 4 if kind == "lstm" else 1
         self.gates = gates
-        self.register_buffer("x", x)
-        self.register_buffer("eps", eps[:, None])
-        self.register_buffer("sign", sign[:, None])
         self.inputs, self.states = torch.nn.ModuleList(), torch.nn.ModuleList()
         bias = w[f"{kind}.bias_ih_l0"] + w[f"{kind}.bias_hh_l0"]
         for t in range(self.steps):
@@ -70,8 +67,7 @@ class Net(torch.nn.Module):
         self.head = linear((w["fc.weight"][0] - w["fc.weight"][1])[None],
                            (w["fc.bias"][0] - w["fc.bias"][1])[None])
 
-    def forward(self, u):
-        v = self.x + self.eps * u
+    def forward(self, v):
         h = c = None
         for t in range(self.steps):
             z = [self.inputs[self.gates * t + k](v) for k in range(self.gates)]
@@ -84,16 +80,16 @@ class Net(torch.nn.Module):
                           torch.sigmoid(z[3]))
             c = i * g if t == 0 else f * c + i * g
             h = o * torch.tanh(c)
-        return self.head(h) * self.sign
+        return self.head(h)
 
 
 def crown(w, kind, x, eps, sign):
-    net = Net(w, kind, x, eps, sign)
-    u = torch.zeros_like(x)
-    module = BoundedModule(net, u, bound_opts={"verbosity": 0})
-    ball = BoundedTensor(u, PerturbationLpNorm(norm=2, eps=1.0))
+    module = BoundedModule(Net(w, kind, x.shape[1]), torch.empty_like(x),
+                           bound_opts={"verbosity": 0})
+    ball = BoundedTensor(x, PerturbationLpNorm(norm=2, eps=eps[:, None]))
     with torch.no_grad():
-        lower, _ = module.compute_bounds(x=(ball,), method="CROWN", bound_upper=False)
+        lower, _ = module.compute_bounds(x=(ball,), C=sign[:, None, None], method="CROWN",
+                                         bound_upper=False)
     return lower[:, 0]
 
 
@@ -113,8 +109,7 @@ def study(folder, file, lines):
     x = torch.tensor([line["x"] for line in lines], dtype=torch.float64)
     ours = torch.tensor([line["margin"] for line in lines], dtype=torch.float64)
     eps = torch.tensor([line["eps"] for line in lines], dtype=torch.float64)
-    ones = torch.ones(len(lines), dtype=torch.float64)
-    clean = Net(w, kind, x, ones, ones)(torch.zeros_like(x))[:, 0].detach()
+    clean = Net(w, kind, x.shape[1])(x)[:, 0].detach()
     sign, short, begun = torch.sign(clean), [], time.perf_counter()
     for k in range(eps.shape[1]):
         peer = crown(w, kind, x, eps[:, k], sign)
