@@ -2,8 +2,6 @@
 #include "attacking.h"
 
 static const char *const methods[4] = { "fgsm", "pgd", "deepfool", "auto" };
-static const int32_t norms[3] = { ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1 };
-static const int32_t kinds[3] = { ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU, ROB_KIND_LSTM };
 
 /* ---- repeatability --------------------------------------------------------------- */
 
