@@ -128,6 +128,16 @@ static double convex_end(const quadric *q)
     return mu < 1e300 ? mu : INFINITY;
 }
 
+/* An s below the root: for s <= 1/2 the lowest eigenvector's own term of 1 - phi is at
+ * least (J_low/s)^2/(4 |lambda_min|), which is 1 here. 0: the hard case. */
+static double under_root(const quadric *q)
+{
+    double most = 0;
+    for (int64_t i = 0; i < q->n; i++)
+        if (q->lambda[i] * q->ln == q->low) most = fmax(most, fabs(q->j[i] * q->jn));
+    return fmin(most / (2 * sqrt(-q->low)), 0.5);
+}
+
 static double solve_scaled(quadric *q, double *d)
 {
     double slope, half = 0.5 / -q->low;
@@ -139,8 +149,8 @@ static double solve_scaled(quadric *q, double *d)
     if (phi(q, half, &slope) <= 0)
         return point_at(q, root(q, fmin(0.0625, half / 2), half), d);
     q->near_pole = true;
-    if (phi(q, 1e-140, &slope) >= 0) return hard_case(q, d);
-    return point_at(q, root(q, 1e-140, 0.75), d);
+    double below = under_root(q);
+    return below > 1e-140 ? point_at(q, root(q, below, 0.75), d) : hard_case(q, d);
 }
 
 double rob_priv_quadric_distance(int64_t n, double t, const double *j,
