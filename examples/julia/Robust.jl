@@ -28,9 +28,11 @@ export Ctx, Model, Data, Trainer, Query, Attack, Bound, Sampler, RobustError
 export L1, L2, LINF, UNITS_MODEL, UNITS_DATA, REFERENCE_PREDICTION, REFERENCE_LABEL
 export version, build_info, set_seed!, set_threads!, set_memory!, set_deadline!, set_text!
 export set_progress!, cancel, load, create, save, shape, predict, describe, with_tensor
-export set!, read!, simulate!, add!, split!, classes, run!, add_data!, replace_series!
+export set!, simulate!, add!, split!, classes, run!, add_data!, replace_series!
 export set_ball!, set_units!, set_mask!, set_reference!, set_target!, set_rows!
 export answer, distance!, margin!, radius!, curve!
+
+import Base: read!
 
 const librobust = get(ENV, "ROBUST_LIBRARY") do
     joinpath(readchomp(`pkg-config --variable=libdir robust`), "librobust.so")
