@@ -1,9 +1,10 @@
-/* robust.c -- the command line: simulate, train, predict, attack, certify.
+/* robust.c -- the command line: simulate, train, predict, attack, certify, report.
  *
  *   robust simulate --out transits.tsv --count 1000
  *   robust train transits.tsv --recipe "lstm hidden=32 readout=last" --out model.safetensors
  *   robust predict model.safetensors test.tsv
  *   robust certify model.safetensors test.tsv --norm l2 --attack auto
+ *   robust report model.safetensors test.tsv --out report.html
  *
  * Every option of the library is reached by --set name=value. Bad options and bad files
  * get one line and exit code 2; an interrupted run prints what it has and exits with 1.
@@ -23,6 +24,7 @@ static rob_status run(const arguments *a)
     if (strcmp(a->command, "simulate") == 0) return simulate(a);
     if (strcmp(a->command, "train") == 0) return train(a);
     if (strcmp(a->command, "predict") == 0) return predict(a);
+    if (strcmp(a->command, "report") == 0) return report(a);
     return attack_or_certify(a);
 }
 

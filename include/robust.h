@@ -16,6 +16,7 @@
  *   bound.h    certified lower bounds
  *   sampler.h  how probable a failure is under random perturbations
  *   boundary.h nearest boundary point, normal, curvatures, local estimates
+ *   report.h   all of it on one page
  *
  * Linking: `pkg-config --cflags --libs robust`.
  */
@@ -33,5 +34,6 @@
 #include <robust/bound.h>
 #include <robust/sampler.h>
 #include <robust/boundary.h>
+#include <robust/report.h>
 
 #endif

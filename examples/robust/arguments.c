@@ -17,32 +17,36 @@ typedef struct option { const char *name, *unit, *doc, *commands; size_t text, n
 #define ALL COMMANDS
 
 static const option OPTIONS[] = {
-    {"--out", "FILE", "where to write", "simulate train", TEXT(out)},
-    {"--count", "N", "how many series (default: simulate 1000, attack and certify 16)",
-     "simulate attack certify", NUMBER(count)},
-    {"--first", "I", "first series, from 0", "attack certify", NUMBER(first)},
+    {"--out", "FILE", "where to write", "simulate train report", TEXT(out)},
+    {"--count", "N", "how many series (default: simulate 1000, others 16)",
+     "simulate attack certify report", NUMBER(count)},
+    {"--first", "I", "first series, from 0", "attack certify report", NUMBER(first)},
     {"--steps", "T", "points of a simulated series (default 128)", "simulate", NUMBER(steps)},
     {"--share", "P", "share held out for testing; written to OUT with .test before the ending",
      "simulate", NUMBER(share)},
     {"--recipe", "TEXT", "architecture, where the file does not carry it (docs/recipe.md)",
-     "train predict attack certify", TEXT(recipe)},
+     "train predict attack certify report", TEXT(recipe)},
     {"--classes", "A,B", "label values in the order of the model's outputs",
-     "train predict attack certify", TEXT(classes)},
+     "train predict attack certify report", TEXT(classes)},
     {"--valid", "FILE", "series for early stopping (default: a fifth of the data)", "train",
      TEXT(valid)},
-    {"--norm", "NAME", "l1, l2 or linf (default l2)", "attack certify", TEXT(norm)},
-    {"--radius", "R", "size of the ball: margins at R; without it distances", "attack certify",
+    {"--norm", "NAME", "l1, l2 or linf (default l2)", "attack certify report", TEXT(norm)},
+    {"--radius", "R", "size of the ball: margins at R; without it distances", "attack certify report",
      NUMBER(radius)},
     {"--units", "NAME", "data or model: what a radius is measured in (default data)",
-     "attack certify", TEXT(units)},
-    {"--reference", "NAME", "prediction or label (default prediction)", "attack certify",
+     "attack certify report", TEXT(units)},
+    {"--reference", "NAME", "prediction or label (default prediction)", "attack certify report",
      TEXT(reference)},
     {"--method", "NAME", "attack: fgsm pgd deepfool auto; certify: interval crown auto",
      "attack certify", TEXT(method)},
     {"--attack", "NAME", "attack as well and print the sandwich", "certify", TEXT(attack)},
+    {"--title", "TEXT", "heading of the page", "report", TEXT(title)},
+    {"--plot", "PATH", "plotter that turns a gnuplot script into SVG (default: gnuplot)", "report",
+     TEXT(plot)},
     {"--seed", "N", "seed of every random number (default 1)", ALL, NUMBER(seed)},
     {"--threads", "N", "worker threads (default 2)", ALL, NUMBER(threads)},
-    {"--json", NULL, "print JSON instead of text", "predict attack certify", FLAG(json)},
+    {"--json", NULL, "print JSON instead of text; report: write OUT.json as well",
+     "predict attack certify report", FLAG(json)},
     {"--quiet", NULL, "no progress on the terminal", ALL, FLAG(quiet)},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
@@ -74,6 +78,7 @@ int help(const char *command)
         {"predict", "predict MODEL DATA: classes and accuracy beside the majority baseline"},
         {"attack", "attack MODEL DATA: how near is a misclassified series"},
         {"certify", "certify MODEL DATA: within which radius is none, proved"},
+        {"report", "report MODEL DATA --out FILE.html: all of it on one page"},
     };
     if (command == NULL) puts("robust " "-- how robust is this sequence model?\n");
     for (size_t i = 0; i < sizeof USAGE / sizeof *USAGE; i++)
@@ -130,8 +135,10 @@ static int read_set(arguments *a, const char *value)
 static int check_files(const arguments *a)
 {
     static const char *const NEEDS[][2] = {{"train", "DATA"}, {"predict", "MODEL DATA"},
-                                           {"attack", "MODEL DATA"}, {"certify", "MODEL DATA"}};
-    bool writes = strcmp(a->command, "simulate") == 0 || strcmp(a->command, "train") == 0;
+                                           {"attack", "MODEL DATA"}, {"certify", "MODEL DATA"},
+                                           {"report", "MODEL DATA"}};
+    bool writes = strcmp(a->command, "simulate") == 0 || strcmp(a->command, "train") == 0
+                  || strcmp(a->command, "report") == 0;
     if (writes && a->out == NULL) return complain("%s needs --out FILE", a->command);
     for (size_t i = 0; i < sizeof NEEDS / sizeof *NEEDS; i++) {
         if (strcmp(a->command, NEEDS[i][0]) != 0) continue;

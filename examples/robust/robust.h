@@ -9,12 +9,13 @@
 
 #define TRY(call) do { if ((status = (call)) < ROB_OK) goto done; } while (0)
 enum { MOST_SETS = 32, MOST_FILES = 8, EXIT_BAD = 2 };
-#define COMMANDS "simulate train predict attack certify"
+#define COMMANDS "simulate train predict attack certify report"
 
 typedef struct arguments {
     const char *command, *file[MOST_FILES], *set[MOST_SETS];
     int files, sets;
     const char *out, *recipe, *norm, *method, *attack, *classes, *valid, *reference, *units;
+    const char *title, *plot;
     double radius, seed, threads, count, first, steps, share;
     bool json, quiet;
 } arguments;
@@ -43,6 +44,12 @@ rob_status train(const arguments *a);
 rob_status predict(const arguments *a);
 
 /* sandwich.c */
+/* The query the options describe: --first, --count, --norm, --units, --reference. */
+rob_status ask(const arguments *a, const rob_model *model, const rob_data *data,
+               rob_query **query);
 rob_status attack_or_certify(const arguments *a);
+
+/* report.c */
+rob_status report(const arguments *a);
 
 #endif

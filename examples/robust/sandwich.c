@@ -10,8 +10,8 @@
 static rob_status set_attack(void *h, const char *n, double v) { return rob_attack_set(ctx, h, n, v); }
 static rob_status set_bound(void *h, const char *n, double v) { return rob_bound_set(ctx, h, n, v); }
 
-static rob_status ask(const arguments *a, const rob_model *model, const rob_data *data,
-                      rob_query **query)
+rob_status ask(const arguments *a, const rob_model *model, const rob_data *data,
+               rob_query **query)
 {
     static const char *const NORM[] = {"l1", "l2", "linf"};
     static const int32_t CODE[] = {ROB_NORM_L1, ROB_NORM_L2, ROB_NORM_LINF};

@@ -1,0 +1,126 @@
+/* report.c -- report: everything about a model on some series, on one page. */
+#include "robust.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static rob_status set_report(void *h, const char *n, double v) { return rob_report_set(ctx, h, n, v); }
+
+/* The first gnuplot on the search path, or NULL. */
+static const char *find_gnuplot(char *out, size_t capacity)
+{
+    const char *at = getenv("PATH");
+    while (at != NULL && *at != 0) {
+        int length = (int)strcspn(at, ":");
+        int written = snprintf(out, capacity, "%.*s/gnuplot", length, at);
+        if (length > 0 && written < (int)capacity && access(out, X_OK) == 0) return out;
+        at += length + (at[length] == ':');
+    }
+    return NULL;
+}
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static rob_status describe(const arguments *a, rob_report *r)
+{
+    static char found[1024];
+    rob_status status;
+    const char *plot = a->plot ? a->plot : find_gnuplot(found, sizeof found);
+    TRY(rob_report_set_text(ctx, r, "title", a->title));
+    TRY(rob_report_set_text(ctx, r, "model", file_name(a->file[0])));
+    TRY(rob_report_set_text(ctx, r, "data", file_name(a->file[1])));
+    TRY(rob_report_set_text(ctx, r, "plot", plot));
+    TRY(apply_sets(a, "report.", set_report, r));
+done:
+    return status;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median of the numbers of a column that are there; NAN when none is. */
+static double median(rob_report *r, const char *column)
+{
+    double *x = NULL, middle = NAN;
+    int64_t n = 0, k = 0;
+    if (rob_report_get(ctx, r, column, NULL, 0, &n) < ROB_OK || n == 0) return NAN;
+    x = calloc((size_t)n, sizeof *x);
+    if (x != NULL && rob_report_get(ctx, r, column, x, n, NULL) == ROB_OK)
+        for (int64_t i = 0; i < n; i++)
+            if (!isnan(x[i])) x[k++] = x[i];
+    if (k > 0) qsort(x, (size_t)k, sizeof *x, ascending), middle = x[k / 2];
+    free(x);
+    return middle;
+}
+
+static void print_median(rob_report *r, const char *column, const char *text)
+{
+    double m = median(r, column);
+    if (isinf(m)) printf("%-22s %10s  %s\n", column, "none found", text);
+    else if (!isnan(m)) printf("%-22s %10.4g  %s\n", column, m, text);
+}
+
+static void print_summary(rob_report *r, const arguments *a)
+{
+    printf("%-22s %10.0f\n", "series", median(r, "series"));
+    print_median(r, "accuracy", median(r, "beats_majority") == 1
+                                    ? "better than always the commonest class"
+                                    : "not shown to beat always the commonest class");
+    print_median(r, "majority", "always the commonest class");
+    print_median(r, "lower", "median: no failing point is nearer, proved");
+    print_median(r, "upper", "median: a failing point so near was found");
+    print_median(r, "ratio", "median of upper / lower");
+    print_median(r, "condition_lower", "median: condition number, at least");
+    print_median(r, "probability", "median: failing under a random change");
+    print_median(r, "probability_radius", "of this length");
+    printf("lengths: %s ball, %s units\n", a->norm, a->units);
+}
+
+static rob_status save(const arguments *a, rob_report *r)
+{
+    char path[1024];
+    rob_status status = rob_report_save(ctx, r, a->out);
+    if (status < ROB_OK) return status;
+    printf("wrote %s\n", a->out);
+    const char *dot = strrchr(a->out, '.');
+    if (!a->json || strcmp(dot, ".json") == 0) return status;
+    snprintf(path, sizeof path, "%.*s.json", (int)(dot - a->out), a->out);
+    status = rob_report_save(ctx, r, path);
+    if (status >= ROB_OK) printf("wrote %s\n", path);
+    return status;
+}
+
+rob_status report(const arguments *a)
+{
+    rob_status status, end = ROB_OK;
+    rob_model *model = NULL;
+    rob_data *data = NULL;
+    rob_query *query = NULL;
+    rob_report *r = NULL;
+    TRY(rob_model_load(ctx, a->file[0], a->recipe, &model));
+    TRY(open_data(a, a->file[1], &data));
+    TRY(ask(a, model, data, &query));
+    TRY(rob_report_create(ctx, query, &r));
+    TRY(describe(a, r));
+    TRY(end = rob_report_run(ctx, r));
+    TRY(save(a, r));
+    print_summary(r, a);
+    status = end;
+done:
+    rob_report_free(r);
+    rob_query_free(query);
+    rob_data_free(data);
+    rob_model_free(model);
+    return status;
+}
