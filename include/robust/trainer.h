@@ -1,8 +1,9 @@
 /* trainer.h -- fits a model to labelled series.
  *
- * Mean cross-entropy, minimised by Adam (Kingma & Ba 2015) on mini-batches, with
- * decoupled weight decay (Loshchilov & Hutter 2019), clipping of the gradient's norm,
- * and early stopping. All tensors of the model are fitted. Series may differ in length.
+ * Mean cross-entropy plus penalties, minimised by Adam (Kingma & Ba 2015) on
+ * mini-batches, with decoupled weight decay (Loshchilov & Hutter 2019), clipping of the
+ * gradient's norm, and early stopping. All tensors of the model are fitted. Series may
+ * differ in length.
  *
  * Options by name, with defaults:
  *   epochs 60    passes over the data, at most
@@ -11,6 +12,24 @@
  *   patience 20  epochs without a better one before stopping
  *   decay 0      weight decay
  *   clip 1       largest norm of a gradient; 0: none
+ * and for robustness, all off at 0. With u = (x - shift)/scale the series in model units,
+ * J the Jacobian of the L outputs in its n = T D numbers, v and e uniform on the unit
+ * spheres of R^L and R^n:
+ *   jacobian 0     lambda of  lambda/2 mean ||J||_F^2 = lambda/2 mean L E ||J'v||^2
+ *                  (Hoffman et al. 2019)
+ *   hessian 0      lambda of  lambda/2 mean sum_c ||Hess f_c||_F^2
+ *                  = lambda/2 mean L n E ||Hess(v.f) e||^2
+ *   projections 1  random products a series and step, averaged: unbiased at any number
+ *   exact 0        1: the norms themselves, L products for jacobian, L n for hessian
+ *   share 1        of the series, drawn anew for each step, that both penalties see,
+ *                  weighted 1/share: unbiased, and only they cost
+ *   noise 0        standard deviation of normal noise added to the series of a step
+ *   adversarial 0  radius of the ball in which each series of a step is moved up its
+ *                  loss, with the weights of the moment (Madry et al. 2018); noise, if
+ *                  any, comes before, and penalties are taken where the series then is
+ *   adversarial_norm 2    ROB_NORM_L2 or ROB_NORM_LINF
+ *   adversarial_steps 10  gradients of an ascent, each 2.5 radius/steps long
+ * noise and adversarial are in model units. Validation is on the series as they are.
  *
  * What holds for all functions. A trainer keeps its options and the curves of its last
  * run; one thread at a time. The same seed, data, build and instruction set give the
@@ -54,7 +73,7 @@ ROB_API rob_status rob_trainer_set(rob_ctx *ctx, rob_trainer *t, const char *nam
  * Fit a model, starting from the weights of another.
  *
  * Kept are the weights of the best epoch: highest accuracy on valid, then lowest loss
- * on valid; without valid, lowest loss on train.
+ * on valid; without valid, lowest loss on train, penalties included.
  * @param ctx   context; its seed orders the batches; progress stage "train" counts
  *        epochs
  * @param t     trainer
@@ -64,9 +83,11 @@ ROB_API rob_status rob_trainer_set(rob_ctx *ctx, rob_trainer *t, const char *nam
  * @param out   receives a new model; NULL on error
  * @return ROB_STOPPED: cancelled or past the deadline; *out has the best epoch so far
  *         (the start when there was none). ROB_ESHAPE: no series, or features differ;
- *         ROB_EARGUMENT: a label the model does not know; ROB_ENUMERIC: the gradient is
- *         not finite
- * Cost: epochs x (gradients of train + forward passes of valid). Since 0.1.
+ *         ROB_EARGUMENT: a label the model does not know, or adversarial_norm is none
+ *         of the two; ROB_ENUMERIC: the gradient is not finite
+ * Cost: epochs x (gradients of train + forward passes of valid); jacobian adds about
+ * two gradients a product, hessian four, adversarial adversarial_steps.
+ * Since 0.1.
  */
 ROB_API rob_status rob_trainer_run(rob_ctx *ctx, rob_trainer *t, const rob_model *model,
                                    const rob_data *train, const rob_data *valid,
@@ -76,7 +97,8 @@ ROB_API rob_status rob_trainer_run(rob_ctx *ctx, rob_trainer *t, const rob_model
  * Read the curves of the last run by name.
  *
  * "loss", "accuracy" of the training batches as they were met, "valid_loss",
- * "valid_accuracy" after the epoch (NaN without a validation set): one number an epoch.
+ * "valid_accuracy" after the epoch (NaN without a validation set), "penalty" the share
+ * of the penalties in "loss": one number an epoch.
  * "best_epoch": the one whose weights were kept, from 0; -1: none.
  * @param ctx      context
  * @param t        trainer
