@@ -16,6 +16,8 @@
  *   bound.h    certified lower bounds
  *   sampler.h  how probable a failure is under random perturbations
  *   boundary.h nearest boundary point, normal, curvatures, local estimates
+ *   condition.h  condition numbers, by step, feature, weights
+ *   spectrum.h extreme eigenvalues of the input Hessian
  *   report.h   all of it on one page
  *
  * Linking: `pkg-config --cflags --libs robust`.
@@ -34,6 +36,8 @@
 #include <robust/bound.h>
 #include <robust/sampler.h>
 #include <robust/boundary.h>
+#include <robust/condition.h>
+#include <robust/spectrum.h>
 #include <robust/report.h>
 
 #endif

@@ -64,7 +64,7 @@ rob_status rob_boundary_find(rob_ctx *ctx, rob_boundary *b, rob_query *q,
           (int)q->norm);
     TRY(rob_priv_api_nearest(ctx, q));
     stopped = status;
-    TRY(rob_priv_boundary_run(ctx, b, q, true));
+    TRY(rob_priv_boundary_run(ctx, b, q, ROB_BOUNDARY_POINTS));
     if (stopped != ROB_OK) status = stopped;
     for (int64_t i = 0; distance && i < b->count; i++)
         distance[i] = b->edge[i].distance * b->unit;

@@ -105,7 +105,7 @@ static rob_status try_group(rob_site *s, int64_t first, int64_t next,
     return rob_priv_polish(s, first, next, g->d, false);
 }
 
-static rob_status guess_groups(rob_site *s, bool points)
+static rob_status guess_groups(rob_site *s, int32_t level)
 {
     rob_status status = ROB_OK;
     const rob_spec *spec = &s->c->spec;
@@ -117,20 +117,21 @@ static rob_status guess_groups(rob_site *s, bool points)
     for (int64_t first = 0, next; first < spec->rows && status == ROB_OK;
          first = next) {
         next = group_end(spec, first);
-        TRY(rob_priv_guess(s, first, next, &g));
+        TRY(rob_priv_guess(s, first, next, level >= ROB_BOUNDARY_SECOND, &g));
         if (status != ROB_OK) break;
         keep_guess(e, &g);
-        if (points) TRY(try_group(s, first, next, &g));
+        if (level == ROB_BOUNDARY_POINTS) TRY(try_group(s, first, next, &g));
     }
 done:
     rob_priv_release(&s->memory, g.d);
     return status;
 }
 
-static rob_status work_on(rob_site *s, bool points)
+static rob_status work_on(rob_site *s, int32_t level)
 {
     rob_status status = ROB_OK;
     rob_edge *e = s->edge;
+    bool points = level == ROB_BOUNDARY_POINTS;
     e->flat = rob_priv_local_flat(s->local);
     if (s->c->wrong) {
         e->estimate1[0] = e->estimate1[1] = e->estimate1[2] = 0;
@@ -142,7 +143,7 @@ static rob_status work_on(rob_site *s, bool points)
         int64_t first = deciding_group(s, z);
         TRY(rob_priv_polish(s, first, group_end(&s->c->spec, first), z, true));
     }
-    TRY(guess_groups(s, points));
+    TRY(guess_groups(s, level));
     if (status != ROB_OK || !points) goto done;
     TRY(rob_priv_shape_at(s));
     if (status != ROB_OK) goto done;
@@ -175,7 +176,7 @@ static void take_back(const rob_memory *m, const rob_case *c, rob_edge *e)
 }
 
 rob_status rob_priv_boundary_run(rob_ctx *ctx, rob_boundary *b, rob_query *q,
-                                 bool points)
+                                 int32_t level)
 {
     rob_status status = ROB_OK;
     rob_boundary fresh = *b;
@@ -191,7 +192,7 @@ rob_status rob_priv_boundary_run(rob_ctx *ctx, rob_boundary *b, rob_query *q,
         if (status != ROB_OK) break;
         TRY(rob_priv_site_open(&s, i));
         s.edge = &fresh.edge[i];
-        TRY(work_on(&s, points));
+        TRY(work_on(&s, level));
         if (status != ROB_OK) take_back(&b->memory, &q->cases[i], &fresh.edge[i]);
     }
     if (status == ROB_OK) TRY(rob_priv_progress(ctx, "boundary", q->count, q->count));

@@ -94,7 +94,9 @@ typedef struct rob_guess {
     double order1[3], order2, lower2, upper2;
     double *d;
 } rob_guess;
-rob_status rob_priv_guess(rob_site *s, int64_t first, int64_t next, rob_guess *g);
+/* second: order 2 as well, which else is NaN */
+rob_status rob_priv_guess(rob_site *s, int64_t first, int64_t next, bool second,
+                          rob_guess *g);
 
 /* ---- the nearest point (polish.c) ------------------------------------------------- */
 /* From z0 to a stationary point of |z - x| on rows [first, next); taken into the site's
@@ -108,9 +110,10 @@ rob_status rob_priv_shape_at(rob_site *s);
 rob_status rob_priv_slice(rob_site *s);
 
 /* ---- a whole query (boundary.c) --------------------------------------------------- */
-/* points: look for nearest points; false: estimates alone */
+/* how far to go: estimates of order 1, of order 2 too, nearest points and shape too */
+enum { ROB_BOUNDARY_FIRST = 1, ROB_BOUNDARY_SECOND, ROB_BOUNDARY_POINTS };
 rob_status rob_priv_boundary_run(rob_ctx *ctx, rob_boundary *b, rob_query *q,
-                                 bool points);
+                                 int32_t level);
 void rob_priv_boundary_forget(rob_boundary *b);
 
 #endif

@@ -160,10 +160,10 @@ static rob_status order_two(desk *k, int64_t r, rob_guess *g, double *to)
 
 /* ---- a group ---------------------------------------------------------------------- */
 
-static rob_status make_desk(desk *k, rob_site *s, int64_t rows)
+static rob_status make_desk(desk *k, rob_site *s, int64_t rows, bool second)
 {
     const rob_memory *memory = &s->memory;
-    bool dense = s->m > 0 && s->m <= (int64_t)s->option[ROB_BOUNDARY_DENSE];
+    bool dense = second && s->m > 0 && s->m <= (int64_t)s->option[ROB_BOUNDARY_DENSE];
     *k = (desk){ .s = s, .rows = rows, .m = s->m };
     k->gram = rob_priv_allocate(memory, rows * rows, sizeof *k->gram);
     k->t = rob_priv_allocate(memory, 2 * rows, sizeof *k->t);
@@ -234,11 +234,12 @@ done:
     return status;
 }
 
-rob_status rob_priv_guess(rob_site *s, int64_t first, int64_t next, rob_guess *g)
+rob_status rob_priv_guess(rob_site *s, int64_t first, int64_t next, bool second,
+                          rob_guess *g)
 {
     rob_status status = ROB_OK;
     desk k = { .s = s };
-    TRY(make_desk(&k, s, next - first));
+    TRY(make_desk(&k, s, next - first, second));
     k.first = first;
     rob_priv_site_place(s, s->c->x);
     for (int64_t r = 0; r < k.rows; r++) {
@@ -246,7 +247,8 @@ rob_status rob_priv_guess(rob_site *s, int64_t first, int64_t next, rob_guess *g
         rob_priv_site_gradient(s, first + r, k.j + r * s->n);
     }
     order_one_of_group(&k, g);
-    TRY(order_two_of_group(&k, g));
+    g->order2 = g->lower2 = g->upper2 = NAN;
+    if (second) TRY(order_two_of_group(&k, g));
 done:
     clear_desk(&k);
     return status;
