@@ -56,10 +56,7 @@ static rob_status run(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius,
         double nothing = radius ? 0 : -INFINITY;
         const rob_answer *a = kept ? &b->answer[i] : NULL;
         if (lower) lower[i] = !a ? nothing : radius ? a->radius : a->margin;
-        if (a && radius)
-            rob_priv_query_keep_proved(q, i, a->radius / rob_priv_query_unit(q));
-        else if (a && a->margin > 0)
-            rob_priv_query_keep_proved(q, i, rob_priv_query_radius(q));
+        if (a) rob_priv_query_keep_proved(q, i, a->proved);
     }
 done:
     return rob_priv_leave(ctx, status);

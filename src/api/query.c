@@ -211,9 +211,11 @@ static double get_steps(const rob_query *q, int64_t i)
     return (double)q->cases[i].steps;
 }
 
+/* rounded down: 2^-50 is more than the three roundings of the unit and the product */
 static double get_proved(const rob_query *q, int64_t i)
 {
-    return q->proved[i] * rob_priv_query_unit(q);
+    double unit = rob_priv_query_unit(q);
+    return unit == 1 ? q->proved[i] : q->proved[i] * unit * (1 - 0x1p-50);
 }
 
 static const struct column {

@@ -164,16 +164,22 @@ static bool is_product(const rob_network *net, const rob_node *n, const rob_link
            && in[0].shape.rank == 2 && n->attr.i[0] == 0;
 }
 
-/* op(W)' (N, K), prepared once per weights and orientation */
+/* Is a cell a product with these very weights, read in the same shape? The same numbers
+ * may be another matrix: reshaped, or the first rows of a larger one. */
+static bool multiplies_by(const rob_network *net, const rob_cell *c, const double *w,
+                          const rob_shape *s, bool tb)
+{
+    if (c->kind != ROB_CELL_PRODUCT || (c->node.attr.i[1] != 0) != tb) return false;
+    const rob_link *weights = &net->link[c->link + 1];
+    return net->cell[weights->cell].lo == w && rob_priv_shape_equal(&weights->shape, s);
+}
+
+/* op(W)' (N, K), prepared once per weights, shape and orientation */
 static const void *packed_weights(rob_network *net, const double *w, rob_shape s,
                                   bool tb)
 {
-    for (int32_t i = 0; i < net->cells; i++) {
-        const rob_cell *c = &net->cell[i];
-        if (c->kind == ROB_CELL_PRODUCT && (c->node.attr.i[1] != 0) == tb
-            && net->cell[net->link[c->link + 1].cell].lo == w)
-            return c->packed;
-    }
+    for (int32_t i = 0; i < net->cells; i++)
+        if (multiplies_by(net, &net->cell[i], w, &s, tb)) return net->cell[i].packed;
     int64_t n = s.dim[!tb], k = s.dim[tb];
     if (k <= ROB_NARROW) {
         double *rows = rob_priv_network_own(net, k * n, (int64_t)sizeof *rows);
@@ -229,6 +235,7 @@ int32_t rob_priv_cell_apply(rob_network *net, const rob_node *n, int32_t k,
     if (!live) return apply_known(net, n, k, shape, in, ins);
     rob_cell c = {.ins = ins, .output = k, .live = true, .node = *n,
                   .size = rob_priv_shape_size(&shape)};
+    c.node.shape = shape;
     classify(net, &c, in);
     if (c.kind == ROB_CELL_PRODUCT && c.packed == NULL) return ROB_NONE;
     c.plane = net->plane_size;

@@ -7,6 +7,7 @@
  */
 #include "bound/solve.h"
 
+#include <float.h>
 #include <stdlib.h>
 
 enum { LENGTHS_AT_ONCE = 16 };
@@ -45,7 +46,7 @@ typedef struct solver {
 
 /* ---- one series ------------------------------------------------------------------ */
 
-typedef struct watch { solver *s; int32_t worker; } watch;
+typedef struct watch { solver *s; int32_t worker; rob_fp_state host; } watch;
 
 /* The caller's thread reports and looks at the clock; the others see the latch. */
 static bool must_stop(void *user)
@@ -57,23 +58,39 @@ static bool must_stop(void *user)
            != ROB_OK;
 }
 
+/* The same from within a proof: the host's callback runs in the host's environment. */
+static bool must_stop_inside(void *user)
+{
+    watch *t = user;
+    rob_priv_fp_leave(t->host);
+    bool stop = must_stop(user);
+    t->host = rob_priv_fp_enter();
+    return stop;
+}
+
 static rob_demand demand_of(const rob_spec *s)
 {
     return (rob_demand){s->rows, s->groups, s->outputs, s->c, s->b, s->group};
 }
 
+/* The ball in the units of the series: at least r |scale|, and what others use for it. */
 static double region_radius(const rob_query *q)
 {
-    double eps = rob_priv_query_radius(q);
-    return rob_priv_query_unit(q) == 1 ? eps : fp_up(fp_up(eps));
+    double scale = fabs(q->model->recipe.input_scale);
+    if (q->units == ROB_UNITS_DATA || scale == 1 || q->radius == 0) return q->radius;
+    double exact = fp_mul_up(q->radius, scale);
+    return fp_max(rob_priv_query_radius(q), exact);
 }
 
-/* In the query's units, rounded down, never above its cap. */
+/* In the query's units, rounded down, never above its cap. A quotient that overflows is
+ * beyond the largest double, which is what is known then. */
 static double reported_radius(const rob_query *q, double eps)
 {
-    double unit = rob_priv_query_unit(q);
-    if (eps == 0 || unit == 1) return eps;
-    return fp_max(fp_min(fp_mul_lo(eps, fp_lo(unit)), q->radius), 0);
+    double scale = fabs(q->model->recipe.input_scale);
+    if (q->units == ROB_UNITS_DATA || scale == 1 || eps == 0 || isinf(eps)) return eps;
+    double radius = fp_div_lo(eps, scale);
+    if (!isfinite(radius)) radius = DBL_MAX;
+    return fp_max(fp_min(radius, q->radius), 0);
 }
 
 static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
@@ -87,6 +104,7 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
         rob_status status = rob_priv_bound_ball(w, &ball, &d, t->crown, row, &out);
         t->answer->calls = 1;
         if (status == ROB_OK) t->answer->margin = out.margin;
+        if (status == ROB_OK && out.margin > 0) t->answer->proved = ball.eps;
         return status;
     }
     rob_search search = { .cap = ball.eps,
@@ -94,6 +112,7 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
                           .calls_max = (int64_t)s->bound->option[ROB_BOUND_CALLS] };
     if (c->wrong) return ROB_OK;
     rob_status status = rob_priv_bound_radius(w, &ball, &d, t->crown, row, &search);
+    t->answer->proved = search.radius;
     t->answer->radius = reported_radius(s->query, search.radius);
     t->answer->margin = search.margin;
     t->answer->calls = (double)search.calls;
@@ -104,7 +123,7 @@ static void run_task(void *user, int64_t k, int32_t worker)
 {
     solver *s = user;
     task *t = &s->tasks[k];
-    watch eye = {s, worker};
+    watch eye = {.s = s, .worker = worker};
     if (must_stop(&eye)) {
         t->status = ROB_STOPPED;
         return;
@@ -114,17 +133,17 @@ static void run_task(void *user, int64_t k, int32_t worker)
     int64_t rows = t->series->spec.rows;
     rob_work *w = NULL;
     rob_proof *row = rob_priv_allocate(m, rows + 1, (int64_t)sizeof *row);
-    rob_fp_state fp = rob_priv_fp_enter();
+    eye.host = rob_priv_fp_enter();
     t->status = row != NULL ? rob_priv_work_open(t->net, &w) : ROB_EMEMORY;
     if (t->status == ROB_OK) {
         w->depth = t->depth;
-        w->stop = must_stop;
+        w->stop = must_stop_inside;
         w->stop_user = &eye;
         w->fault = s->bound->fault;
         t->status = solve_series(s, t, w, row);
         for (int64_t r = 0; r < rows; r++) t->answer->row[r] = row[r].value;
     }
-    rob_priv_fp_leave(fp);
+    rob_priv_fp_leave(eye.host);
     rob_priv_work_close(w);
     rob_priv_release(m, row);
     t->answer->seconds = rob_priv_clock() - begun;

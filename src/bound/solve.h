@@ -12,9 +12,10 @@ enum { ROB_BOUND_STEPS, ROB_BOUND_TOLERANCE, ROB_BOUND_CALLS, ROB_BOUND_COST,
 extern const char *const rob_priv_bound_method[ROB_BOUND_METHODS];
 extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
 
-/* depth: steps back-substituted; 0 all; -1 none, intervals. */
+/* depth: steps back-substituted; 0 all; -1 none, intervals. proved: the radius that was
+ * certified, in the units of the series. */
 typedef struct rob_answer {
-    double margin, radius, calls, seconds, depth;
+    double margin, radius, proved, calls, seconds, depth;
     int64_t rows;
     double *row;
 } rob_answer;
