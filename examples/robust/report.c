@@ -43,6 +43,28 @@ done:
     return status;
 }
 
+static bool is_labelled(const rob_data *data)
+{
+    int64_t label;
+    for (int64_t i = 0; i < rob_data_count(data); i++)
+        if (rob_data_get(ctx, data, i, NULL, 0, NULL, NULL, &label) < ROB_OK || label < 0)
+            return false;
+    return rob_data_count(data) > 0;
+}
+
+/* Accuracy is that of the whole file, also when few of its series are looked at. */
+static rob_status tell_accuracy(rob_report *r, const rob_model *model, const rob_data *data)
+{
+    rob_status status;
+    int64_t n = rob_data_count(data), right;
+    TRY(predict_all(model, data, &right));
+    TRY(rob_report_set(ctx, r, "tested", (double)n));
+    TRY(rob_report_set(ctx, r, "right", (double)right));
+    TRY(rob_report_set(ctx, r, "commonest", majority_share(data) * (double)n + 0.5));
+done:
+    return status;
+}
+
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -113,6 +135,7 @@ rob_status report(const arguments *a)
     TRY(ask(a, model, data, &query));
     TRY(rob_report_create(ctx, query, &r));
     TRY(describe(a, r));
+    if (is_labelled(data)) TRY(tell_accuracy(r, model, data));
     TRY(end = rob_report_run(ctx, r));
     TRY(save(a, r));
     print_summary(r, a);

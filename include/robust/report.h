@@ -11,18 +11,20 @@
  *   "lower" "upper" "ratio"    L_i proved, U_i seen to fail, U_i / L_i >= 1
  *   "nearest" "residual"       distance of the polished boundary point, its residual
  *   "estimate1" "estimate2"    of the distance, by the Taylor model; no certificates
- *   "condition"                |x_i| over the estimate of order 1
+ *   "condition"                of order 1, see condition.h
  *   "condition_lower" "condition_upper"    |x_i|/U_i and |x_i|/L_i: proved
  *   "curvature" "curvature_min" "curvature_max" "curvature_mean"   of the boundary at the
  *                  nearest point, 1/length; positive bends away; the first is the largest
  *                  of |min| and |max|
  *   "projection"   condition of the nearest point itself
+ *   "condition_componentwise" "condition_weights"   see condition.h
+ *   "hessian_lowest" "hessian_highest"   of the loss with respect to the series
  *   "probability" "probability_lower" "probability_upper"   of failing under a random
  *                  change of length "probability_radius"
- * One number: "series" n; "accuracy", its exact interval "accuracy_lower",
- *   "accuracy_upper", the share "majority" of the commonest label, "beats_majority" 1
- *   when accuracy_lower exceeds it; "probability_radius"; "shown" the series that is
- *   drawn; "partial" 1 when the run was stopped.
+ * One number: "series" n; "accuracy" on "tested" series, its exact interval
+ *   "accuracy_lower", "accuracy_upper", the share "majority" of the commonest label,
+ *   "beats_majority" 1 when accuracy_lower exceeds it; "probability_radius"; "shown" the
+ *   series that is drawn; "partial" 1 when the run was stopped.
  * One number a radius: "radius_grid"; "certified_accuracy" share of the series answered
  *   right with L_i >= rho; "attacked_accuracy" with U_i > rho; "random_accuracy" the mean
  *   of 1 - P_i(rho) over them. Shares are of the series with a label; of all, and of
@@ -33,7 +35,7 @@
  *   "spearman_curvature", "spearman_condition", "spearman_probability".
  * About the shown series: "shown_x" (T, D), "shown_twin" (T, D) the failing point,
  *   "shown_condition" (T) by step, "shown_curvatures"; "slice_axis" (s), "slice_margin"
- *   (s, s) the margin on a plane through the series and its twin.
+ *   (s, s) the margin on the plane of the twin and of "slice_direction" (T, D).
  * NaN: not computed or not reached. INFINITY in "upper": no failing point was found.
  *
  * Options by name, with defaults:
@@ -52,6 +54,8 @@
  *   slices 41        points a side of the slice; 0: none
  *   show -1          series to show; -1: the typical one
  *   rows 200         series listed in the page's table
+ *   tested 0, right 0, commonest 0   counts of a larger test set of which the query holds
+ *                    a part: accuracy is then told of it
  * Text options: "title", "model", "data" (names for the page; any text, made harmless);
  *   "plot" the path of a program that reads a gnuplot script on its standard input and
  *   writes SVG to its standard output, such as /usr/bin/gnuplot; without it the page has

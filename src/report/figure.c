@@ -18,12 +18,12 @@ double rob_priv_plot_value(const rob_page *p, int32_t column, int64_t k)
 void rob_priv_plot_begin(rob_page *p, bool narrow, int wide_height, int narrow_height)
 {
     rob_priv_page_print(p,
-                        "set terminal svg size %d,%d font 'Helvetica,%d' noenhanced "
+                        "set terminal svg size %d,%d font 'sans-serif,%d' noenhanced "
                         "background '#ffffff' linewidth 1\n",
                         narrow ? 420 : 900, narrow ? narrow_height : wide_height,
                         narrow ? 14 : 15);
     rob_priv_page_add(
-        p, "set encoding utf8\nset datafile missing 'NaN'\nset border 3 lc rgb '#57606a'\n"
+        p, "set encoding utf8\nset border 3 lc rgb '#57606a'\n"
            "set tics nomirror out scale 0.6 textcolor rgb '#1b1f24'\n"
            "set grid back lc rgb '#e8ebef' lw 1 dt 1\n"
            "set key above left Left reverse samplen 2.2 spacing 1.15 textcolor rgb "
@@ -51,6 +51,15 @@ void rob_priv_plot_log(rob_page *p, char axis, double low, double high)
             }
         rob_priv_page_add(p, ")\n");
     }
+}
+
+/* About `parts` steps of 1, 2 or 5 times a power of ten over the axis. */
+void rob_priv_plot_tics(rob_page *p, char axis, double span, int parts)
+{
+    if (!(span > 0) || !isfinite(span)) return;
+    double power = pow(10, floor(log10(span / parts))), rest = span / parts / power;
+    double step = power * (rest < 1.5 ? 1 : rest < 3.5 ? 2 : rest < 7.5 ? 5 : 10);
+    rob_priv_page_print(p, "set %ctics %.9g\n", axis, step);
 }
 
 bool rob_priv_plot_any(const rob_findings *f, int32_t column)
@@ -187,17 +196,13 @@ static void accuracy_script(rob_page *p, bool narrow)
                         "set ylabel '%s' offset 0.5\n",
                         p->f->labelled > 0 ? "answered right, % of the series"
                                            : "same answer, % of the series");
-    if (isfinite(base))
-        rob_priv_page_print(p,
-                            "set arrow 1 from graph 0,first %.6g to graph 1,first %.6g nohead "
-                            "lc rgb '#57606a' dt 3 lw 1.5\n"
-                            "set label 1 'commonest class' at graph 0.99,first %.6g right "
-                            "offset 0,0.6 textcolor rgb '#57606a'\n",
-                            base, base, base);
     rob_priv_page_add(
         p, "plot '$d' using 1:2 with linespoints lw 2.6 pt 5 ps 0.6 lc rgb '#0072b2' title "
            "'certified: under every change', '' using 1:3 with linespoints lw 2.6 pt 9 ps "
            "0.8 dt 2 lc rgb '#d55e00' title 'attacked: under the worst found'");
+    if (isfinite(base))
+        rob_priv_page_print(p, ", %.6g with lines lw 1.6 dt 3 lc rgb '#57606a' title "
+                               "'always the commonest class'", base);
     if (rob_priv_plot_any(p->f, ROB_C_RANDOM))
         rob_priv_page_add(p, ", '' using 1:4 with linespoints lw 2.6 pt 7 ps 0.6 dt 4 lc rgb "
                              "'#009e73' title 'random: under a chance change'");
@@ -227,7 +232,16 @@ static bool has_curves(const rob_findings *f)
     return rob_priv_plot_any(f, ROB_C_CURVE) && f->radii > 1;
 }
 
-static void curve_block(rob_page *p, int64_t i)
+/* the power of ten below every probability drawn, at most DECADES down */
+static int lowest_decade(const rob_findings *f)
+{
+    double least = 0;
+    for (int64_t c = 0; c < f->size[ROB_C_CURVE]; c++)
+        if (isfinite(f->value[ROB_C_CURVE][c])) least = fmin(least, f->value[ROB_C_CURVE][c]);
+    return (int)fmax(-DECADES, fmin(-2, floor(least - 0.7)));
+}
+
+static void curve_block(rob_page *p, int64_t i, int floor_at)
 {
     rob_priv_page_print(p, "$c%lld << EOD\n", (long long)i);
     for (int64_t k = 0; k < p->f->radii; k++) {
@@ -235,8 +249,8 @@ static void curve_block(rob_page *p, int64_t i)
         rob_priv_plot_number(p, p->f->value[ROB_C_RADIUS_GRID][k]);
         for (int32_t c = ROB_C_CURVE; c <= ROB_C_CURVE_UPPER; c++) {
             double v = rob_priv_plot_value(p, c, cell);
-            bool edge = c != ROB_C_CURVE && v < -DECADES;
-            rob_priv_plot_number(p, edge ? -DECADES : v);
+            bool edge = c != ROB_C_CURVE && v < floor_at;
+            rob_priv_plot_number(p, edge ? floor_at : v);
         }
         rob_priv_page_add(p, "\n");
     }
@@ -247,9 +261,10 @@ static void curves_script(rob_page *p, bool narrow)
 {
     const double *grid = p->f->value[ROB_C_RADIUS_GRID];
     int64_t most = p->f->count < 200 ? p->f->count : 200, first = p->f->radii;
+    int bottom = lowest_decade(p->f);
     rob_priv_plot_begin(p, narrow, 420, 400);
-    for (int64_t i = 0; i < most; i++) curve_block(p, i);
-    if (p->f->shown >= most) curve_block(p, p->f->shown);
+    for (int64_t i = 0; i < most; i++) curve_block(p, i, bottom);
+    if (p->f->shown >= most) curve_block(p, p->f->shown, bottom);
     for (int64_t c = 0; c < p->f->size[ROB_C_CURVE]; c++)
         if (p->f->value[ROB_C_CURVE][c] > -DECADES && c % p->f->radii < first)
             first = c % p->f->radii;
@@ -257,10 +272,10 @@ static void curves_script(rob_page *p, bool narrow)
     if (first > p->f->radii - 2) first = 0;
     rob_priv_plot_log(p, 'x', grid[first], grid[p->f->radii - 1]);
     rob_priv_page_print(p,
-                        "set yrange [-%d:0.2]\nset format y '1e%%g'\nset ytics -%d,3,-1\n"
+                        "set yrange [%d:0.15]\nset format y '1e%%g'\nset ytics %d,%d,-1\n"
                         "set ytics add ('1' 0)\nset xlabel 'length of the random change'\n"
                         "set ylabel 'probability of another answer' offset 0.5\nplot ",
-                        DECADES, DECADES);
+                        bottom, bottom, bottom < -6 ? 3 : 1);
     if (p->f->shown >= 0)
         rob_priv_page_print(p,
                             "'$c%lld' using 1:3:4 with filledcurves lc rgb '#f7dcc6' title "
@@ -289,10 +304,11 @@ static void curves_caption(rob_page *p)
     else
         rob_priv_page_print(p,
                             "P(ρ): how probable it is that a random change of length ρ alters "
-                            "the answer. Where safety is proved it is zero and no line is "
-                            "drawn; the shaded band is the %g %% interval. At most %d "
-                            "decades are shown.",
-                            100 * p->f->confidence, (int)DECADES);
+                            "the answer. Lines begin where the first such change was drawn; "
+                            "the shaded band is the %g %% interval, which says how probable "
+                            "failure may still be where none was seen. Where safety is "
+                            "proved it is zero.",
+                            100 * p->f->confidence);
 }
 
 /* ---- the list -------------------------------------------------------------------- */

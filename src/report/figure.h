@@ -8,6 +8,7 @@ double rob_priv_plot_value(const rob_page *p, int32_t column, int64_t k);
 void rob_priv_plot_begin(rob_page *p, bool narrow, int wide_height, int narrow_height);
 void rob_priv_plot_number(rob_page *p, double v); /* " NaN" when it is not finite */
 void rob_priv_plot_log(rob_page *p, char axis, double low, double high);
+void rob_priv_plot_tics(rob_page *p, char axis, double span, int parts);
 bool rob_priv_plot_any(const rob_findings *f, int32_t column); /* a finite number */
 /* least and largest positive finite number, into what is there */
 void rob_priv_plot_span(const rob_findings *f, int32_t column, double *low, double *high);

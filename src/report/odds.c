@@ -167,6 +167,7 @@ rob_status rob_priv_report_odds(rob_ctx *ctx, rob_report *r, rob_findings *f)
         TRY(rob_priv_findings_make(ctx, f, k, cells));
     logp = rob_priv_allocate(&ctx->memory, 3 * cells, (int64_t)sizeof *logp);
     CHECK(logp, ctx, ROB_EMEMORY, "out of memory for probabilities");
+    for (int64_t k = 0; k < 3 * cells; k++) logp[k] = NAN;
     if (sampled > 0) {
         TRY(make_sampler(ctx, r, &s));
         TRY(end = rob_sampler_curve(ctx, s, r->query,

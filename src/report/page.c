@@ -76,7 +76,7 @@ static void write_not_learnt(rob_page *p)
     rob_priv_page_percent(p, one(p, ROB_C_ACCURACY));
     rob_priv_page_print(p, " of %lld series; always answering the commonest class is right "
                            "on ",
-                        (long long)p->f->labelled);
+                        (long long)one(p, ROB_C_TESTED));
     rob_priv_page_percent(p, one(p, ROB_C_MAJORITY));
     rob_priv_page_add(p, ". Distances below describe a classifier that has not been shown "
                          "to do its task: a constant answer would be safest of all, so "
@@ -88,7 +88,7 @@ static void write_learnt(rob_page *p)
     rob_priv_page_add(p, "The model is right on <b>");
     rob_priv_page_percent(p, one(p, ROB_C_ACCURACY));
     rob_priv_page_print(p, "</b> of %lld series (commonest class alone: ",
-                        (long long)p->f->labelled);
+                        (long long)one(p, ROB_C_TESTED));
     rob_priv_page_percent(p, one(p, ROB_C_MAJORITY));
     rob_priv_page_add(p, "). ");
 }
@@ -114,7 +114,13 @@ static void write_typical(rob_page *p)
         }
     } else if (!isnan(upper))
         rob_priv_page_add(p, "; for half no failing point was found");
-    rob_priv_page_add(p, ". ");
+    rob_priv_page_add(p, ".");
+    if (isnan(median_of(p, ROB_C_PROBABILITY))) return;
+    rob_priv_page_add(p, " Chance is milder: a random change of length ");
+    rob_priv_page_number(p, one(p, ROB_C_PROBABILITY_RADIUS));
+    rob_priv_page_add(p, " alters the typical answer in ");
+    rob_priv_page_percent(p, median_of(p, ROB_C_PROBABILITY));
+    rob_priv_page_add(p, " of the draws.");
 }
 
 static void write_headline(rob_page *p)
@@ -123,7 +129,7 @@ static void write_headline(rob_page *p)
     if (p->f->count == 0)
         rob_priv_page_add(p, "The query holds no series, so there is nothing to report.");
     else {
-        if (p->f->labelled == 0)
+        if (p->f->labelled == 0 && isnan(one(p, ROB_C_ACCURACY)))
             rob_priv_page_add(p, "The series carry no labels, so whether the model is right "
                                  "is not known; what follows says how firmly it answers. ");
         else if (isnan(one(p, ROB_C_ACCURACY)))
@@ -149,7 +155,7 @@ static void close_card(rob_page *p, const char *note)
 
 static void accuracy_cards(rob_page *p)
 {
-    if (p->f->labelled == 0) return;
+    if (isnan(one(p, ROB_C_ACCURACY))) return;
     open_card(p, "Accuracy");
     rob_priv_page_percent(p, one(p, ROB_C_ACCURACY));
     rob_priv_page_add(p, "</b><span>between ");
@@ -177,15 +183,20 @@ static void write_cards(rob_page *p)
     open_card(p, "Gap U / L");
     rob_priv_page_number(p, median_of(p, ROB_C_RATIO));
     close_card(p, "median; 1 would be the exact distance");
-    open_card(p, "Condition, at least");
+    open_card(p, "Condition number ≥");
     rob_priv_page_number(p, median_of(p, ROB_C_CONDITION_LOWER));
-    close_card(p, "‖x‖/U, median: relative errors that matter are below its inverse");
+    close_card(p, "median of ‖x‖ / U");
     if (!isnan(one(p, ROB_C_PROBABILITY_RADIUS)) && p->f->size[ROB_C_CURVE] > 0) {
         open_card(p, "Random failure");
         rob_priv_page_percent(p, median_of(p, ROB_C_PROBABILITY));
         rob_priv_page_add(p, "</b><span>median P at length ");
         rob_priv_page_number(p, one(p, ROB_C_PROBABILITY_RADIUS));
         rob_priv_page_add(p, "</span></div>\n");
+    }
+    if (!isnan(median_of(p, ROB_C_CURVATURE))) {
+        open_card(p, "Curvature");
+        rob_priv_page_number(p, median_of(p, ROB_C_CURVATURE));
+        close_card(p, "of the boundary, 1/length: median of the largest");
     }
     rob_priv_page_add(p, "</div>\n");
 }
@@ -224,9 +235,16 @@ static void write_distributions(rob_page *p)
         { "condition, order 1", ROB_C_CONDITION },
         { "condition, at least", ROB_C_CONDITION_LOWER },
         { "condition, at most", ROB_C_CONDITION_UPPER },
-        { "largest curvature", ROB_C_CURVATURE_MAX },
+        { "condition, componentwise", ROB_C_COMPONENTWISE },
+        { "condition, of weights", ROB_C_WEIGHTS },
+        { "loss Hessian, lowest", ROB_C_HESSIAN_LOWEST },
+        { "loss Hessian, highest", ROB_C_HESSIAN_HIGHEST },
+        { "largest |curvature|", ROB_C_CURVATURE },
+        { "curvature, least", ROB_C_CURVATURE_MIN },
+        { "curvature, largest", ROB_C_CURVATURE_MAX },
         { "mean curvature", ROB_C_CURVATURE_MEAN },
         { "P(fail) at one length", ROB_C_PROBABILITY },
+        { "condition of the nearest point", ROB_C_PROJECTION },
         { "margin at x", ROB_C_MARGIN },
         { "norm ‖x‖", ROB_C_NORM },
     };
@@ -274,7 +292,7 @@ static void write_correlations(rob_page *p)
     rob_priv_page_add(p, "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">with the "
                          "distance</th><th>ρ</th><th>interval</th><th>series</th>"
                          "<th class=\"text\">reading</th></tr></thead>\n<tbody>\n");
-    correlation_row(p, "largest curvature", ROB_C_SPEARMAN_CURVATURE, "");
+    correlation_row(p, "largest |curvature|", ROB_C_SPEARMAN_CURVATURE, "");
     correlation_row(p, "condition, order 1", ROB_C_SPEARMAN_CONDITION, "");
     correlation_row(p, "P(fail) at one length", ROB_C_SPEARMAN_PROBABILITY, "");
     rob_priv_page_add(p, "</tbody></table></div>\n");

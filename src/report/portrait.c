@@ -35,10 +35,29 @@ static void twin_data(rob_page *p)
     rob_priv_page_add(p, "EOD\n");
 }
 
+/* Tics of the two lower panels: the span of the change, of the condition numbers. */
+static double span_of_change(const rob_page *p)
+{
+    double low = 0, high = 0;
+    for (int64_t k = 0; k < p->f->size[ROB_C_SHOWN_X]; k++) {
+        double v = p->f->value[ROB_C_SHOWN_TWIN][k] - p->f->value[ROB_C_SHOWN_X][k];
+        low = fmin(low, v);
+        high = fmax(high, v);
+    }
+    return high - low;
+}
+
+static double span_of_condition(const rob_page *p)
+{
+    double low = INFINITY, high = 0;
+    rob_priv_plot_span(p->f, ROB_C_SHOWN_CONDITION, &low, &high);
+    return high;
+}
+
 /* panel number k of n, from the top */
 static void panel(rob_page *p, bool narrow, int k, int n)
 {
-    double top = narrow ? 0.91 : 0.92, bottom = narrow ? 0.11 : 0.12, gap = 0.05;
+    double top = narrow ? 0.91 : 0.92, bottom = narrow ? 0.125 : 0.135, gap = 0.05;
     double first = n == 3 ? 0.46 : 0.58, rest = (top - bottom) * (1 - first) / (n - 1);
     double high = k == 0 ? top : top - (top - bottom) * first - (k - 1) * rest - gap;
     double low = k == 0 ? top - (top - bottom) * first
@@ -69,8 +88,8 @@ void rob_priv_twin_script(rob_page *p, bool narrow)
                             j ? ", " : "", (int)(3 + 3 * j), j ? "notitle" : "title 'series'",
                             (int)(4 + 3 * j),
                             j ? "notitle" : "title 'twin with another answer'");
-    rob_priv_page_add(p, "\nunset key\nset ylabel 'change'\nset ytics autofreq\n"
-                         "set yrange [*:*]\n");
+    rob_priv_page_add(p, "\nunset key\nset ylabel 'change'\nset yrange [*:*]\n");
+    rob_priv_plot_tics(p, 'y', span_of_change(p), 3);
     panel(p, narrow, 1, panels);
     rob_priv_page_add(p, "plot ");
     for (int64_t j = 0; j < d && j < 3; j++)
@@ -80,6 +99,7 @@ void rob_priv_twin_script(rob_page *p, bool narrow)
     rob_priv_page_add(p, "\n");
     if (condition) {
         panel(p, narrow, 2, panels);
+        rob_priv_plot_tics(p, 'y', span_of_condition(p), 3);
         rob_priv_page_add(p, "set ylabel 'condition'\nset yrange [0:*]\nset boxwidth 0.8\n"
                              "plot '$d' using 1:2 with boxes lc rgb '#0072b2'\n");
     }
@@ -164,7 +184,7 @@ void rob_priv_slice_script(rob_page *p, bool narrow)
                         "set table $zero\nunset surface\nsplot '$d' using 1:2:3\nunset "
                         "table\nset surface\nunset contour\n",
                         -half, half, -half, half, -most, most,
-                        rob_priv_plot_any(p->f, ROB_C_CURVATURE_MAX) ? "most curved direction"
+                        rob_priv_plot_any(p->f, ROB_C_SLICE_DIRECTION) ? "where it bends most to the series"
                                                                      : "a random direction");
     rob_priv_page_print(p, "set parametric\nset trange [0:2*pi]\nL = %.9g\nU = %.9g\n",
                         lower > 0 ? lower : (double)NAN, upper);

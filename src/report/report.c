@@ -25,9 +25,13 @@ const rob_option rob_priv_report_option[ROB_REPORT_OPTIONS] = {
     { "tolerance", 1e-2, 1e-9, 1, "", "relative width of the certified radius" },
     { "steps", 0, 0, 1e9, "steps", "depth of the bound; 0: its own default" },
     { "cost", 5e11, 1, 1e300, "multiply-adds", "what a bound may spend with auto" },
+    { "dense", 512, 0, 1e5, "", "numbers up to which Hessians are whole; 0: no geometry" },
     { "slices", 41, 0, 401, "", "points a side of the decision slice; 0: none" },
     { "show", -1, -1, 1e15, "", "series to show; -1: the most typical" },
     { "rows", 200, 0, 1e6, "", "series listed in the page's table" },
+    { "tested", 0, 0, 1e15, "", "series of a larger test; 0: those of the query" },
+    { "right", 0, 0, 1e15, "", "series of that test answered right" },
+    { "commonest", 0, 0, 1e15, "", "series of that test with the commonest label" },
 };
 
 const char *const rob_priv_report_text[ROB_REPORT_TEXTS] = {

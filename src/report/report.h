@@ -26,6 +26,7 @@ enum { ROB_PLAIN, ROB_LENGTH, ROB_PER_LENGTH, ROB_VALUE, ROB_SHARE, ROB_LOG10 };
     C(ACCURACY, "accuracy", ROB_ONE, ROB_SHARE)                                        \
     C(ACCURACY_LOWER, "accuracy_lower", ROB_ONE, ROB_SHARE)                            \
     C(ACCURACY_UPPER, "accuracy_upper", ROB_ONE, ROB_SHARE)                            \
+    C(TESTED, "tested", ROB_ONE, ROB_PLAIN)                                            \
     C(MAJORITY, "majority", ROB_ONE, ROB_SHARE)                                        \
     C(BEATS, "beats_majority", ROB_ONE, ROB_PLAIN)                                     \
     C(PARTIAL, "partial", ROB_ONE, ROB_PLAIN)                                          \
@@ -46,8 +47,15 @@ enum { ROB_PLAIN, ROB_LENGTH, ROB_PER_LENGTH, ROB_VALUE, ROB_SHARE, ROB_LOG10 };
     C(CONDITION, "condition", ROB_SERIES, ROB_PLAIN)                                   \
     C(CONDITION_LOWER, "condition_lower", ROB_SERIES, ROB_PLAIN)                       \
     C(CONDITION_UPPER, "condition_upper", ROB_SERIES, ROB_PLAIN)                       \
+    C(COMPONENTWISE, "condition_componentwise", ROB_SERIES, ROB_PLAIN)                 \
+    C(WEIGHTS, "condition_weights", ROB_SERIES, ROB_PLAIN)                             \
+    C(CURVATURE, "curvature", ROB_SERIES, ROB_PER_LENGTH)                              \
+    C(CURVATURE_MIN, "curvature_min", ROB_SERIES, ROB_PER_LENGTH)                      \
     C(CURVATURE_MEAN, "curvature_mean", ROB_SERIES, ROB_PER_LENGTH)                    \
     C(CURVATURE_MAX, "curvature_max", ROB_SERIES, ROB_PER_LENGTH)                      \
+    C(PROJECTION, "projection", ROB_SERIES, ROB_PLAIN)                                 \
+    C(HESSIAN_LOWEST, "hessian_lowest", ROB_SERIES, ROB_PLAIN)                         \
+    C(HESSIAN_HIGHEST, "hessian_highest", ROB_SERIES, ROB_PLAIN)                       \
     C(PROBABILITY_RADIUS, "probability_radius", ROB_ONE, ROB_LENGTH)                   \
     C(PROBABILITY, "probability", ROB_SERIES, ROB_SHARE)                               \
     C(PROBABILITY_LOWER, "probability_lower", ROB_SERIES, ROB_SHARE)                   \
@@ -68,7 +76,8 @@ enum { ROB_PLAIN, ROB_LENGTH, ROB_PER_LENGTH, ROB_VALUE, ROB_SHARE, ROB_LOG10 };
     C(SHOWN_CONDITION, "shown_condition", ROB_FREE, ROB_PLAIN)                         \
     C(SHOWN_CURVATURES, "shown_curvatures", ROB_FREE, ROB_PER_LENGTH)                  \
     C(SLICE_AXIS, "slice_axis", ROB_FREE, ROB_LENGTH)                                  \
-    C(SLICE_MARGIN, "slice_margin", ROB_FREE, ROB_PLAIN)
+    C(SLICE_MARGIN, "slice_margin", ROB_FREE, ROB_PLAIN)                               \
+    C(SLICE_DIRECTION, "slice_direction", ROB_FREE, ROB_PLAIN)
 
 #define ROB_COLUMN_ID(id, name, shape, unit) ROB_C_##id,
 enum { ROB_REPORT_COLUMNS(ROB_COLUMN_ID) ROB_COLUMN_COUNT };
@@ -94,9 +103,13 @@ enum {
     ROB_REPORT_TOLERANCE,
     ROB_REPORT_STEPS,
     ROB_REPORT_COST,
+    ROB_REPORT_DENSE,
     ROB_REPORT_SLICES,
     ROB_REPORT_SHOW,
     ROB_REPORT_ROWS,
+    ROB_REPORT_TESTED,
+    ROB_REPORT_RIGHT,
+    ROB_REPORT_COMMONEST,
     ROB_REPORT_OPTIONS
 };
 extern const rob_option rob_priv_report_option[ROB_REPORT_OPTIONS];
@@ -152,11 +165,15 @@ double rob_priv_finding(const rob_findings *f, int32_t column, int64_t k);
 /* one word for what is known of series i: wrong, bracketed, proved, broken, open */
 const char *rob_priv_verdict(const rob_findings *f, int64_t i);
 
-/* ---- stages (odds.c, slice.c) ------------------------------------------- */
+/* ---- stages (odds.c, local.c, slice.c) ------------------------------------------- */
 /* radii to look at: set, or from the distances found */
 void rob_priv_report_grid(const rob_report *r, rob_findings *f);
 rob_status rob_priv_report_odds(rob_ctx *ctx, rob_report *r, rob_findings *f);
-/* the margin on the plane of the failing point and a random direction */
+/* boundary points, estimates, curvatures, condition numbers */
+rob_status rob_priv_report_local(rob_ctx *ctx, rob_report *r, rob_findings *f);
+rob_status rob_priv_report_condition(rob_ctx *ctx, rob_report *r, rob_findings *f);
+rob_status rob_priv_report_spectrum(rob_ctx *ctx, rob_report *r, rob_findings *f);
+/* the margin on the plane of the failing point and one direction more */
 rob_status rob_priv_report_slice(rob_ctx *ctx, rob_report *r, rob_findings *f);
 
 /* ---- order statistics (rank.c) --------------------------------------------------- */

@@ -33,16 +33,18 @@ done:
     return status;
 }
 
-/* ||x|| behind the input map or as given, as the query's units say, in its norm */
-static double norm_of(const rob_query *q, const rob_case *c)
+/* ||x|| of what may move, behind the input map or as given, in the query's norm */
+static double norm_of(const rob_query *q, int64_t i)
 {
+    const rob_case *c = &q->cases[i];
+    const uint8_t *mask = rob_priv_query_mask_of(q, i);
     const rob_recipe *m = &q->model->recipe;
     bool mapped = q->units == ROB_UNITS_MODEL;
     double shift = mapped ? m->input_shift : 0;
     double scale = mapped ? fabs(m->input_scale) : 1;
     double sum = 0, most = 0;
     for (int64_t k = 0; k < c->steps * m->features; k++) {
-        double v = fabs(c->x[k] - shift) / scale;
+        double v = !mask || mask[k] ? fabs(c->x[k] - shift) / scale : 0;
         sum += q->norm == ROB_NORM_L2 ? v * v : v;
         most = fmax(most, v);
     }
@@ -69,18 +71,25 @@ static int64_t commonest(const rob_findings *f, int64_t classes)
     return most;
 }
 
-static void judge_accuracy(rob_findings *f, int64_t classes)
+/* Accuracy over the query's series, or over the larger test the caller counted. */
+static void judge_accuracy(const rob_report *r, rob_findings *f)
 {
-    double low, high;
-    int64_t right = 0;
-    if (f->labelled == 0) return;
-    for (int64_t i = 0; i < f->count; i++) right += is_right(f, i);
-    double n = (double)f->labelled;
-    rob_priv_binomial_interval(right, f->labelled, f->confidence, &low, &high);
-    f->value[ROB_C_ACCURACY][0] = (double)right / n;
+    double low, high, tested = r->option[ROB_REPORT_TESTED];
+    int64_t n = f->labelled, right = 0;
+    int64_t common = commonest(f, r->query->model->recipe.outputs);
+    for (int64_t i = 0; i < f->count && n > 0; i++) right += is_right(f, i);
+    if (tested >= 1) {
+        n = (int64_t)tested;
+        right = (int64_t)fmin(tested, r->option[ROB_REPORT_RIGHT]);
+        common = (int64_t)fmin(tested, r->option[ROB_REPORT_COMMONEST]);
+    }
+    if (n == 0) return;
+    rob_priv_binomial_interval(right, n, f->confidence, &low, &high);
+    f->value[ROB_C_TESTED][0] = (double)n;
+    f->value[ROB_C_ACCURACY][0] = (double)right / (double)n;
     f->value[ROB_C_ACCURACY_LOWER][0] = exp(low);
     f->value[ROB_C_ACCURACY_UPPER][0] = exp(high);
-    f->value[ROB_C_MAJORITY][0] = (double)commonest(f, classes) / n;
+    f->value[ROB_C_MAJORITY][0] = (double)common / (double)n;
     f->value[ROB_C_BEATS][0] = exp(low) > f->value[ROB_C_MAJORITY][0];
 }
 
@@ -136,14 +145,14 @@ static rob_status ask_model(rob_ctx *ctx, rob_report *r, rob_findings *f)
     TRY(column_of_query(ctx, r, f, "steps", ROB_C_STEPS));
     TRY(column_of_query(ctx, r, f, "label", ROB_C_LABEL));
     for (int64_t i = 0; i < f->count; i++)
-        f->value[ROB_C_NORM][i] = norm_of(r->query, &r->query->cases[i]);
+        f->value[ROB_C_NORM][i] = norm_of(r->query, i);
     TRY(rob_priv_query_prepare(ctx, r->query));
     if (status == ROB_STOPPED) return status;
     TRY(column_of_query(ctx, r, f, "prediction", ROB_C_PREDICTION));
     TRY(column_of_query(ctx, r, f, "reference", ROB_C_REFERENCE));
     TRY(column_of_query(ctx, r, f, "wrong", ROB_C_WRONG));
     TRY(column_of_query(ctx, r, f, "margin", ROB_C_MARGIN));
-    judge_accuracy(f, r->query->model->recipe.outputs);
+    judge_accuracy(r, f);
 done:
     return status;
 }
@@ -274,7 +283,7 @@ static void count_accuracies(rob_findings *f)
 static rob_status correlate(rob_ctx *ctx, rob_findings *f)
 {
     static const int32_t PAIR[][2] = {
-        { ROB_C_CURVATURE_MAX, ROB_C_SPEARMAN_CURVATURE },
+        { ROB_C_CURVATURE, ROB_C_SPEARMAN_CURVATURE },
         { ROB_C_CONDITION, ROB_C_SPEARMAN_CONDITION },
         { ROB_C_PROBABILITY, ROB_C_SPEARMAN_PROBABILITY },
     };
@@ -287,11 +296,6 @@ done:
 }
 
 /* ---- all of it ------------------------------------------------------------------- */
-
-static rob_status local(rob_ctx *ctx, rob_report *r, rob_findings *f)
-{
-    return f->shown >= 0 ? rob_priv_report_slice(ctx, r, f) : ROB_OK;
-}
 
 static rob_status grid_and_show(rob_ctx *ctx, rob_report *r, rob_findings *f)
 {
@@ -307,7 +311,11 @@ static const struct stage {
 } STAGES[] = {
     { "model", ask_model, false },          { "attack", search, false },
     { "bound", prove, false },              { "summary", grid_and_show, true },
-    { "probability", rob_priv_report_odds, false }, { "slice", local, false },
+    { "boundary", rob_priv_report_local, false },
+    { "condition", rob_priv_report_condition, false },
+    { "spectrum", rob_priv_report_spectrum, false },
+    { "slice", rob_priv_report_slice, false },
+    { "probability", rob_priv_report_odds, false },
 };
 
 rob_status rob_priv_report_run(rob_ctx *ctx, rob_report *r, rob_findings *f)

@@ -1,10 +1,9 @@
 /* slice.c -- the margin on a plane through a series.
  *
  *     F(x + a e + b w),  e = (z - x)/||z - x||, w a unit vector orthogonal to e,
- * z the failing point found and w random (seeded) among the numbers that may move; a, b
+ * z the failing point found and w the direction in which the boundary bends most towards
+ * x, or, where that is not known, random (seeded) among the numbers that may move; a, b
  * in [-2 U, 2 U], U = ||z - x||, lengths Euclidean in the query's units. F <= 0 fails.
- * The random direction stands for chance, the first for the adversary: how much nearer
- * the boundary is along a than along b is the picture's point.
  */
 #include "report/report.h"
 
@@ -27,6 +26,16 @@ static bool normalise(double *v, int64_t n)
     return length > 0;
 }
 
+static bool known_direction(const rob_findings *f, int64_t n, double *w)
+{
+    const double *d = f->value[ROB_C_SLICE_DIRECTION];
+    for (int64_t k = 0; k < n && d; k++) {
+        if (!isfinite(d[k])) return false;
+        w[k] = d[k];
+    }
+    return d && normalise(w, n);
+}
+
 static void draw_direction(const rob_ctx *ctx, const rob_query *q, int64_t i, int64_t n,
                            double *w)
 {
@@ -43,7 +52,7 @@ static bool make_plane(const rob_ctx *ctx, const rob_report *r, const rob_findin
     const double *x = f->value[ROB_C_SHOWN_X], *z = f->value[ROB_C_SHOWN_TWIN];
     for (int64_t k = 0; k < n; k++) e[k] = z[k] - x[k];
     if (!normalise(e, n)) return false;
-    draw_direction(ctx, r->query, f->shown, n, w);
+    if (!known_direction(f, n, w)) draw_direction(ctx, r->query, f->shown, n, w);
     for (int twice = 0; twice < 2; twice++) {
         double along = dot(e, w, n);
         for (int64_t k = 0; k < n; k++) w[k] -= along * e[k];
@@ -119,7 +128,7 @@ rob_status rob_priv_report_slice(rob_ctx *ctx, rob_report *r, rob_findings *f)
     rob_status status = ROB_OK;
     int64_t side = (int64_t)r->option[ROB_REPORT_SLICES], n = f->size[ROB_C_SHOWN_X];
     double *plane = NULL;
-    if (side < 2 || f->size[ROB_C_SHOWN_TWIN] == 0) return ROB_OK;
+    if (f->shown < 0 || side < 2 || f->size[ROB_C_SHOWN_TWIN] == 0) return ROB_OK;
     plane = rob_priv_allocate(&ctx->memory, 2 * n, (int64_t)sizeof *plane);
     CHECK(plane, ctx, ROB_EMEMORY, "out of memory for a plane");
     if (!make_plane(ctx, r, f, n, plane, plane + n)) goto done;

@@ -118,8 +118,8 @@ static void write_row(rob_page *p, int64_t i, double scale)
         if (k != ROB_C_RESIDUAL && any_known(p->f, k)) number_cell(p, value(p, k, i));
     interval_cell(p, value(p, ROB_C_CONDITION, i), value(p, ROB_C_CONDITION_LOWER, i),
                   value(p, ROB_C_CONDITION_UPPER, i), rob_priv_page_number);
-    if (any_known(p->f, ROB_C_CURVATURE_MAX))
-        number_cell(p, value(p, ROB_C_CURVATURE_MAX, i));
+    if (any_known(p->f, ROB_C_CURVATURE))
+        number_cell(p, value(p, ROB_C_CURVATURE, i));
     if (any_known(p->f, ROB_C_PROBABILITY))
         interval_cell(p, value(p, ROB_C_PROBABILITY, i),
                       value(p, ROB_C_PROBABILITY_LOWER, i),
@@ -146,7 +146,7 @@ static void write_heads(rob_page *p)
     for (int64_t k = 0; k < COUNT_OF(LOCAL); k++)
         if (any_known(p->f, LOCAL[k].column)) rob_priv_page_add(p, LOCAL[k].text);
     rob_priv_page_add(p, "<th>condition<small>estimate, proved [low, high]</small></th>");
-    if (any_known(p->f, ROB_C_CURVATURE_MAX))
+    if (any_known(p->f, ROB_C_CURVATURE))
         rob_priv_page_add(p, "<th>curvature<small>largest</small></th>");
     if (any_known(p->f, ROB_C_PROBABILITY)) {
         rob_priv_page_add(p, "<th>P(fail)<small>random, length ");
