@@ -50,14 +50,16 @@ rob_status rob_data_simulate(rob_ctx *ctx, rob_data *data, const char *what,
     if (ctx == NULL) return ROB_EARGUMENT;
     if (data == NULL) return null_argument(ctx, "data");
     if (what == NULL) return null_argument(ctx, "what");
-    CHECK(strcmp(what, "transits") == 0, ctx, ROB_EARGUMENT,
-          "what is '%.60s'; \"transits\" is what can be simulated", what);
+    const bool market = strcmp(what, "prices") == 0;
+    CHECK(market || strcmp(what, "transits") == 0, ctx, ROB_EARGUMENT,
+          "what is '%.60s'; \"transits\" and \"prices\" can be simulated", what);
     CHECK(count >= 0 && count <= 1 << 30, ctx, ROB_EARGUMENT,
           "count is %lld; allowed is 0 to 2^30", (long long)count);
-    CHECK(data->count == 0 || data->features == 1, ctx, ROB_ESHAPE,
+    CHECK(market || data->count == 0 || data->features == 1, ctx, ROB_ESHAPE,
           "simulated series have 1 feature; those already there have %lld",
           (long long)data->features);
-    TRY(rob_priv_data_transits(ctx, data, count));
+    TRY(market ? rob_priv_data_market(ctx, data, count)
+               : rob_priv_data_transits(ctx, data, count));
 done:
     return rob_priv_leave(ctx, status);
 }
@@ -80,6 +82,26 @@ rob_status rob_data_split(rob_ctx *ctx, rob_data *data, double share, rob_data *
         return rob_priv_fail(ctx, ROB_EDOMAIN,
                              "share is %g; it must lie between 0 and 1", share);
     return rob_priv_data_part(ctx, data, share, out);
+}
+
+rob_status rob_data_split_time(rob_ctx *ctx, rob_data *data, double share,
+                               rob_data **out)
+{
+    if (out == NULL) return null_argument(ctx, "out");
+    *out = NULL;
+    if (ctx == NULL) return ROB_EARGUMENT;
+    if (data == NULL) return null_argument(ctx, "data");
+    if (!(share > 0.0 && share < 1.0))
+        return rob_priv_fail(ctx, ROB_EDOMAIN,
+                             "share is %g; it must lie between 0 and 1", share);
+    return rob_priv_data_part_time(ctx, data, share, out);
+}
+
+rob_status rob_data_normalize(rob_ctx *ctx, rob_data *data, const rob_data *like)
+{
+    if (ctx == NULL) return ROB_EARGUMENT;
+    if (data == NULL) return null_argument(ctx, "data");
+    return rob_priv_data_fit(ctx, data, like);
 }
 
 rob_status rob_data_save(rob_ctx *ctx, const rob_data *data, const char *path)
@@ -113,6 +135,43 @@ rob_status rob_data_get(rob_ctx *ctx, const rob_data *data, int64_t i, double *x
     if (steps != NULL) *steps = s->steps;
     if (features != NULL) *features = data->features;
     if (label != NULL) *label = s->label;
+done:
+    return status;
+}
+
+static rob_status check_index(rob_ctx *ctx, const rob_data *data, int64_t i)
+{
+    if (i >= -1 && i < data->count) return ROB_OK;
+    return rob_priv_fail(ctx, ROB_EARGUMENT,
+                         "i is %lld; the data set has %lld series, counted from 0, and "
+                         "-1 is the whole set",
+                         (long long)i, (long long)data->count);
+}
+
+rob_status rob_data_about(rob_ctx *ctx, const rob_data *data, int64_t i,
+                          const char *name, double *out, int64_t capacity,
+                          int64_t *count)
+{
+    rob_status status = ROB_OK;
+    if (ctx == NULL) return ROB_EARGUMENT;
+    if (data == NULL) return null_argument(ctx, "data");
+    if (name == NULL) return null_argument(ctx, "name");
+    TRY(check_index(ctx, data, i));
+    TRY(rob_priv_data_about(ctx, data, i, name, out, capacity, count));
+done:
+    return status;
+}
+
+rob_status rob_data_about_text(rob_ctx *ctx, const rob_data *data, int64_t i,
+                               const char *name, char *text, int64_t capacity,
+                               int64_t *count)
+{
+    rob_status status = ROB_OK;
+    if (ctx == NULL) return ROB_EARGUMENT;
+    if (data == NULL) return null_argument(ctx, "data");
+    if (name == NULL) return null_argument(ctx, "name");
+    TRY(check_index(ctx, data, i));
+    TRY(rob_priv_data_about_text(ctx, data, i, name, text, capacity, count));
 done:
     return status;
 }

@@ -22,8 +22,7 @@ rob_status rob_priv_data_make(rob_ctx *ctx, rob_data **out)
         rob_data_free(d);
         return rob_priv_no_memory(ctx);
     }
-    rob_priv_data_defaults(d->option);
-    strcpy(d->text[ROB_DATA_ROLE], "auto");
+    rob_priv_data_defaults(d);
     *out = d;
     return ROB_OK;
 }
@@ -44,6 +43,9 @@ void rob_data_free(rob_data *d)
     rob_priv_release(&m, d->series);
     rob_priv_release(&m, d->class_value);
     rob_priv_release(&m, d->option);
+    rob_priv_release(&m, d->meta);
+    rob_priv_release(&m, d->clock);
+    rob_priv_release(&m, d->fitted);
     rob_priv_release(&m, d);
 }
 
@@ -67,9 +69,32 @@ static int64_t insert_value(double *table, int64_t count, double value)
     return count + 1;
 }
 
+/* Two or more different words, none of them empty or a number. */
+static bool are_words(const char *labels)
+{
+    const char *at, *other;
+    double value;
+    int64_t k = 0;
+    for (int64_t n; (n = rob_priv_list_word(labels, k, &at)) >= 0; k++) {
+        const char *p = at;
+        if (n == 0 || rob_priv_parse_double(&p, at + n, &value)) return false;
+        for (int64_t j = 0; j < k; j++)
+            if (rob_priv_list_word(labels, j, &other) == n
+                && memcmp(at, other, (size_t)n) == 0)
+                return false;
+    }
+    return k >= 2;
+}
+
 static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table,
                               int64_t *count)
 {
+    const char *word;
+    if (are_words(labels)) {
+        for (*count = 0; rob_priv_list_word(labels, *count, &word) >= 0; ++*count)
+            table[*count] = (double)*count;
+        return ROB_OK;
+    }
     const char *p = labels, *end = labels + strlen(labels);
     for (*count = 0; p < end; (*count)++) {
         double value;
@@ -78,7 +103,7 @@ static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table,
             || (p < end && (*p++ != ',' || p == end)))
             return rob_priv_fail(ctx, ROB_EARGUMENT,
                                  "option 'labels' is '%.100s'; allowed "
-                                 "are different finite numbers with commas between",
+                                 "are different finite numbers, or words, with commas between",
                                  labels);
         table[*count] = value;
     }
@@ -200,24 +225,76 @@ done:
     return status;
 }
 
+/* One block for x, shift, scale, target and time, in this order. */
+static bool copy_arrays(const rob_memory *m, const rob_series *s, int64_t features,
+                        rob_series *copy)
+{
+    int64_t size = s->steps * features, ticks = s->time != NULL ? s->steps : 0;
+    double *at = rob_priv_allocate(m, size + 2 * features + s->targets + ticks,
+                                   (int64_t)sizeof *at);
+    if (at == NULL) return false;
+    *copy = *s;
+    copy->x = memcpy(at, s->x, (size_t)size * sizeof *at);
+    copy->shift = at + size;
+    copy->scale = copy->shift + features;
+    copy->target = copy->scale + features;
+    copy->time = ticks > 0 ? copy->target + s->targets : NULL;
+    for (int64_t f = 0; f < features; f++) {
+        copy->shift[f] = s->shift != NULL ? s->shift[f] : 0.0;
+        copy->scale[f] = s->scale != NULL ? s->scale[f] : 1.0;
+    }
+    if (s->targets > 0)
+        memcpy(copy->target, s->target, (size_t)s->targets * sizeof *at);
+    if (ticks > 0) memcpy(copy->time, s->time, (size_t)ticks * sizeof *at);
+    return true;
+}
+
+rob_series rob_priv_series(double *x, int64_t steps, int64_t label)
+{
+    return (rob_series){ .x = x,
+                         .steps = steps,
+                         .label = label,
+                         .dt = 1.0,
+                         .level = 1.0,
+                         .when = NAN,
+                         .until = NAN,
+                         .period = NAN,
+                         .epoch = NAN,
+                         .duration = NAN,
+                         .truth = { NAN, NAN } };
+}
+
+double rob_priv_series_time(const rob_series *s, int64_t k)
+{
+    return s->time != NULL ? s->time[k] : s->start + (double)k * s->dt;
+}
+
+rob_status rob_priv_data_keep(rob_ctx *ctx, rob_data *d, const rob_series *s,
+                              int64_t features)
+{
+    rob_status status = ROB_OK;
+    rob_series copy = { .x = NULL };
+    CHECK(s->label >= -1 && s->label < ROB_CLASSES_CAP, ctx, ROB_EARGUMENT,
+          "label is %lld; allowed is -1 (none) to %d", (long long)s->label,
+          (int)ROB_CLASSES_CAP - 1);
+    TRY(check_values(ctx, d, s->x, s->steps, features));
+    TRY(make_room(ctx, d));
+    if (!copy_arrays(&d->memory, s, features, &copy)) return rob_priv_no_memory(ctx);
+    TRY(extend_classes(ctx, d, s->label));
+    d->series[d->count++] = copy;
+    d->features = features;
+    copy.x = NULL;
+done:
+    rob_priv_release(&d->memory, copy.x);
+    return status;
+}
+
 rob_status rob_priv_data_append(rob_ctx *ctx, rob_data *d, const double *x,
                                 int64_t steps, int64_t features, int64_t label)
 {
-    rob_status status = ROB_OK;
-    double *copy = NULL;
-    CHECK(label >= -1 && label < ROB_CLASSES_CAP, ctx, ROB_EARGUMENT,
-          "label is %lld; allowed is -1 (none) to %d", (long long)label,
-          (int)ROB_CLASSES_CAP - 1);
-    TRY(check_values(ctx, d, x, steps, features));
-    TRY(make_room(ctx, d));
-    copy = rob_priv_allocate(&d->memory, steps * features, (int64_t)sizeof *copy);
-    if (copy == NULL) return rob_priv_no_memory(ctx);
-    TRY(extend_classes(ctx, d, label));
-    memcpy(copy, x, (size_t)(steps * features) * sizeof *copy);
-    d->series[d->count++] = (rob_series){ .x = copy, .steps = steps, .label = label };
-    d->features = features;
-    copy = NULL;
-done:
-    rob_priv_release(&d->memory, copy);
-    return status;
+    rob_series s = rob_priv_series(NULL, steps, label);
+    s.x = (double *)(uintptr_t)x;
+    s.start = rob_priv_data_value(d, "start");
+    s.dt = rob_priv_data_value(d, "dt");
+    return rob_priv_data_keep(ctx, d, &s, features);
 }

@@ -1,13 +1,19 @@
-/* split.c -- part of a data set into another one, class by class; UCR text out of it.
+/* split.c -- part of a data set into another one, class by class or by time; UCR text
+ * out of it.
  *
  * Of the n_c series of class c (those without label are a class of their own),
  *     m_c = floor(share n_c + 1/2)
  * move, drawn without replacement: a Fisher-Yates shuffle from Philox stream STREAM + c
  * of the context's seed. Order is kept on both sides.
+ *
+ * By time: m = floor(share n + 1/2), q = the m-th largest `when`; every series with
+ * when >= q moves, and of the others those whose target reaches behind q are freed, so
+ * that no day decides a target on both sides.
  */
 #include "data/parts.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const uint64_t STREAM = 0x73706c6974u << 16;
@@ -53,6 +59,17 @@ static rob_status twin(rob_ctx *ctx, const rob_data *d, rob_data **out)
                (size_t)d->classes * sizeof *d->class_value);
     memcpy(t->option, d->option, (size_t)rob_priv_data_options() * sizeof *d->option);
     memcpy(t->text, d->text, sizeof t->text);
+    memcpy(t->units, d->units, sizeof t->units);
+    memcpy(t->time_units, d->time_units, sizeof t->time_units);
+    if (d->fitted != NULL) {
+        t->fitted = rob_priv_allocate(&t->memory, 2 * d->features,
+                                      (int64_t)sizeof *t->fitted);
+        if (t->fitted == NULL) {
+            rob_data_free(t);
+            return rob_priv_no_memory(ctx);
+        }
+        memcpy(t->fitted, d->fitted, 2 * (size_t)d->features * sizeof *t->fitted);
+    }
     t->capacity = d->count + 1;
     t->classes = d->classes;
     t->features = d->features;
@@ -77,6 +94,67 @@ rob_status rob_priv_data_part(rob_ctx *ctx, rob_data *d, double share, rob_data 
     move(d, *out, moves);
 done:
     rob_priv_release(&d->memory, scratch);
+    rob_priv_release(&d->memory, moves);
+    return status;
+}
+
+/* ---- by time --------------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static rob_status first_moving(rob_ctx *ctx, const rob_data *d, double share,
+                               double *when, double *first)
+{
+    rob_status status = ROB_OK;
+    int64_t m = (int64_t)floor(share * (double)d->count + 0.5);
+    for (int64_t i = 0; i < d->count; i++) {
+        when[i] = d->series[i].when;
+        CHECK(isfinite(when[i]), ctx, ROB_EARGUMENT,
+              "series %lld has no date; a split by time needs windows of prices",
+              (long long)i);
+    }
+    qsort(when, (size_t)d->count, sizeof *when, ascending);
+    *first = m > 0 ? when[d->count - m] : INFINITY;
+done:
+    return status;
+}
+
+static void free_overlapping(rob_data *d, double first)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < d->count; i++) {
+        if (d->series[i].until > first) {
+            rob_priv_release(&d->memory, d->series[i].x);
+            d->purged++;
+        } else {
+            d->series[kept++] = d->series[i];
+        }
+    }
+    d->count = kept;
+}
+
+rob_status rob_priv_data_part_time(rob_ctx *ctx, rob_data *d, double share,
+                                   rob_data **out)
+{
+    rob_status status = ROB_OK;
+    double first = INFINITY;
+    double *when = rob_priv_allocate(&d->memory, d->count + 1, (int64_t)sizeof *when);
+    bool *moves = rob_priv_allocate(&d->memory, d->count + 1, (int64_t)sizeof *moves);
+    if (when == NULL || moves == NULL) {
+        status = rob_priv_no_memory(ctx);
+        goto done;
+    }
+    TRY(first_moving(ctx, d, share, when, &first));
+    TRY(twin(ctx, d, out));
+    for (int64_t i = 0; i < d->count; i++) moves[i] = d->series[i].when >= first;
+    move(d, *out, moves);
+    free_overlapping(d, first);
+done:
+    rob_priv_release(&d->memory, when);
     rob_priv_release(&d->memory, moves);
     return status;
 }

@@ -122,4 +122,41 @@ rob_status rob_priv_table_open(rob_ctx *ctx, const uint8_t *bytes, int64_t count
 /* The next row into row[0..fields); *count = 0 behind the last. */
 rob_status rob_priv_table_next(rob_ctx *ctx, rob_table *t, double *row, int64_t *count);
 
+/* ---- comma-separated values ------------------------------------------------------ */
+
+enum { ROB_CSV_FIELDS = 1 << 20 };
+
+typedef struct rob_field {
+    const char *at; /* within the file or the scratch; no final zero */
+    int64_t count;
+    bool quoted;
+} rob_field;
+
+/* Rows of fields separated by tab, semicolon, comma or blanks (found in the first row).
+ * A quoted field may hold separators, line ends and "" for a quote. */
+typedef struct rob_csv {
+    rob_memory memory;
+    const char *path, *at, *end;
+    char separator;
+    int64_t line, next_line; /* of the row read last, and behind it; from 1 */
+    rob_field *field;        /* of the row read last */
+    int64_t fields, room;
+    char *scratch; /* quoted fields without their doubled quotes */
+    int64_t used;
+} rob_csv;
+
+/* `bytes` must outlive *out; clear it afterwards, whatever came. */
+rob_status rob_priv_csv_open(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
+                             const char *path, rob_csv *out);
+/* The next row into field[0..fields); fields = 0 behind the last. */
+rob_status rob_priv_csv_next(rob_ctx *ctx, rob_csv *c);
+void rob_priv_csv_clear(rob_csv *c);
+/* A finite number, or NaN for "", "?", "NaN", "NA", "null", "none"; else false. */
+bool rob_priv_field_number(const rob_field *f, double *out);
+/* Days since 1970-01-01 from yyyy-mm-dd, yyyy/mm/dd or m/d/yyyy, the first with an
+ * optional time of day (blank or T, hh:mm, hh:mm:ss); false for anything else. */
+bool rob_priv_field_date(const rob_field *f, double *out);
+/* Equal to a word, letters of either case. */
+bool rob_priv_field_is(const rob_field *f, const char *word);
+
 #endif

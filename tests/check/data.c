@@ -240,7 +240,7 @@ END_TEST
 
 START_TEST(options_say_what_is_allowed)
 {
-    ck_assert_int_eq(rob_data_set(ctx, d, "stride", 1), ROB_EARGUMENT);
+    ck_assert_int_eq(rob_data_set(ctx, d, "strides", 1), ROB_EARGUMENT);
     SAYS("features");
     ck_assert_int_eq(rob_data_set(ctx, d, "steps", 5), ROB_EDOMAIN);
     ck_assert_int_eq(rob_data_set(ctx, d, "steps", 64.5), ROB_EDOMAIN);
