@@ -43,6 +43,7 @@ static const option OPTIONS[] = {
     {"--title", "TEXT", "heading of the page", "report", TEXT(title)},
     {"--plot", "PATH", "plotter that turns a gnuplot script into SVG (default: gnuplot)", "report",
      TEXT(plot)},
+    {"--what", "NAME", "transits (default) or prices", "simulate", TEXT(what)},
     {"--seed", "N", "seed of every random number (default 1)", ALL, NUMBER(seed)},
     {"--threads", "N", "worker threads (default 2)", ALL, NUMBER(threads)},
     {"--json", NULL, "print JSON instead of text; report: write OUT.json as well",
@@ -92,6 +93,9 @@ int help(const char *command)
             printf("    %-12s %-5s %s\n", OPTIONS[i].name,
                    OPTIONS[i].unit ? OPTIONS[i].unit : "", OPTIONS[i].doc);
     puts("    --set NAME=VALUE   any option of the library, may be repeated");
+    puts("    --data NAME=VALUE  how data are read, may be repeated: any option of data.h, or "
+         "also=FILE,\n                       meta-file=FILE, time-file=FILE, label-file=FILE "
+         "(docs/real-data.md)");
     return 0;
 }
 
@@ -123,12 +127,12 @@ static int read_option(arguments *a, const char *name, const char *value, int *u
     return complain("no option '%s'; see: robust help %s", name, a->command);
 }
 
-static int read_set(arguments *a, const char *value)
+static int read_pair(const char *name, const char *value, const char **list, int *count)
 {
     if (value == NULL || strchr(value, '=') == NULL)
-        return complain("--set takes name=value");
-    if (a->sets == MOST_SETS) return complain("at most %d --set", MOST_SETS);
-    a->set[a->sets++] = value;
+        return complain("%s takes name=value", name);
+    if (*count == MOST_SETS) return complain("at most %d %s", MOST_SETS, name);
+    list[(*count)++] = value;
     return 0;
 }
 
@@ -154,14 +158,17 @@ int read_arguments(arguments *a, int argc, char **argv)
 {
     *a = (arguments){.command = argv[1], .radius = INFINITY, .seed = 1, .threads = 2,
                      .steps = 128, .norm = "l2", .method = "auto", .reference = "prediction",
-                     .units = "data"};
+                     .units = "data", .what = "transits"};
     if (!is_word_of(a->command, ALL))
         return complain("no command '%s'; there are: %s help", a->command, ALL);
     for (int i = 2, used; i < argc; i++) {
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
         int bad = 0;
         used = 0;
-        if (strcmp(argv[i], "--set") == 0) bad = read_set(a, next), used = 1;
+        if (strcmp(argv[i], "--set") == 0)
+            bad = read_pair("--set", next, a->set, &a->sets), used = 1;
+        else if (strcmp(argv[i], "--data") == 0)
+            bad = read_pair("--data", next, a->data, &a->datas), used = 1;
         else if (argv[i][0] == '-' && argv[i][1] == '-') bad = read_option(a, argv[i], next, &used);
         else if (a->files == MOST_FILES) bad = complain("too many files");
         else a->file[a->files++] = argv[i];

@@ -42,14 +42,77 @@ rob_status apply_sets(const arguments *a, const char *prefix, set_number *set, v
     return status;
 }
 
+/* ---- data ---------------------------------------------------------------------------- */
+
+static bool is_file(const char *pair, const char *name)
+{
+    size_t n = strlen(name);
+    return strncmp(pair, name, n) == 0 && pair[n] == '=';
+}
+
+static bool is_any_file(const char *pair)
+{
+    return is_file(pair, "also") || is_file(pair, "meta-file") || is_file(pair, "time-file")
+           || is_file(pair, "label-file");
+}
+
+/* A number where the library has an option of that name that is one, else a text. */
+rob_status apply_data(const arguments *a, rob_data *data)
+{
+    rob_status status = ROB_OK;
+    char name[64], *end;
+    if (a->classes != NULL) status = rob_data_set_text(ctx, data, "labels", a->classes);
+    for (int i = 0; i < a->datas && status == ROB_OK; i++) {
+        const char *equals = strchr(a->data[i], '=');
+        if (is_any_file(a->data[i])) continue;
+        snprintf(name, sizeof name, "%.*s", (int)(equals - a->data[i]), a->data[i]);
+        double value = strtod(equals + 1, &end);
+        status = ROB_EARGUMENT;
+        if (end != equals + 1 && *end == 0) status = rob_data_set(ctx, data, name, value);
+        if (status == ROB_EARGUMENT) status = rob_data_set_text(ctx, data, name, equals + 1);
+    }
+    return status;
+}
+
+/* Read every --data NAME=FILE in a role of its own, NULL: the one --data says. */
+static rob_status read_files(const arguments *a, rob_data *data, const char *name,
+                             const char *role)
+{
+    rob_status status = ROB_OK;
+    const char *usual = "auto";
+    for (int i = 0; i < a->datas; i++)
+        if (is_file(a->data[i], "role")) usual = a->data[i] + 5;
+    for (int i = 0; i < a->datas; i++) {
+        if (!is_file(a->data[i], name)) continue;
+        TRY(rob_data_set_text(ctx, data, "role", role ? role : usual));
+        TRY(rob_data_read(ctx, data, a->data[i] + strlen(name) + 1));
+    }
+    TRY(rob_data_set_text(ctx, data, "role", usual));
+done:
+    return status;
+}
+
 rob_status open_data(const arguments *a, const char *path, rob_data **out)
 {
     rob_status status;
     TRY(rob_data_create(ctx, out));
-    if (a->classes != NULL) TRY(rob_data_set_text(ctx, *out, "labels", a->classes));
+    TRY(apply_data(a, *out));
+    TRY(read_files(a, *out, "time-file", "time"));
+    TRY(read_files(a, *out, "meta-file", "meta"));
     TRY(rob_data_read(ctx, *out, path));
+    TRY(read_files(a, *out, "also", NULL));
+    TRY(read_files(a, *out, "label-file", "label"));
 done:
     return status;
+}
+
+rob_status hold_out(rob_data *data, rob_data **out)
+{
+    int64_t dates = 0;
+    if (rob_data_count(data) > 0)
+        rob_data_about(ctx, data, 0, "when", NULL, 0, &dates);
+    return dates > 0 ? rob_data_split_time(ctx, data, 0.2, out)
+                     : rob_data_split(ctx, data, 0.2, out);
 }
 
 double majority_share(const rob_data *data)

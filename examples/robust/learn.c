@@ -22,8 +22,9 @@ rob_status simulate(const arguments *a)
     char path[1024];
     TRY(rob_data_create(ctx, &data));
     TRY(rob_data_set(ctx, data, "steps", a->steps));
+    TRY(apply_data(a, data));
     TRY(apply_sets(a, "data.", set_data, data));
-    TRY(rob_data_simulate(ctx, data, "transits", a->count > 0 ? (int64_t)a->count : 1000));
+    TRY(rob_data_simulate(ctx, data, a->what, a->count > 0 ? (int64_t)a->count : 1000));
     if (a->share > 0) {
         name_of_test(a->out, path, sizeof path);
         TRY(rob_data_split(ctx, data, a->share, &test));
@@ -59,7 +60,7 @@ rob_status train(const arguments *a)
     TRY(open_data(a, a->file[0], &data));
     TRY(start_model(a, data, &start));
     if (a->valid != NULL) TRY(open_data(a, a->valid, &valid));
-    else TRY(rob_data_split(ctx, data, 0.2, &valid));
+    else TRY(hold_out(data, &valid));
     TRY(rob_trainer_create(ctx, &trainer));
     TRY(apply_sets(a, "trainer.", set_trainer, trainer));
     TRY(rob_trainer_run(ctx, trainer, start, data, valid, &model));

@@ -12,9 +12,9 @@ enum { MOST_SETS = 32, MOST_FILES = 8, EXIT_BAD = 2 };
 #define COMMANDS "simulate train predict attack certify report"
 
 typedef struct arguments {
-    const char *command, *file[MOST_FILES], *set[MOST_SETS];
-    int files, sets;
-    const char *out, *recipe, *norm, *method, *attack, *classes, *valid, *reference, *units;
+    const char *command, *file[MOST_FILES], *set[MOST_SETS], *data[MOST_SETS];
+    int files, sets, datas;
+    const char *what, *out, *recipe, *norm, *method, *attack, *classes, *valid, *reference, *units;
     const char *title, *plot;
     double radius, seed, threads, count, first, steps, share;
     bool json, quiet;
@@ -33,7 +33,11 @@ int32_t show_progress(void *user, const char *stage, int64_t done, int64_t total
 double seconds(void);
 /* Give every --set to a handle; a prefix "attack." or "bound." names one of two. */
 rob_status apply_sets(const arguments *a, const char *prefix, set_number *set, void *handle);
+/* The series of a file, read as --data and --classes say. */
 rob_status open_data(const arguments *a, const char *path, rob_data **out);
+rob_status apply_data(const arguments *a, rob_data *data);  /* the options alone */
+/* Held out for choosing: the latest fifth of dated series, else a fifth of every class. */
+rob_status hold_out(rob_data *data, rob_data **out);
 double majority_share(const rob_data *data);
 rob_status predict_all(const rob_model *model, const rob_data *data, int64_t *right);
 rob_status print_accuracy(const char *what, const rob_model *model, const rob_data *data);
