@@ -26,7 +26,10 @@
  *   deepfool  steps 50 gradients; candidates 10 groups (classes) tried
  *   auto      calls 300 gradients a series, all searches together; searches 0 started a
  *             series, 0: two to four
- *   all       search 40 evaluations of the last line search to the boundary; overshoot
+ *   universal passes 30 over the series; batch 64 of one step; restarts 2, all but the
+ *             first from a random point; confidence 0.95 of the interval of "fooled";
+ *             precision and seed as below
+ *   the others  search 40 evaluations of the last line search to the boundary; overshoot
  *             1e-4 share of the distance added so that other arithmetic agrees;
  *             precision 32 bits of gradients (above 32: 64); seed 0 added to the
  *             context's
@@ -54,7 +57,7 @@ typedef struct rob_attack rob_attack;
  * Make an attack by the name of its method.
  *
  * @param ctx    context
- * @param method "fgsm", "pgd", "deepfool" or "auto"
+ * @param method "fgsm", "pgd", "deepfool", "auto" or "universal"
  * @param out    receives the attack; NULL on error
  * @return ROB_EARGUMENT: no such method
  * Cost: one allocation. Since 0.1.
@@ -128,13 +131,60 @@ ROB_API rob_status rob_attack_margin(rob_ctx *ctx, rob_attack *a, rob_query *q,
                                      double *margin, int64_t capacity);
 
 /**
+ * Search for one perturbation that breaks as many series as possible.
+ *
+ * delta with ||delta|| <= radius, zero wherever a mask of any series forbids, making
+ * F_i(x_i + delta) <= 0 for many i; series that fail at x_i already are left out. Its
+ * numbers are float32 numbers. The answers of the attack are then those of
+ * rob_attack_transfer on the same query, the search's own series: their share "fooled"
+ * is optimistic, the interval means nothing there. Take other series for that.
+ * @param ctx      context; progress stage "universal" counts passes
+ * @param a        attack of method "universal"
+ * @param q        query; all series of one length, radius finite
+ * @param delta    (T, D) receives the perturbation, in the units of the series; NULL:
+ *                 not wanted (rob_attack_get "universal")
+ * @param capacity numbers delta has room for
+ * @param count    receives T x D; NULL: not wanted
+ * @return ROB_ESHAPE: lengths differ, no series, or capacity too small; ROB_EARGUMENT:
+ *         the radius is INFINITY; ROB_EUNSUPPORTED: another method; ROB_STOPPED: the
+ *         best perturbation so far
+ * Cost: restarts x passes gradients and as many forward passes a series. Reference:
+ * Moosavi-Dezfooli et al., CVPR 2017; Shafahi et al., AAAI 2020. Since 0.1.
+ */
+ROB_API rob_status rob_attack_universal(rob_ctx *ctx, rob_attack *a, rob_query *q,
+                                        double *delta, int64_t capacity,
+                                        int64_t *count);
+
+/**
+ * Add one perturbation to every series of a query and see which fail.
+ *
+ * Answers "found", "margin", "distance" (||delta||, INFINITY: it holds) and "fooled"
+ * are then about this query; x_i + delta is judged in float32 and in float64, as
+ * everywhere. The query's "best" is left alone.
+ * @param ctx   context
+ * @param a     attack of method "universal"
+ * @param q     query, for instance of series held out
+ * @param delta (T, D) in the units of the series, within the query's ball and masks
+ * @param count T x D, the size of every series
+ * @return ROB_ESHAPE: a series has another size; ROB_EDOMAIN: delta is outside the
+ *         ball, moves what a mask holds, or is not finite; ROB_EARGUMENT: the radius is
+ *         INFINITY; ROB_EUNSUPPORTED: another method
+ * Cost: two forward passes a series. Since 0.1.
+ */
+ROB_API rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q,
+                                       const double *delta, int64_t count);
+
+/**
  * Read an answer of the last search by name.
  *
  * "point" (T, D) the failing point in the units of the series (the series itself when
  * nothing was found; after rob_attack_margin the point of the margin); "perturbation"
  * (T, D) point minus series; "distance" its norm in the units the query then had,
  * INFINITY when nothing was found; "margin" the margin at the point; "calls" gradients
- * taken; "found" 1 when the point fails.
+ * taken; "found" 1 when the point fails. Method "universal", whatever i: "universal" (T,
+ * D) the perturbation found; "fooled" 5 numbers: series broken, of how many that held at
+ * x_i, their share, and the ends of its Clopper-Pearson interval, which covers the true
+ * share with at least `confidence` when the series had no part in the search.
  * @param ctx      context
  * @param a        attack
  * @param what     one of the names

@@ -1,5 +1,6 @@
 /* attack.c -- the public side of attacks: arguments checked, then src/attack. */
 #include "attack/attack.h"
+#include "sample/closed.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,7 +14,8 @@ rob_status rob_attack_create(rob_ctx *ctx, const char *method, rob_attack **out)
     CHECK(method, ctx, ROB_EARGUMENT, "method is NULL");
     const rob_method *m = rob_priv_attack_method(method);
     CHECK(m, ctx, ROB_EARGUMENT,
-          "method is '%.40s'; allowed are fgsm, pgd, deepfool, auto", method);
+          "method is '%.40s'; allowed are fgsm, pgd, deepfool, auto, "
+          "universal", method);
     rob_attack *a = rob_priv_allocate(&ctx->memory, 1, sizeof *a);
     CHECK(a, ctx, ROB_EMEMORY, "out of memory for an attack");
     a->memory = ctx->memory;
@@ -62,6 +64,8 @@ static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius,
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(a && q, ctx, ROB_EARGUMENT, "%s is NULL", a ? "query" : "attack");
+    CHECK(a->method->distance, ctx, ROB_EUNSUPPORTED,
+          "%s moves all series alike; it runs by rob_attack_universal", a->method->name);
     CHECK(!out || capacity >= q->count, ctx, ROB_ESHAPE,
           "capacity is %lld; the query has %lld series", (long long)capacity,
           (long long)q->count);
@@ -87,6 +91,126 @@ rob_status rob_attack_margin(rob_ctx *ctx, rob_attack *a, rob_query *q, double *
                              int64_t capacity)
 {
     return run(ctx, a, q, true, margin, capacity);
+}
+
+/* ---- one perturbation for all ---------------------------------------------------- */
+
+static rob_status check_universal(rob_ctx *ctx, const rob_attack *a, const rob_query *q)
+{
+    rob_status status = ROB_OK;
+    CHECK(a && q, ctx, ROB_EARGUMENT, "%s is NULL", a ? "query" : "attack");
+    CHECK(!a->method->distance, ctx, ROB_EUNSUPPORTED,
+          "method %s moves each series by itself; \"universal\" is needed",
+          a->method->name);
+    CHECK(q->count > 0, ctx, ROB_ESHAPE, "the query has no series");
+    CHECK(isfinite(q->radius), ctx, ROB_EARGUMENT,
+          "the ball's radius is infinite; a perturbation for all needs a finite one "
+          "(rob_query_set_ball)");
+done:
+    return status;
+}
+
+static void keep_universal(rob_attack *a, double *delta, int64_t n)
+{
+    rob_priv_release(&a->memory, a->universal);
+    a->universal = delta;
+    a->universal_size = n;
+}
+
+rob_status rob_attack_universal(rob_ctx *ctx, rob_attack *a, rob_query *q,
+                                double *delta, int64_t capacity, int64_t *count)
+{
+    rob_status status = ROB_OK, ended;
+    double *found = NULL;
+    if (!ctx) return ROB_EARGUMENT;
+    TRY(check_universal(ctx, a, q));
+    int64_t n = q->cases[0].steps * q->model->recipe.features;
+    CHECK(!delta || capacity >= n, ctx, ROB_ESHAPE, "capacity is %lld; a series has %lld",
+          (long long)capacity, (long long)n);
+    found = rob_priv_allocate(&a->memory, n, sizeof *found);
+    if (!found) TRY(rob_priv_no_memory(ctx));
+    TRY(rob_priv_universal_find(ctx, a, q, found, n));
+    ended = status;
+    TRY(rob_priv_universal_judge(ctx, a, q, found, n));
+    status = ended;
+    if (delta) memcpy(delta, found, (size_t)n * sizeof *delta);
+    if (count) *count = n;
+    keep_universal(a, found, n);
+    found = NULL;
+done:
+    if (found) rob_priv_release(&a->memory, found);
+    return rob_priv_leave(ctx, status);
+}
+
+/* Within the ball and the masks? A hair of the radius is forgiven to other units. */
+static rob_status check_inside(rob_ctx *ctx, const rob_query *q, const double *delta,
+                               int64_t n)
+{
+    rob_status status = ROB_OK;
+    double length = rob_priv_norm(q->norm, delta, n), most = rob_priv_query_radius(q);
+    CHECK(length <= most * (1 + 1e-12), ctx, ROB_EDOMAIN,
+          "delta has norm %g; the query's ball has radius %g in units of the series",
+          length, most);
+    for (int64_t i = 0; i < q->count; i++) {
+        const uint8_t *mask = rob_priv_query_mask_of(q, i);
+        int64_t size = q->cases[i].steps * q->model->recipe.features;
+        for (int64_t k = 0; mask && k < n && k < size; k++)
+            CHECK(mask[k] || delta[k] == 0, ctx, ROB_EDOMAIN,
+                  "delta moves number %lld, which the mask of series %lld holds",
+                  (long long)k, (long long)i);
+    }
+done:
+    return status;
+}
+
+rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q,
+                               const double *delta, int64_t count)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(delta, ctx, ROB_EARGUMENT, "delta is NULL");
+    TRY(check_universal(ctx, a, q));
+    for (int64_t i = 0; i < count; i++)
+        CHECK(isfinite(delta[i]), ctx, ROB_EDOMAIN, "delta, number %lld: not finite",
+              (long long)i);
+    TRY(check_inside(ctx, q, delta, count));
+    TRY(rob_priv_universal_judge(ctx, a, q, delta, count));
+done:
+    return rob_priv_leave(ctx, status);
+}
+
+/* fooled, of how many, share, and Clopper and Pearson's interval */
+static void fooled_share(const rob_attack *a, double *out)
+{
+    double low = -INFINITY, high = 0;
+    if (a->judged > 0)
+        rob_priv_binomial_interval(a->fooled, a->judged,
+                                   rob_priv_attack_option(a, "confidence"), &low,
+                                   &high);
+    out[0] = (double)a->fooled;
+    out[1] = (double)a->judged;
+    out[2] = a->judged > 0 ? out[0] / out[1] : NAN;
+    out[3] = exp(low);
+    out[4] = exp(high);
+}
+
+static rob_status get_universal(rob_ctx *ctx, const rob_attack *a, bool fooled,
+                                double *out, int64_t capacity, int64_t *count)
+{
+    rob_status status = ROB_OK;
+    double share[5] = { 0 };
+    CHECK(!a->method->distance, ctx, ROB_EARGUMENT,
+          "universal and fooled are of method \"universal\", not of %s",
+          a->method->name);
+    int64_t size = fooled ? 5 : a->universal_size;
+    CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; there are %lld",
+          (long long)capacity, (long long)size);
+    if (fooled) fooled_share(a, share);
+    if (out && size > 0)
+        memcpy(out, fooled ? share : a->universal, (size_t)size * sizeof *out);
+    if (count) *count = size;
+done:
+    return status;
 }
 
 /* ---- results by name ------------------------------------------------------------- */
@@ -125,11 +249,14 @@ rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what,
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(a && what, ctx, ROB_EARGUMENT, "%s is NULL", a ? "what" : "attack");
+    bool fooled = strcmp(what, "fooled") == 0;
+    if (fooled || strcmp(what, "universal") == 0)
+        return get_universal(ctx, a, fooled, out, capacity, count);
     const struct column *column = column_named(what);
     bool point = strcmp(what, "point") == 0, moved = strcmp(what, "perturbation") == 0;
     CHECK(column || point || moved, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are distance, margin, calls, found, point, "
-          "perturbation",
+          "perturbation, universal, fooled",
           what);
     CHECK((i >= 0 && i < a->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the attack answered for %lld, counted from 0%s",
@@ -151,5 +278,6 @@ void rob_attack_free(rob_attack *a)
     if (!a) return;
     rob_memory memory = a->memory;
     rob_priv_attack_forget(a);
+    rob_priv_release(&memory, a->universal);
     rob_priv_release(&memory, a);
 }

@@ -29,7 +29,7 @@ void rob_priv_attack_forget(rob_attack *a)
 }
 
 /* Room for the answers; all say "not attacked": nothing found at x. */
-static rob_status make_answers(rob_ctx *ctx, const rob_query *q, rob_attack *to)
+rob_status rob_priv_attack_answers(rob_ctx *ctx, const rob_query *q, rob_attack *to)
 {
     int64_t features = q->model->recipe.features, total = 0;
     to->found = rob_priv_allocate(&to->memory, q->count, sizeof *to->found);
@@ -97,7 +97,7 @@ rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,
     fresh.offset = NULL;
     fresh.count = 0;
     TRY(rob_priv_query_prepare(ctx, q));
-    TRY(make_answers(ctx, q, &fresh));
+    TRY(rob_priv_attack_answers(ctx, q, &fresh));
     fresh.unit = rob_priv_query_unit(q);
     if (q->count > 0) TRY(rob_priv_hunt_create(ctx, a, q, &h));
     for (int64_t first = 0; first < q->count && status == ROB_OK; first += h.series)

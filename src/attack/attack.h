@@ -54,6 +54,9 @@ struct rob_attack {
     int64_t *offset; /* (count + 1) of series in x */
     int64_t count;
     double unit; /* the query's when the attack ran */
+    /* universal: one perturbation, and how many series that were right it breaks */
+    double *universal;
+    int64_t universal_size, fooled, judged;
 };
 
 /* A block of series under attack. */
@@ -87,7 +90,7 @@ struct rob_method {
     int64_t options;
     bool takes_loss; /* text option loss */
     int32_t (*starts)(const rob_attack *a, const rob_query *q);
-    rob_status (*distance)(rob_hunt *h);
+    rob_status (*distance)(rob_hunt *h); /* NULL: one perturbation for all */
     rob_status (*margin)(rob_hunt *h);
 };
 
@@ -143,5 +146,15 @@ rob_status rob_priv_normal_search(rob_hunt *h, int64_t steps); /* minnorm.c */
 rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,
                                bool at_radius);
 void rob_priv_attack_forget(rob_attack *a);
+/* room for the answers about q: nothing found, points at the series */
+rob_status rob_priv_attack_answers(rob_ctx *ctx, const rob_query *q, rob_attack *to);
+
+/* ---- one perturbation for all (universal.c) -------------------------------------- */
+/* delta (n), n the numbers of every series; ROB_STOPPED: the best so far */
+rob_status rob_priv_universal_find(rob_ctx *ctx, const rob_attack *a, rob_query *q,
+                                   double *delta, int64_t n);
+/* the answers of `a`: every series of q at x_i + delta */
+rob_status rob_priv_universal_judge(rob_ctx *ctx, rob_attack *a, rob_query *q,
+                                    const double *delta, int64_t n);
 
 #endif

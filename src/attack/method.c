@@ -46,6 +46,15 @@ static const rob_option auto_options[] = {
     COMMON
 };
 
+static const rob_option universal_options[] = {
+    { "passes", 30, 1, 1e6, "", "over the series, in one descent" },
+    { "batch", 64, 1, 1e6, "series", "of one step" },
+    { "restarts", 2, 1, 64, "", "descents; all but the first start at random" },
+    { "confidence", 0.95, 1e-9, 0.999999999, "", "of the interval of \"fooled\"" },
+    { "precision", 32, 32, 64, "bits", "of gradients: 32, or 64 for any above 32" },
+    { "seed", 0, 0, 9007199254740992.0, "", "added to the context's seed" }
+};
+
 double rob_priv_attack_option(const rob_attack *a, const char *name)
 {
     return rob_priv_option_get(a->method->option, a->method->options, a->option, name);
@@ -182,6 +191,8 @@ static const rob_method methods[] = {
       deepfool_distance, deepfool_margin },
     { "auto", auto_options, COUNT_OF(auto_options), false, searches, auto_distance,
       auto_margin },
+    { "universal", universal_options, COUNT_OF(universal_options), false, one, NULL,
+      NULL },
 };
 
 const rob_method *rob_priv_attack_method(const char *name)
