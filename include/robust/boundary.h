@@ -1,9 +1,9 @@
 /* boundary.h -- the decision boundary near a series: nearest point, normal, curvature,
  * and what the margin's Taylor model says about the distance.
  *
- * The boundary of series x is where the query's margin F vanishes. Of every group of the
- * specification the row that decides, g with g(x) > 0, is followed in float64 and in the
- * Euclidean norm:
+ * The boundary of series x is where the query's margin F vanishes. Of every group of
+ * the specification the row that decides, g with g(x) > 0, is followed in float64 and
+ * in the Euclidean norm:
  *   nearest point   z, a stationary point of |z - x| on { g = 0 }: the best point of an
  *                   attack, and every group's own guess, carried on by Newton's method;
  *                   judged by a relative residual that is answered with it
@@ -26,7 +26,10 @@
  *   seed       0      added to the context's seed
  *
  * Piecewise linear models (relu) have a Hessian that is zero wherever it exists: "flat"
- * is 1, order 2 equals order 1 and curvatures are 0, which says nothing about the kinks.
+ * is 1, order 2 equals order 1 and curvatures are 0, which says nothing about the
+ * kinks. Their nearest points mostly lie on kinks, where Newton's method does not
+ * converge: then "converged" is 0, z is the attack's point, and curvatures are not
+ * answered.
  *
  * What holds for all functions. The object keeps its options and its last answers; one
  * thread at a time. Bits do not depend on the number of worker threads. ctx NULL:
@@ -80,10 +83,10 @@ ROB_API rob_status rob_boundary_set(rob_ctx *ctx, rob_boundary *b, const char *n
  * @return ROB_EUNSUPPORTED: another norm; ROB_ESHAPE: capacity too small; ROB_ENUMERIC:
  *         a Hessian is not finite; as rob_query_get for the predictions
  * Cost: a series: with m numbers that may move, 2m/32 passes of 32 rows at second order
- *       and two eigenproblems of size m (each group: one of them), and about 10 products
- *       with the Hessian for each Newton step.
+ *       and two eigenproblems of size m (each group: one of them), and about 10
+ *       products with the Hessian for each Newton step.
  * Reference: Nocedal & Wright, Numerical Optimization, 2006, ch. 18; Breiding &
- *       Vannieuwenhoven, IMA J. Numer. Anal. (2021). Since 0.1.
+ *       Vannieuwenhoven, SIAM J. Optim. 31 (2021). Since 0.1.
  */
 ROB_API rob_status rob_boundary_find(rob_ctx *ctx, rob_boundary *b, rob_query *q,
                                      double *distance, int64_t capacity);
@@ -91,18 +94,18 @@ ROB_API rob_status rob_boundary_find(rob_ctx *ctx, rob_boundary *b, rob_query *q
 /**
  * Read an answer of the last search by name.
  *
- * One number a series, lengths in the query's units, for a series or for all: "distance";
- * "residual" max(|z - x + sum mu grad g|, |g|/|grad g|)/|z - x|; "converged" 1 when it is
- * within tolerance (0: z is the attack's point); "multiplier" mu, the sum over rows;
- * "gradient_norm" |grad g(z)|; "mean_curvature"; "projection" max 1/|1 + r k_i|, r the
- * distance: the condition of z itself; "estimate1", "estimate1_l1", "estimate1_linf"
- * order 1 in each norm; "estimate2" the exact distance to the model of order 2,
- * "estimate2_lower" and "estimate2_upper" around it; "flat"; "rows" that vanish at z (a
- * corner where several do: no curvature then, NaN); "steps" Newton steps.
- * Of one series: "point" (T, D) z in the units of the series, x itself when there is
- * none; "normal" (T, D); "curvatures" ascending, in 1/length; "slice" (s, s) margins
- * F(x + a e1 + b e2), row b, column a, both from -reach r to reach r, e1 = (z - x)/r, e2
- * the "direction" (T, D) in which the boundary bends most towards x.
+ * One number a series, lengths in the query's units, for a series or for all:
+ * "distance"; "residual" max(|z - x + sum mu grad g|, |g|/|grad g|)/|z - x|;
+ * "converged" 1 when it is within tolerance (0: z is the attack's point); "multiplier"
+ * mu, the sum over rows; "gradient_norm" |grad g(z)|; "mean_curvature"; "projection"
+ * max 1/|1 + r k_i|, r the distance: the condition of z itself; "estimate1",
+ * "estimate1_l1", "estimate1_linf" order 1 in each norm; "estimate2" the exact distance
+ * to the model of order 2, "estimate2_lower" and "estimate2_upper" around it; "flat";
+ * "rows" that vanish at z (a corner where several do: no curvature then, NaN); "steps"
+ * Newton steps. Of one series: "point" (T, D) z in the units of the series, x itself
+ * when there is none; "normal" (T, D); "curvatures" ascending, in 1/length; "slice" (s,
+ * s) margins F(x + a e1 + b e2), row b, column a, both from -reach r to reach r, e1 =
+ * (z - x)/r, e2 the "direction" (T, D) in which the boundary bends most towards x.
  * @param ctx      context
  * @param b        boundary
  * @param what     one of the names

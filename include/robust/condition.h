@@ -5,8 +5,8 @@
  * size over a distance to it. u is the series in the query's units (model units: behind
  * the recipe's input map), restricted to the numbers that may move; p the query's norm,
  * q its dual; g the rows of the specification, J their gradients. A group needs all its
- * rows to fail, so it has the least number of its rows; the series has the largest of its
- * groups.
+ * rows to fail, so it has the least number of its rows; the series has the largest of
+ * its groups.
  *   relative        ||u||_p over the distance of order 1. For affine models this is the
  *                   condition number itself
  *   relative2       the same with the exact distance to the model of second order (L2)
@@ -16,7 +16,8 @@
  *   componentwise   sum_i |u_i| |J_i| / g
  *   steps, features ||u_t||_p ||J_t||_q / g for each time step, each feature
  *   weights         |theta| |grad_theta g| / g, Frobenius norms: normwise, each tensor
- *   projection      max_i 1/|1 + r k_i|, of the nearest boundary point as a function of x
+ *   projection      max_i 1/|1 + r k_i|, of the nearest boundary point as a function
+ *                   of x
  *   output, mixed   of the outputs: max_k ||J f_k||_q ||u||_p / max |f_k|, and
  *                   max_k |u|.|J f_k| / max |f_k|
  * A series that is wrong already has INFINITY.
@@ -30,8 +31,8 @@
  *
  * What holds for all functions. The object keeps its options and its last answers; one
  * thread at a time. Bits do not depend on the number of worker threads. ctx NULL:
- * ROB_EARGUMENT; NULL handles: ROB_EARGUMENT; no memory: ROB_EMEMORY. ROB_STOPPED: series
- * not reached are NaN. On error outputs and earlier answers are untouched.
+ * ROB_EARGUMENT; NULL handles: ROB_EARGUMENT; no memory: ROB_EMEMORY. ROB_STOPPED:
+ * series not reached are NaN. On error outputs and earlier answers are untouched.
  * docs/theory/condition.md derives the formulas.
  */
 #ifndef ROBUST_CONDITION_H
@@ -84,8 +85,8 @@ ROB_API rob_status rob_condition_compute(rob_ctx *ctx, rob_condition *c, rob_que
 /**
  * Compute the condition numbers by time step of one series.
  *
- * cond_t = max over groups of min over rows of ||u_t||_p ||J_t||_q / g: which steps carry
- * the fragility. Answers of rob_condition_compute are neither needed nor changed.
+ * cond_t = max over groups of min over rows of ||u_t||_p ||J_t||_q / g: which steps
+ * carry the fragility. Answers of rob_condition_compute are neither needed nor changed.
  * @param ctx      context
  * @param c        condition
  * @param q        query
@@ -105,10 +106,10 @@ ROB_API rob_status rob_condition_steps(rob_ctx *ctx, rob_condition *c, rob_query
  * Read an answer of rob_condition_compute by name.
  *
  * One number a series: "relative", "relative2", "relative_lower", "relative_upper",
- * "componentwise", "projection", "output", "mixed", "size" the norm of u. Of one series:
- * "steps" (T); "features" (D); "weights" (1 + P): all tensors as one, then each in the
- * model's order (none where they were left out or the model has no tensors); "point" (T,
- * D) the nearest boundary point found, in the units of the series.
+ * "componentwise", "projection", "output", "mixed", "size" the norm of u. Of one
+ * series: "steps" (T); "features" (D); "weights" (1 + P): all tensors as one, then each
+ * in the model's order (none where they were left out or the model has no tensors);
+ * "point" (T, D) the nearest boundary point found, in the units of the series.
  * @param ctx      context
  * @param c        condition
  * @param what     one of the names

@@ -1,5 +1,5 @@
-/* spectrum.h -- how sharply the loss bends around a series: both ends of the spectrum of
- * its Hessian with respect to the input.
+/* spectrum.h -- how sharply the loss bends around a series: both ends of the spectrum
+ * of its Hessian with respect to the input.
  *
  * H = Hess_x l(x), l the cross-entropy of the query's reference class, or, with option
  * "margin", the row of the specification that decides F(x). Only numbers that may move
@@ -14,10 +14,11 @@
  *   seed       0     added to the context's seed
  *
  * What holds for all functions. The object keeps its options and its last answers; one
- * thread at a time. The start vector is a function of (seed, series), bits do not depend
- * on the number of worker threads. ctx NULL: ROB_EARGUMENT; NULL handles: ROB_EARGUMENT;
- * no memory: ROB_EMEMORY. ROB_STOPPED: series not reached are NaN. On error outputs and
- * earlier answers are untouched. docs/theory/spectrum.md derives the error bounds.
+ * thread at a time. The start vector is a function of (seed, series), bits do not
+ * depend on the number of worker threads. ctx NULL: ROB_EARGUMENT; NULL handles:
+ * ROB_EARGUMENT; no memory: ROB_EMEMORY. ROB_STOPPED: series not reached are NaN. On
+ * error outputs and earlier answers are untouched. docs/theory/spectrum.md derives the
+ * error bounds.
  */
 #ifndef ROBUST_SPECTRUM_H
 #define ROBUST_SPECTRUM_H
@@ -59,8 +60,8 @@ ROB_API rob_status rob_spectrum_set(rob_ctx *ctx, rob_spectrum *s, const char *n
  * @param ctx      context; progress stage "spectrum" counts series
  * @param s        spectrum
  * @param q        query
- * @param out      (count of the query, 2) receives lowest and highest, per square of the
- *        query's units; NULL: not wanted
+ * @param out      (count of the query, 2) receives lowest and highest, per square of
+ *        the query's units; NULL: not wanted
  * @param capacity numbers out has room for
  * @return ROB_EUNSUPPORTED: the cross-entropy with rows of one's own (set "margin");
  *         ROB_ESHAPE: capacity too small; ROB_ENUMERIC: a Hessian is not finite; as
@@ -76,11 +77,11 @@ ROB_API rob_status rob_spectrum_extremes(rob_ctx *ctx, rob_spectrum *s, rob_quer
  * Read an answer of the last call by name.
  *
  * One number a series: "lowest", "highest" per square of the query's units;
- * "low_residual", "high_residual" the same; "steps" products taken, 0 for a whole matrix;
- * "value" of the loss or row; "gradient_norm"; "flat" 1 where the Hessian is zero by
- * construction (relu and option "margin"). Of one series: "low_vector", "high_vector" (T,
- * D) of unit length; "eigenvalues" ascending: all, or the Ritz values of Lanczos's
- * method.
+ * "low_residual", "high_residual" the same; "steps" products taken, 0 for a whole
+ * matrix; "value" of the loss or row; "gradient_norm"; "flat" 1 where the Hessian is
+ * zero by construction (relu and option "margin"). Of one series: "low_vector",
+ * "high_vector" (T, D) of unit length; "eigenvalues" ascending: all, or the Ritz values
+ * of Lanczos's method.
  * @param ctx      context
  * @param s        spectrum
  * @param what     one of the names

@@ -1,5 +1,5 @@
-/* boundary.c -- the public side of the boundary's geometry: arguments checked, an attack
- * where none was run, then src/boundary. */
+/* boundary.c -- the public side of the boundary's geometry: arguments checked, an
+ * attack where none was run, then src/boundary. */
 #include "api/nearest.h"
 #include "boundary/boundary.h"
 

@@ -1,5 +1,5 @@
-/* condition.c -- the public side of condition numbers: arguments checked, an attack where
- * one is needed, then src/condition. */
+/* condition.c -- the public side of condition numbers: arguments checked, an attack
+ * where one is needed, then src/condition. */
 #include "condition/condition.h"
 
 #include "api/nearest.h"

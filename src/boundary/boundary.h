@@ -63,7 +63,7 @@ typedef struct rob_site {
     rob_edge *edge;
 } rob_site;
 
-/* ---- rows of the specification near a point (site.c) ------------------------------ */
+/* ---- rows of the specification near a point (site.c) ----------------------------- */
 /* A site for series i: program and free coordinates. */
 rob_status rob_priv_site_open(rob_site *s, int64_t i);
 void rob_priv_site_close(rob_site *s); /* everything it holds */
@@ -78,7 +78,7 @@ void rob_priv_site_product(rob_site *s, const double *v, double *hv);
 /* Hessian (m, m) of row r at z, made symmetric */
 rob_status rob_priv_site_hessian(rob_site *s, int64_t r, const double *z, double *h);
 
-/* ---- estimates at the series itself (estimate.c) ---------------------------------- */
+/* ---- estimates at the series itself (estimate.c) --------------------------------- */
 /* Distance from 0 to { t + J.d + d'Hd/2 <= 0 } given t, J in H's eigenbasis and its
  * eigenvalues; d (n) the nearest point there. t <= 0: 0; empty set: INFINITY. */
 double rob_priv_quadric_distance(int64_t n, double t, const double *j,
@@ -98,18 +98,18 @@ typedef struct rob_guess {
 rob_status rob_priv_guess(rob_site *s, int64_t first, int64_t next, bool second,
                           rob_guess *g);
 
-/* ---- the nearest point (polish.c) ------------------------------------------------- */
+/* ---- the nearest point (polish.c) ------------------------------------------------ */
 /* From z0 to a stationary point of |z - x| on rows [first, next); taken into the site's
  * edge when it is nearer than what is there. fallback: take z0 itself, with its
  * residual, when that fails. */
 rob_status rob_priv_polish(rob_site *s, int64_t first, int64_t next, const double *z0,
                            bool fallback);
 
-/* ---- the surface there (shape.c), a plane through it (slice.c) -------------------- */
+/* ---- the surface there (shape.c), a plane through it (slice.c) ------------------- */
 rob_status rob_priv_shape_at(rob_site *s);
 rob_status rob_priv_slice(rob_site *s);
 
-/* ---- a whole query (boundary.c) --------------------------------------------------- */
+/* ---- a whole query (boundary.c) -------------------------------------------------- */
 /* how far to go: estimates of order 1, of order 2 too, nearest points and shape too */
 enum { ROB_BOUNDARY_FIRST = 1, ROB_BOUNDARY_SECOND, ROB_BOUNDARY_POINTS };
 rob_status rob_priv_boundary_run(rob_ctx *ctx, rob_boundary *b, rob_query *q,

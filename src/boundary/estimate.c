@@ -52,7 +52,7 @@ double rob_priv_halfspaces(const double *gram, const double *t, int64_t rows,
     return sqrt(fmax(norm, 0));
 }
 
-/* ---- one row ---------------------------------------------------------------------- */
+/* ---- one row --------------------------------------------------------------------- */
 
 /* What is needed while a group is looked at. */
 typedef struct desk {
@@ -128,8 +128,8 @@ static rob_status lanczos_of_row(desk *k, int64_t r, double t, const double *j,
                       .tolerance = 1e-6,
                       .product = free_product,
                       .user = k,
-                      .seed = k->s->ctx->seed
-                              + (uint64_t)k->s->option[ROB_BOUNDARY_SEED],
+                      .seed =
+                          k->s->ctx->seed + (uint64_t)k->s->option[ROB_BOUNDARY_SEED],
                       .stream = (uint64_t)k->s->series };
     rob_priv_site_place(k->s, k->s->c->x);
     rob_priv_site_gradient(k->s, r, k->h);
@@ -158,7 +158,7 @@ static rob_status order_two(desk *k, int64_t r, rob_guess *g, double *to)
     return lanczos_of_row(k, row, t, j, g);
 }
 
-/* ---- a group ---------------------------------------------------------------------- */
+/* ---- a group --------------------------------------------------------------------- */
 
 static rob_status make_desk(desk *k, rob_site *s, int64_t rows, bool second)
 {
@@ -197,8 +197,8 @@ static void order_one_of_group(desk *k, rob_guess *g)
     for (int norm = 0; norm < 3; norm++) {
         g->order1[norm] = 0;
         for (int64_t r = 0; r < k->rows; r++)
-            g->order1[norm] = fmax(g->order1[norm],
-                                   order_one(dual[norm], k->t[r], k->j + r * n, n));
+            g->order1[norm] =
+                fmax(g->order1[norm], order_one(dual[norm], k->t[r], k->j + r * n, n));
     }
     if (k->rows == 1) return;
     for (int64_t a = 0; a < k->rows; a++)

@@ -152,8 +152,9 @@ static bool advance(polisher *k)
         memcpy(k->trial, k->z, (size_t)k->n * sizeof *k->z);
         add(k->n, k->trial, share, k->p);
         bool fine = look(k, k->trial);
-        if (fine && (k->residual <= 0.5 * before
-                     || (before > 1e-6 && merit(k, weight) < old))) {
+        if (fine
+            && (k->residual <= 0.5 * before
+                || (before > 1e-6 && merit(k, weight) < old))) {
             memcpy(k->z, k->trial, (size_t)k->n * sizeof *k->z);
             k->steps++;
             return true;
@@ -219,7 +220,7 @@ static bool solve(polisher *k)
     return false;
 }
 
-/* ---- the answer ------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------ */
 
 /* The point, multipliers and residual of the last look, into the edge. */
 static void take(polisher *k, bool converged)
@@ -253,8 +254,9 @@ static bool make_polisher(polisher *k, double **arena)
     double *at = *arena =
         rob_priv_allocate(&k->s->memory, (8 + ROWS) * n, sizeof **arena);
     if (!at) return false;
-    double **place[8] = { &k->z, &k->trial, &k->p, &k->lag, &k->r, &k->d, &k->wd,
-                          &k->pr };
+    double **place[8] = {
+        &k->z, &k->trial, &k->p, &k->lag, &k->r, &k->d, &k->wd, &k->pr
+    };
     for (int v = 0; v < 8; v++, at += n) *place[v] = at;
     k->grad = at;
     return true;

@@ -6,15 +6,16 @@
  *     d_i = -mu J_i / (1 + mu lambda_i),
  *     phi(mu) = q(d) = t - sum_i J_i^2 mu (1 + mu lambda_i/2) / (1 + mu lambda_i)^2,
  *     phi'(mu) = -sum_i J_i^2 / (1 + mu lambda_i)^3 < 0,
- * on 0 < mu < mu_max = 1/max(0, -lambda_min): one root at most, by Newton's method inside
- * a bracket. Hard case: no root because J has nothing along the lowest eigenvectors; then
- * mu = mu_max and d gets +- sqrt(2 phi(mu_max) / -lambda_min) along one of them. No root
- * and lambda_min >= 0: q > 0 everywhere. (More & Sorensen, SIAM J. Sci. Stat. Comput. 4
- * (1983), for the mirror problem of trust regions; docs/theory/boundary.md, section 2.)
+ * on 0 < mu < mu_max = 1/max(0, -lambda_min): one root at most, by Newton's method
+ * inside a bracket. Hard case: no root because J has nothing along the lowest
+ * eigenvectors; then mu = mu_max and d gets +- sqrt(2 phi(mu_max) / -lambda_min) along
+ * one of them. No root and lambda_min >= 0: q > 0 everywhere. (More & Sorensen, SIAM J.
+ * Sci. Stat. Comput. 4 (1983), for the mirror problem of trust regions;
+ * docs/theory/boundary.md, section 2.)
  *
- * Lengths are scaled so that t = 1 and |J| = 1: then lambda t/|J|^2 is all that matters.
- * Near mu_max the unknown is s = 1 + mu lambda_min instead, with 1 + mu lambda_i =
- * (lambda_i - lambda_min - s lambda_i)/-lambda_min, which loses nothing.
+ * Lengths are scaled so that t = 1 and |J| = 1: then lambda t/|J|^2 is all that
+ * matters. Near mu_max the unknown is s = 1 + mu lambda_min instead, with 1 + mu
+ * lambda_i = (lambda_i - lambda_min - s lambda_i)/-lambda_min, which loses nothing.
  */
 #include "boundary/boundary.h"
 
@@ -26,9 +27,9 @@ enum { NEWTON_STEPS = 400 };
 typedef struct quadric {
     int64_t n;
     const double *j, *lambda;
-    double jn, ln;    /* j * jn, lambda * ln are the scaled numbers */
-    double low;       /* scaled lambda_min */
-    bool near_pole;   /* the unknown is s */
+    double jn, ln;  /* j * jn, lambda * ln are the scaled numbers */
+    double low;     /* scaled lambda_min */
+    bool near_pole; /* the unknown is s */
 } quadric;
 
 /* 1 + mu lambda_i and mu at unknown y */

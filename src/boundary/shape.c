@@ -6,7 +6,7 @@
  * meets the surface, s = w'Sw/2 + ...: k > 0 bends away from x, since g > 0 on the side
  * of x and n = -grad g/|grad g|. The condition of the projection x -> z is
  *     max_i 1/|1 + r k_i|,   r = |z - x|
- * (Breiding & Vannieuwenhoven, IMA J. Numer. Anal. 2021; docs/theory/boundary.md,
+ * (Breiding & Vannieuwenhoven, SIAM J. Optim. 31, 2021; docs/theory/boundary.md,
  * section 4). Q is what a Householder reflection makes of the other coordinates. Above
  * `dense` free coordinates both ends of P Hess g P by Lanczos's method; there the value
  * along n, 0 otherwise, is put between them.
@@ -20,9 +20,9 @@
 typedef struct tangent {
     rob_site *s;
     int64_t m;
-    double *u;           /* (m) reflection 1 - 2uu' takes e_0 to +-normal */
+    double *u;            /* (m) reflection 1 - 2uu' takes e_0 to +-normal */
     double *full, *image; /* (n) */
-    double middle;       /* a value inside the range of curvatures */
+    double middle;        /* a value inside the range of curvatures */
 } tangent;
 
 static double dot(int64_t n, const double *a, const double *b)
@@ -49,8 +49,8 @@ static void reflect(const tangent *t, double *h, double *hu)
     double uhu = dot(m, t->u, hu);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < m; j++)
-            h[i * m + j] += 4 * uhu * t->u[i] * t->u[j] - 2 * t->u[i] * hu[j]
-                            - 2 * hu[i] * t->u[j];
+            h[i * m + j] +=
+                4 * uhu * t->u[i] * t->u[j] - 2 * t->u[i] * hu[j] - 2 * hu[i] * t->u[j];
 }
 
 /* direction (n) <- (1 - 2uu') (0, v) */
@@ -124,8 +124,7 @@ static rob_status ends_of_shape(tangent *t)
                       .tolerance = 1e-8,
                       .product = shape_product,
                       .user = t,
-                      .seed =
-                          s->ctx->seed + (uint64_t)s->option[ROB_BOUNDARY_SEED],
+                      .seed = s->ctx->seed + (uint64_t)s->option[ROB_BOUNDARY_SEED],
                       .stream = (uint64_t)s->series };
     /* a tangent vector's own curvature lies between the ends */
     double *v = rob_priv_allocate(&s->memory, 2 * t->m, sizeof *v);
@@ -165,7 +164,7 @@ rob_status rob_priv_shape_at(rob_site *s)
     tangent t = { .s = s, .m = s->m };
     e->curvatures = 0;
     e->mean = e->projection = NAN;
-    if (!e->found || e->rows != 1 || !(e->gradient_norm > 0)) return ROB_OK;
+    if (!e->converged || e->rows != 1 || !(e->gradient_norm > 0)) return ROB_OK;
     e->projection = 0;
     if (s->m < 2) return ROB_OK;
     bool dense = s->m <= (int64_t)s->option[ROB_BOUNDARY_DENSE];

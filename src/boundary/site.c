@@ -31,8 +31,7 @@ rob_status rob_priv_site_open(rob_site *s, int64_t i)
     s->c = &s->q->cases[i];
     s->n = s->c->steps * model->recipe.features;
     TRY(make_room(s, s->n, model->recipe.outputs));
-    if (s->local
-        && !rob_priv_local_fits(s->local, s->ctx, model, s->c->steps, false)) {
+    if (s->local && !rob_priv_local_fits(s->local, s->ctx, model, s->c->steps, false)) {
         rob_priv_local_free(s->local);
         s->local = NULL;
     }
@@ -110,8 +109,7 @@ rob_status rob_priv_site_hessian(rob_site *s, int64_t r, const double *z, double
 {
     int64_t m = s->m;
     const double *c = s->c->spec.c + r * s->c->spec.outputs;
-    rob_status status =
-        rob_priv_local_hessian(s->ctx, s->local, z, c, s->free, m, h);
+    rob_status status = rob_priv_local_hessian(s->ctx, s->local, z, c, s->free, m, h);
     for (int64_t i = 0; status == ROB_OK && i < m; i++)
         for (int64_t j = 0; j < i; j++)
             h[i * m + j] = h[j * m + i] = (h[i * m + j] + h[j * m + i]) / 2;

@@ -2,8 +2,8 @@
  *
  *     F(x + a e_1 + b e_2),  e_1 = (z - x)/|z - x|,  e_2 the direction in which the
  *     boundary curves most towards x (a random tangent where no vector is known),
- * a and b on `slice` equally spaced values from -reach r to reach r, r = |z - x|. Row b,
- * column a.
+ * a and b on `slice` equally spaced values from -reach r to reach r, r = |z - x|. Row
+ * b, column a.
  */
 #include "boundary/boundary.h"
 
@@ -38,7 +38,7 @@ typedef struct grid {
     rob_site *s;
     rob_evaluator *e;
     int64_t size;
-    double half;                    /* centre to side */
+    double half;                     /* centre to side */
     double *points, *first, *logits; /* (size, n), (n), (size, L) */
     const double **point;
     int64_t *steps;

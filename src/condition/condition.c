@@ -7,7 +7,7 @@
  *                    max_i |d_i|/|u_i|
  *     step t         ||u_t||_p ||J_t||_q / g,   feature j alike
  *     weights        |theta| |grad_theta g| / g (weights.c)
- * the least over the rows of a group that hold, the largest over groups. Of the outputs:
+ * the least over the rows of a group that hold, the largest over groups. Outputs:
  *     output         max_k ||J f_k||_q ||u||_p / max_k |f_k|
  *     mixed          max_k |u|.|J f_k| / max_k |f_k|
  * Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM 2002, ch. 1;
@@ -33,19 +33,16 @@ typedef struct ledger {
     rob_weigh *weigh; /* NULL: not asked for */
     bool weights;
     int32_t dual;
-    double *u, *grad;           /* (n) */
-    double *row, *group;        /* (K) numbers of a row, of a group */
-    int64_t width;              /* K = 1 + T + D + 1 + P */
-    double stretch;             /* gradients by u are those by x times this */
+    double *u, *grad;    /* (n) */
+    double *row, *group; /* (K) numbers of a row, of a group */
+    int64_t width;       /* K = 1 + T + D + 1 + P */
+    double stretch;      /* gradients by u are those by x times this */
 } ledger;
 
 /* 0/0: a series of zeros next to a boundary has nothing to be relative to */
-static double ratio(double a, double b)
-{
-    return b > 0 ? a / b : INFINITY;
-}
+static double ratio(double a, double b) { return b > 0 ? a / b : INFINITY; }
 
-/* ---- rows and groups -------------------------------------------------------------- */
+/* ---- rows and groups ------------------------------------------------------------- */
 
 static int32_t dual_of(int32_t norm)
 {
@@ -110,7 +107,7 @@ static void numbers_of_series(ledger *l, double *all)
     }
 }
 
-/* ---- one series ------------------------------------------------------------------- */
+/* ---- one series ------------------------------------------------------------------ */
 
 /* u: the series in the query's units, where it may move */
 static void put_series(ledger *l)
@@ -144,8 +141,7 @@ static rob_status open_series(ledger *l, int64_t i, bool weights)
     l->dual = dual_of(s->q->norm);
     l->width = 1 + s->c->steps + model->recipe.features
                + (l->weights ? 1 + model->parameters : 0);
-    if (l->weights)
-        TRY(rob_priv_weigh_ready(s->ctx, model, s->c->steps, &l->weigh));
+    if (l->weights) TRY(rob_priv_weigh_ready(s->ctx, model, s->c->steps, &l->weigh));
     l->u = rob_priv_allocate(&s->memory, 3 * s->n, sizeof *l->u);
     l->row = rob_priv_allocate(&s->memory, 3 * l->width, sizeof *l->row);
     CHECK(l->u && l->row, s->ctx, ROB_EMEMORY, "out of memory for series %lld",
@@ -205,7 +201,7 @@ static void settle(ledger *l, rob_standing *to)
     outputs_of(l, by);
 }
 
-/* ---- a query ---------------------------------------------------------------------- */
+/* ---- a query --------------------------------------------------------------------- */
 
 static void free_standings(const rob_memory *m, rob_standing *s, int64_t count)
 {
@@ -252,7 +248,8 @@ static void compare(const rob_query *q, const rob_condition *c, int64_t i)
     double unit = rob_priv_query_unit(q);
     int k = q->norm == ROB_NORM_L2 ? 0 : q->norm == ROB_NORM_L1 ? 1 : 2;
     s->relative = ratio(s->size, e->estimate1[k] * unit);
-    s->second = k == 0 && !isnan(e->estimate2) ? ratio(s->size, e->estimate2 * unit) : NAN;
+    s->second =
+        k == 0 && !isnan(e->estimate2) ? ratio(s->size, e->estimate2 * unit) : NAN;
     s->lower = q->cases[i].wrong ? INFINITY : ratio(s->size, q->best[i] * unit);
     s->upper = ratio(s->size, q->proved[i] * unit);
 }

@@ -1,5 +1,5 @@
-/* condition.h -- inside the condition numbers: one series at a time. All numbers but the
- * nearest point are without units. */
+/* condition.h -- inside the condition numbers: one series at a time. All numbers but
+ * the nearest point are without units. */
 #ifndef ROB_CONDITION_H
 #define ROB_CONDITION_H
 
@@ -37,7 +37,7 @@ struct rob_condition {
     rob_standing *standing;
 };
 
-/* ---- margins as functions of the weights (weights.c) ------------------------------ */
+/* ---- margins as functions of the weights (weights.c) ----------------------------- */
 typedef struct rob_weigh rob_weigh;
 /* Made again when the steps differ; *w may hold one. */
 rob_status rob_priv_weigh_ready(rob_ctx *ctx, const rob_model *model, int64_t steps,
@@ -46,7 +46,7 @@ void rob_priv_weigh_free(rob_weigh *w);
 /* out (1 + P): |theta| |grad_theta (c . f)(x)| normwise, then tensor by tensor */
 void rob_priv_weigh_run(rob_weigh *w, const double *x, const double *c, double *out);
 
-/* ---- a whole query (condition.c) --------------------------------------------------- */
+/* ---- a whole query (condition.c) ------------------------------------------------- */
 rob_status rob_priv_condition_run(rob_ctx *ctx, rob_condition *c, rob_query *q);
 /* out (T): by time step, of series i alone */
 rob_status rob_priv_condition_steps(rob_ctx *ctx, rob_query *q, int64_t i, double *out);

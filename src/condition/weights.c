@@ -2,8 +2,8 @@
  *
  *     |theta_p| |d (c . f)(x; theta)/d theta_p|,   Frobenius norms, for every tensor p,
  * and for all of them as one vector: divided by the margin, the relative change of the
- * margin by a relative change of the weights, to first order. Tensors are inputs of this
- * graph, set once.
+ * margin by a relative change of the weights, to first order. Tensors are inputs of
+ * this graph, set once.
  */
 #include "condition/condition.h"
 

@@ -2,12 +2,13 @@
  *
  * From a random unit vector q_1:  beta_j q_{j+1} = A q_j - alpha_j q_j - beta_{j-1}
  * q_{j-1}, every q_{j+1} made orthogonal to all before it, twice. With T_m the
- * tridiagonal of alpha and beta and T_m s = theta s, |s| = 1, the Ritz pair (theta, Q s)
- * has the residual
+ * tridiagonal of alpha and beta and T_m s = theta s, |s| = 1, the Ritz pair (theta, Q
+ * s) has the residual
  *     ||A Q s - theta Q s|| = beta_m |s_m|,
  * and an eigenvalue of A lies within it of theta (Parlett, The Symmetric Eigenvalue
- * Problem, SIAM 1998, ch. 4 and 13). Where beta_j vanishes the space is invariant; a new
- * random vector, orthogonal to it, goes on, so that nothing is missed but by chance.
+ * Problem, SIAM 1998, ch. 4 and 13). Where beta_j vanishes the space is invariant; a
+ * new random vector, orthogonal to it, goes on, so that nothing is missed but by
+ * chance.
  */
 #include "la/la.h"
 

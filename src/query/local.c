@@ -53,8 +53,7 @@ static void emit_program(const rob_local *l, program *p)
     p->grad = p->hv = ROB_NONE;
     if (rob_priv_graph_failed(g)) return;
     rob_priv_vjp(g, &p->value, &one, 1, &p->x, 1, &p->grad);
-    if (p->grad != ROB_NONE)
-        rob_priv_jvp(g, &p->x, &p->v, 1, &p->grad, 1, &p->hv);
+    if (p->grad != ROB_NONE) rob_priv_jvp(g, &p->x, &p->v, 1, &p->grad, 1, &p->hv);
 }
 
 static rob_status build_program(rob_ctx *ctx, const rob_local *l, program *p)
@@ -149,10 +148,7 @@ bool rob_priv_local_fits(const rob_local *l, const rob_ctx *ctx, const rob_model
            && l->entropy == entropy;
 }
 
-bool rob_priv_local_flat(const rob_local *l)
-{
-    return l->one.hv == ROB_NONE;
-}
+bool rob_priv_local_flat(const rob_local *l) { return l->one.hv == ROB_NONE; }
 
 /* ---- at one point ---------------------------------------------------------------- */
 
@@ -254,9 +250,7 @@ rob_status rob_priv_local_hessian(rob_ctx *ctx, rob_local *l, const double *x,
 {
     rob_status status = ROB_OK;
     int32_t workers = ctx->threads > 1 ? ctx->threads : 1;
-    sweep s = {
-        .ctx = ctx, .l = l, .x = x, .c = c, .free = free, .m = m, .h = h
-    };
+    sweep s = { .ctx = ctx, .l = l, .x = x, .c = c, .free = free, .m = m, .h = h };
     memset(h, 0, (size_t)(m * m) * sizeof *h);
     if (l->one.hv == ROB_NONE || m == 0) return ROB_OK;
     TRY(ready_program(ctx, l, &l->many, TILE, workers));

@@ -3,9 +3,10 @@
  *     H = Hess_x l(x),   l = log sum_k exp f_k - f_y  (cross-entropy of the reference
  *     class y), or the row of the specification that decides the margin,
  *
- * over the coordinates that may move: whole, by LAPACK, up to `dense` of them; above, by
- * Lanczos's method on products H v (la/lanczos.c), each a derivative along v of the
- * gradient. The start vector is a function of (seed, series). (docs/theory/spectrum.md.)
+ * over the coordinates that may move: whole, by LAPACK, up to `dense` of them; above,
+ * by Lanczos's method on products H v (la/lanczos.c), each a derivative along v of the
+ * gradient. The start vector is a function of (seed, series).
+ * (docs/theory/spectrum.md.)
  */
 #include "spectrum/spectrum.h"
 
@@ -32,7 +33,7 @@ typedef struct bench {
     const rob_query *q;
     rob_local *local;
     int64_t series, n, m;
-    int64_t *free;               /* (m) */
+    int64_t *free;                /* (m) */
     double *full, *image, *c, *f; /* (n), (n), (L), (L) */
     rob_ends *ends;
 } bench;
@@ -203,8 +204,10 @@ static rob_status by_lanczos(bench *b, int64_t most)
                       .ritz = e->eigenvalue };
     status = rob_priv_la_lanczos(&b->memory, &l);
     if (status < ROB_OK)
-        rob_priv_fail(b->ctx, status, "series %lld: the Hessian is not finite, or "
-                      "memory is short", (long long)b->series);
+        rob_priv_fail(b->ctx, status,
+                      "series %lld: the Hessian is not finite, or "
+                      "memory is short",
+                      (long long)b->series);
     if (status != ROB_OK) goto done;
     e->values = e->steps = l.steps;
     e->low = l.low;

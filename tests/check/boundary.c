@@ -71,13 +71,15 @@ START_TEST(a_sphere_is_exact)
     double r = fabs(want - radius), tol = 16 * N * 0x1p-52;
     query = query_of(ctx, model, x, T);
     double distance = find();
-    ck_assert_double_eq_tol(distance, r, tol * (radius * radius + want * want) / radius);
+    ck_assert_double_eq_tol(distance, r,
+                            tol * (radius * radius + want * want) / radius);
     ck_assert_double_eq(number("converged", 0), 1);
     ck_assert_double_le(number("residual", 0), 1e-10);
     double estimate = number("estimate2", 0);
-    /* the model of order 2 is the sphere itself; t = |want^2 - R^2| carries the error of
-     * its sum, and the distance depends on it by 1/(2R) */
-    ck_assert_double_eq_tol(estimate, r, tol * (radius * radius + want * want) / radius);
+    /* the model of order 2 is the sphere itself; t = |want^2 - R^2| carries the error
+     * of its sum, and the distance depends on it by 1/(2R) */
+    ck_assert_double_eq_tol(estimate, r,
+                            tol * (radius * radius + want * want) / radius);
     ck_assert_double_le(number("estimate2_lower", 0), estimate * (1 + tol));
     ck_assert_double_ge(number("estimate2_upper", 0), estimate * (1 - tol));
     ck_assert_int_eq(array("curvatures", 0, curve), N - 1);
@@ -104,7 +106,8 @@ START_TEST(a_sphere_is_exact)
 END_TEST
 
 /* Affine f in four classes: z - x is the nearest plane's normal; every estimate is the
- * distance. Margins carry 100 * 64 eps (biases of 20, sums of 32), over the gradient. */
+ * distance. Margins carry 100 * 64 eps (biases of 20, sums of 32), over the gradient.
+ */
 START_TEST(planes_are_exact)
 {
     enum { T = 5, D = 2, N = T * D };
@@ -115,7 +118,8 @@ START_TEST(planes_are_exact)
     for (int i = 0; i < N; i++) mask[i] = _i < 3 || i % 3 != 0;
     query = query_of(ctx, model, x, T);
     if (_i >= 3) ck_assert_int_eq(rob_query_set_mask(ctx, query, 0, mask, N), ROB_OK);
-    double distance = find(), exact = INFINITY, error = 0, by1 = INFINITY, byinf = INFINITY;
+    double distance = find(), exact = INFINITY, error = 0, by1 = INFINITY,
+           byinf = INFINITY;
     ck_assert_int_eq(rob_model_predict(ctx, model, x, T, f, 4), ROB_OK);
     int64_t c = rob_priv_argmax(f, 4);
     for (int k = 0; k < 4; k++) {
@@ -162,7 +166,8 @@ START_TEST(targets_reach_corners)
         double distance = find();
         if (!isfinite(distance)) continue;
         ck_assert_double_eq(number("converged", 0), 1);
-        ck_assert_double_eq_tol(number("estimate1", 0), distance, 1e-9 * (1 + distance));
+        ck_assert_double_eq_tol(number("estimate1", 0), distance,
+                                1e-9 * (1 + distance));
         corners += number("rows", 0) > 1;
         array("point", 0, z);
         ck_assert_int_eq(rob_model_predict(ctx, model, z, T, f, 4), ROB_OK);
@@ -215,8 +220,8 @@ START_TEST(a_network_reaches_the_residual)
 END_TEST
 
 /* gradient against differences of values, products against differences of gradients,
- * dense against products, symmetry. With step h = 1e-5 a central difference has an error
- * of h^2 times a third derivative of order 10, and eps/h of rounding: 1e-8. */
+ * dense against products, symmetry. With step h = 1e-5 a central difference has an
+ * error of h^2 times a third derivative of order 10, and eps/h of rounding: 1e-8. */
 START_TEST(derivatives_agree)
 {
     enum { T = 7, D = 3, N = T * D };
@@ -266,7 +271,8 @@ START_TEST(derivatives_agree)
 }
 END_TEST
 
-/* Both ways to the curvatures' ends. Lanczos stops at a residual of 1e-8 of the larger. */
+/* Both ways to the curvatures' ends. Lanczos stops at a residual of 1e-8 of the larger.
+ */
 START_TEST(lanczos_finds_the_ends)
 {
     enum { T = 12, D = 2, N = T * D };
@@ -329,8 +335,8 @@ START_TEST(threads_do_not_show)
             ck_assert_int_eq(rob_query_add(ctx, query, x, T - s, -1), ROB_OK);
         }
         ck_assert_int_eq(rob_ctx_set_threads(ctx, pass ? 3 : 1), ROB_OK);
-        ck_assert_int_eq(
-            rob_boundary_find(ctx, boundary, query, pass ? d2 : d1, S), ROB_OK);
+        ck_assert_int_eq(rob_boundary_find(ctx, boundary, query, pass ? d2 : d1, S),
+                         ROB_OK);
         for (int s = 0; s < S; s++) {
             array("curvatures", s, pass ? two[s] : one[s]);
             (pass ? e2 : e1)[s] = number("estimate2", s);

@@ -43,31 +43,33 @@ static void compute(void)
 static double number(const char *what)
 {
     double v;
-    ck_assert_msg(rob_condition_get(ctx, condition, what, 0, &v, 1, NULL) == ROB_OK, "%s",
-                  rob_ctx_error(ctx));
+    ck_assert_msg(rob_condition_get(ctx, condition, what, 0, &v, 1, NULL) == ROB_OK,
+                  "%s", rob_ctx_error(ctx));
     return v;
 }
 
 static int64_t array(const char *what, double *out)
 {
     int64_t count;
-    ck_assert_msg(rob_condition_get(ctx, condition, what, 0, out, 200, &count) == ROB_OK,
+    ck_assert_msg(rob_condition_get(ctx, condition, what, 0, out, 200, &count)
+                      == ROB_OK,
                   "%s", rob_ctx_error(ctx));
     return count;
 }
 
 /* ---- closed forms ---------------------------------------------------------------- */
 
-/* Affine f in four classes. Every number is a product of norms over a margin; the margin
- * carries 100 * 64 eps (biases of 20, sums of 32), gradients 64 eps of theirs. */
+/* Affine f in four classes. Every number is a product of norms over a margin; the
+ * margin carries 100 * 64 eps (biases of 20, sums of 32), gradients 64 eps of theirs.
+ */
 START_TEST(affine_numbers_are_the_closed_forms)
 {
     static const int32_t norms[3] = { ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1 };
     static const int32_t duals[3] = { ROB_NORM_L2, ROB_NORM_L1, ROB_NORM_LINF };
     int p = _i % 3;
     bool masked = _i >= 3;
-    double x[N], w[N], f[4], u[N], least = INFINITY, dot = 0, whole = 0, step[T] = { 0 },
-                                   feature[D] = { 0 }, got[N];
+    double x[N], w[N], f[4], u[N], least = INFINITY, dot = 0, whole = 0,
+                                   step[T] = { 0 }, feature[D] = { 0 }, got[N];
     uint8_t mask[N];
     model = affine_model(ctx, D, 4);
     test_series(x, N, (uint64_t)_i);
@@ -87,8 +89,8 @@ START_TEST(affine_numbers_are_the_closed_forms)
         for (int i = 0; i < N; i++) sum += fabs(u[i]) * fabs(w[i] *= mask[i]);
         least = fmin(least, g);
         dot = fmax(dot, sum / g);
-        whole = fmax(whole, rob_priv_norm(norms[p], u, N) * rob_priv_norm(duals[p], w, N)
-                                / g);
+        whole = fmax(whole,
+                     rob_priv_norm(norms[p], u, N) * rob_priv_norm(duals[p], w, N) / g);
         for (int t = 0; t < T; t++)
             step[t] = fmax(step[t], rob_priv_norm(norms[p], u + t * D, D)
                                         * rob_priv_norm(duals[p], w + t * D, D) / g);
@@ -109,8 +111,10 @@ START_TEST(affine_numbers_are_the_closed_forms)
     ck_assert_int_eq(array("steps", got), T);
     for (int t = 0; t < T; t++) ck_assert_double_eq_tol(got[t], step[t], tol * whole);
     ck_assert_int_eq(array("features", got), D);
-    for (int j = 0; j < D; j++) ck_assert_double_eq_tol(got[j], feature[j], tol * whole);
-    ck_assert_int_eq(rob_condition_steps(ctx, condition, query, 0, got, T, NULL), ROB_OK);
+    for (int j = 0; j < D; j++)
+        ck_assert_double_eq_tol(got[j], feature[j], tol * whole);
+    ck_assert_int_eq(rob_condition_steps(ctx, condition, query, 0, got, T, NULL),
+                     ROB_OK);
     for (int t = 0; t < T; t++) ck_assert_double_eq_tol(got[t], step[t], tol * whole);
     if (p == 0) { /* affine: the order 1 distance is the distance */
         ck_assert_double_eq_tol(number("relative2"), whole, tol * whole);
@@ -123,8 +127,8 @@ START_TEST(affine_numbers_are_the_closed_forms)
 END_TEST
 
 /* One feature: |x_t| |J_t| summed over the steps of a two-class model is the
- * componentwise number; so is it feature by feature when there is but one step. Equal up
- * to the rounding of T terms. */
+ * componentwise number; so is it feature by feature when there is but one step. Equal
+ * up to the rounding of T terms. */
 START_TEST(steps_sum_to_the_whole)
 {
     double x[T], step[T], sum = 0, twice[2];
@@ -148,8 +152,9 @@ START_TEST(steps_sum_to_the_whole)
 }
 END_TEST
 
-/* Sphere from inside, second order: ||x||/(R - |x - a|) exactly; the nearest point moves
- * by 1/(1 - r/R). As the boundary suite has it: k eps, k <= 16 N times the sums' size. */
+/* Sphere from inside, second order: ||x||/(R - |x - a|) exactly; the nearest point
+ * moves by 1/(1 - r/R). As the boundary suite has it: k eps, k <= 16 N times the sums'
+ * size. */
 START_TEST(a_sphere_at_second_order)
 {
     double radius = 2, want = 1.3, x[N], size = 0, tol = 64 * N * 0x1p-52 * 16;
@@ -221,7 +226,7 @@ START_TEST(weights_agree_with_differences)
 }
 END_TEST
 
-/* ---- intervals, units, refusals --------------------------------------------------- */
+/* ---- intervals, units, refusals -------------------------------------------------- */
 
 START_TEST(the_interval_comes_from_the_sandwich)
 {
@@ -237,8 +242,10 @@ START_TEST(the_interval_comes_from_the_sandwich)
     ck_assert_int_eq(rob_query_get(ctx, query, "best", 0, &upper, 1, NULL), ROB_OK);
     size = length(x, N);
     ck_assert_double_gt(lower, 0);
-    ck_assert_double_eq_tol(number("relative_upper"), size / lower, 1e-14 * size / lower);
-    ck_assert_double_eq_tol(number("relative_lower"), size / upper, 1e-14 * size / upper);
+    ck_assert_double_eq_tol(number("relative_upper"), size / lower,
+                            1e-14 * size / lower);
+    ck_assert_double_eq_tol(number("relative_lower"), size / upper,
+                            1e-14 * size / upper);
     ck_assert_double_le(number("relative_lower"), number("relative_upper"));
     ck_assert_int_eq(rob_query_get(ctx, query, "proved", 0, &upper, 1, NULL), ROB_OK);
     ck_assert_double_eq(upper, lower);
@@ -271,11 +278,13 @@ START_TEST(units_are_the_querys)
     ck_assert_double_eq_tol(number("relative"), relative, 1e-12 * relative);
     ck_assert_double_eq_tol(number("relative2"), second, 1e-11 * second);
     array("steps", two);
-    for (int t = 0; t < T; t++) ck_assert_double_eq_tol(one[t], two[t], 1e-12 * relative);
+    for (int t = 0; t < T; t++)
+        ck_assert_double_eq_tol(one[t], two[t], 1e-12 * relative);
     ck_assert_int_eq(rob_query_set_units(ctx, query, ROB_UNITS_DATA), ROB_OK);
     compute();
     ck_assert_double_eq_tol(number("relative"),
-                            relative / length(u, N) * length(x, N) / 4, 1e-11 * relative);
+                            relative / length(u, N) * length(x, N) / 4,
+                            1e-11 * relative);
 }
 END_TEST
 
@@ -301,7 +310,8 @@ START_TEST(outputs_of_a_forecast)
     double expect = length(w, N) * length(x, N), tol = 4 * 100 * 64 * 0x1p-52;
     ck_assert_double_eq_tol(number("output"), expect / fabs(f),
                             tol * expect / fabs(f) / fmin(1, fabs(f)));
-    ck_assert_double_eq_tol(number("relative"), expect / 0.25, tol * expect / 0.25 / 0.25);
+    ck_assert_double_eq_tol(number("relative"), expect / 0.25,
+                            tol * expect / 0.25 / 0.25);
 }
 END_TEST
 
@@ -375,7 +385,8 @@ START_TEST(memory_may_run_out)
     rob_condition *k;
     ck_assert_int_eq(rob_condition_create(mine, &k), ROB_OK);
     ck_assert_int_eq(rob_condition_compute(mine, k, query), ROB_OK);
-    ck_assert_int_eq(rob_condition_get(mine, k, "relative2", 0, &want, 1, NULL), ROB_OK);
+    ck_assert_int_eq(rob_condition_get(mine, k, "relative2", 0, &want, 1, NULL),
+                     ROB_OK);
     int64_t live = c.live, before = c.asked;
     ck_assert_int_eq(rob_condition_compute(mine, k, query), ROB_OK);
     int64_t requests = c.asked - before, step = rob_long() ? 1 : 1 + requests / 60;
@@ -385,7 +396,8 @@ START_TEST(memory_may_run_out)
         c.left = -1;
         ck_assert_msg(status == ROB_EMEMORY || status == ROB_OK, "request %lld: %d",
                       (long long)n, status);
-        ck_assert_int_eq(rob_condition_get(mine, k, "relative2", 0, &d, 1, NULL), ROB_OK);
+        ck_assert_int_eq(rob_condition_get(mine, k, "relative2", 0, &d, 1, NULL),
+                         ROB_OK);
         ck_assert_double_eq(d, want);
         ck_assert_int_eq(c.live, live);
         double steps[3];

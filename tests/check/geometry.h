@@ -1,5 +1,5 @@
-/* geometry.h -- scenes for the geometry suites: models whose margins are known in closed
- * form, written straight into the graph.
+/* geometry.h -- scenes for the geometry suites: models whose margins are known in
+ * closed form, written straight into the graph.
  *
  * Quadratic two-class models, x (T, D) flattened to d numbers:
  *     f_0 = t0 + J.y + sum_i lambda_i y_i^2/2,   f_1 = 0,   y = x - a,
@@ -45,7 +45,8 @@ static inline rob_id emit_quadratic(const rob_model *model, rob_graph *g, rob_id
                         series_constant(g, k, k->lambda));
     rob_id each = g_add(g, bend, g_mul(g, y, series_constant(g, k, k->j)));
     rob_id by_row = g_sum_to(g, each, rob_priv_shape3(1, rows, 1));
-    rob_id first = g_affine(g, g_reshape(g, by_row, rob_priv_shape2(rows, 1)), 1, k->t0);
+    rob_id first =
+        g_affine(g, g_reshape(g, by_row, rob_priv_shape2(rows, 1)), 1, k->t0);
     rob_id second = rob_priv_fill(g, rob_priv_shape2(rows, 1), 0);
     const rob_id both[2] = { first, second };
     return g_concat(g, both, 2, 1);
@@ -54,13 +55,14 @@ static inline rob_id emit_quadratic(const rob_model *model, rob_graph *g, rob_id
 static inline rob_model *quadratic_model(rob_ctx *ctx, const quadratic *k)
 {
     rob_model *m;
-    ck_assert_int_eq(
-        rob_priv_model_custom(ctx, k->features, 2, emit_quadratic, k, &m), ROB_OK);
+    ck_assert_int_eq(rob_priv_model_custom(ctx, k->features, 2, emit_quadratic, k, &m),
+                     ROB_OK);
     return m;
 }
 
 /* f_0 = sign (|x - a|^2 - R^2)/scale: a sphere of radius R around a */
-static inline quadratic sphere(int64_t steps, int64_t features, double radius, double sign)
+static inline quadratic sphere(int64_t steps, int64_t features, double radius,
+                               double sign)
 {
     quadratic k = { .steps = steps, .features = features };
     for (int64_t i = 0; i < steps * features; i++) k.lambda[i] = 2 * sign;
@@ -73,7 +75,8 @@ static inline rob_query *query_of(rob_ctx *ctx, const rob_model *m, const double
 {
     rob_query *q;
     ck_assert_int_eq(rob_query_create(ctx, m, &q), ROB_OK);
-    ck_assert_msg(rob_query_add(ctx, q, x, steps, -1) == ROB_OK, "%s", rob_ctx_error(ctx));
+    ck_assert_msg(rob_query_add(ctx, q, x, steps, -1) == ROB_OK, "%s",
+                  rob_ctx_error(ctx));
     return q;
 }
 

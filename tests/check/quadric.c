@@ -2,9 +2,9 @@
  * closed forms, brute force, the hard case; and what attacks and polishing reach on
  * models that are quadrics.
  *
- * d is the nearest point of { q <= 0 }, q(d) = t + J.d + d'Hd/2, if and only if for some
- * mu >= 0:  q(d) = 0,  d = -mu (J + H d),  1 + mu H positive semidefinite. The third is
- * what makes it global (S-lemma), so the three together are a proof.
+ * d is the nearest point of { q <= 0 }, q(d) = t + J.d + d'Hd/2, if and only if for
+ * some mu >= 0:  q(d) = 0,  d = -mu (J + H d),  1 + mu H positive semidefinite. The
+ * third is what makes it global (S-lemma), so the three together are a proof.
  */
 #include "harness.h"
 #include "geometry.h"
@@ -31,8 +31,9 @@ static double value_at(int64_t n, double t, const double *j, const double *lambd
 }
 
 /* mu from the coordinates where it is best determined, then the three conditions. Each
- * d_i comes from a dozen operations, mu from a Newton iteration that stops within an ulp
- * of where phi, a sum of n terms, changes sign: 64 (n + 8) eps of the terms' size. */
+ * d_i comes from a dozen operations, mu from a Newton iteration that stops within an
+ * ulp of where phi, a sum of n terms, changes sign: 64 (n + 8) eps of the terms' size.
+ */
 static void check_optimal(int64_t n, double t, const double *j, const double *lambda,
                           const double *d, double distance)
 {
@@ -89,7 +90,8 @@ START_TEST(nearest_points_are_globally_nearest)
         check_optimal(n, t, j, lambda, d, distance);
         double nu = 0, norm = length(j, n);
         for (int64_t i = 0; i < n; i++) nu = i == 0 ? -lambda[0] : fmax(nu, -lambda[i]);
-        ck_assert_double_le(rob_priv_quadric_lower(t, norm, nu), distance * (1 + 1e-12));
+        ck_assert_double_le(rob_priv_quadric_lower(t, norm, nu),
+                            distance * (1 + 1e-12));
     }
     ck_assert_int_gt(finite, 0);
 }
@@ -112,7 +114,8 @@ START_TEST(the_plane_by_brute_force)
 {
     enum { GRID = 4000 };
     rob_random random = rob_priv_random(9, (uint64_t)_i);
-    double j[2], lambda[2], d[2], full = 8 * atan(1), t = 0.2 + rob_priv_uniform(&random);
+    double j[2], lambda[2], d[2], full = 8 * atan(1),
+                                  t = 0.2 + rob_priv_uniform(&random);
     for (int k = 0; k < 2; k++) {
         j[k] = rob_priv_normal(&random);
         lambda[k] = rob_priv_normal(&random) * 2;
@@ -134,7 +137,8 @@ START_TEST(the_plane_by_brute_force)
     best = fmin(best, root_along(t, j, lambda, (low + high) / 2));
     double distance = rob_priv_quadric_distance(2, t, j, lambda, d);
     if (!isfinite(best)) ck_assert_double_eq(distance, INFINITY);
-    else /* a minimum found to sqrt(eps) in the angle is right to eps; roots cost more */
+    else /* a minimum found to sqrt(eps) in the angle is right to eps; roots cost more
+          */
         ck_assert_double_eq_tol(distance, best, 1e-10 * best);
 }
 END_TEST
@@ -176,14 +180,14 @@ START_TEST(hard_and_empty_cases)
     ck_assert_double_eq(rob_priv_quadric_distance(0, 1, NULL, NULL, d), INFINITY);
     ck_assert_double_eq(
         rob_priv_quadric_distance(1, 0, (double[]){ 1 }, (double[]){ 1 }, d), 0);
-    ck_assert(isnan(
-        rob_priv_quadric_distance(1, NAN, (double[]){ 1 }, (double[]){ 1 }, d)));
+    ck_assert(
+        isnan(rob_priv_quadric_distance(1, NAN, (double[]){ 1 }, (double[]){ 1 }, d)));
     /* a plane, at any scale */
     for (double s = 1e-150; s < 1e151; s *= 1e50)
-        ck_assert_double_eq_tol(rob_priv_quadric_distance(2, s, (double[]){ 3, 4 },
-                                                          (double[]){ 0, 0 }, d)
-                                    / s,
-                                0.2, 1e-16);
+        ck_assert_double_eq_tol(
+            rob_priv_quadric_distance(2, s, (double[]){ 3, 4 }, (double[]){ 0, 0 }, d)
+                / s,
+            0.2, 1e-16);
     ck_assert_double_eq(rob_priv_quadric_lower(1, 2, -2), 1);
     ck_assert_double_eq(rob_priv_quadric_lower(1, 1, -1), INFINITY);
     ck_assert_double_eq(rob_priv_quadric_lower(1, 0, 2), 1);
@@ -191,7 +195,7 @@ START_TEST(hard_and_empty_cases)
 }
 END_TEST
 
-/* ---- attacks on quadrics ---------------------------------------------------------- */
+/* ---- attacks on quadrics --------------------------------------------------------- */
 
 enum { T = 6, D = 2, N = T * D };
 
@@ -218,8 +222,8 @@ static double attack_by(const char *method, rob_query *q)
  * answer may be above | |x-a| - R |: the overshoot 1e-4 and the bracket 1e-7 of the
  * distance; float32's error of F, a sum of N + 1 terms with S = the sum of their sizes,
  * (N + 8) 2^-24 S, twice, over the slope 2R; the rounding of N coordinates |x| <= X
- * towards x, sqrt(N) 2^-23 X, twice. Below: float64's error of F. The direction is found
- * in float32: an error of 1e-5 costs its square. */
+ * towards x, sqrt(N) 2^-23 X, twice. Below: float64's error of F. The direction is
+ * found in float32: an error of 1e-5 costs its square. */
 START_TEST(attacks_reach_the_sphere)
 {
     const char *method = _i % 2 ? "deepfool" : "auto";
@@ -254,7 +258,10 @@ START_TEST(polishing_reaches_the_quadric)
     double x[N], y[N], d[N], j[N], distance, size;
     for (int i = 0; i < N; i++) {
         double l = rob_priv_normal(&random);
-        k.lambda[i] = _i % 3 == 0 ? -0.3 - fabs(l) : _i % 3 == 1 ? l : i < 3 ? -l * l : 0;
+        k.lambda[i] = _i % 3 == 0   ? -0.3 - fabs(l)
+                      : _i % 3 == 1 ? l
+                      : i < 3       ? -l * l
+                                    : 0;
         k.j[i] = rob_priv_normal(&random);
     }
     place(&k, x, 0.3, 8);
@@ -272,7 +279,8 @@ START_TEST(polishing_reaches_the_quadric)
     ck_assert_int_eq(rob_boundary_create(ctx, &b), ROB_OK);
     ck_assert_int_eq(rob_boundary_find(ctx, b, q, &distance, 1), ROB_OK);
     double estimate, slope;
-    ck_assert_int_eq(rob_boundary_get(ctx, b, "estimate2", 0, &estimate, 1, NULL), ROB_OK);
+    ck_assert_int_eq(rob_boundary_get(ctx, b, "estimate2", 0, &estimate, 1, NULL),
+                     ROB_OK);
     ck_assert_int_eq(rob_boundary_get(ctx, b, "gradient_norm", 0, &slope, 1, NULL),
                      ROB_OK);
     double value = value_at(N, t, j, k.lambda, d, &size);

@@ -224,7 +224,8 @@ START_TEST(threads_cancel_and_refusals)
     ck_assert_mem_eq(one, two, sizeof one);
     ck_assert_int_eq(rob_spectrum_extremes(ctx, spectrum, query, &d, 1), ROB_ESHAPE);
     ck_assert_int_eq(rob_spectrum_extremes(ctx, spectrum, NULL, &d, 1), ROB_EARGUMENT);
-    ck_assert_int_eq(rob_spectrum_extremes(NULL, spectrum, query, &d, 1), ROB_EARGUMENT);
+    ck_assert_int_eq(rob_spectrum_extremes(NULL, spectrum, query, &d, 1),
+                     ROB_EARGUMENT);
     ck_assert_int_eq(rob_spectrum_get(ctx, spectrum, "nothing", 0, &d, 1, NULL),
                      ROB_EARGUMENT);
     const double c[2] = { 1, -1 };
