@@ -205,8 +205,9 @@ BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/librobust.a
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(TEST_FLAGS) $< $(BUILD)/librobust.a $(LIBS) -o $@
+BENCH_STEPS ?= 10
 bench: $(BENCHES:%=$(BUILD)/bench/%)
-	@for b in $(BENCHES); do echo "== $$b"; $(BUILD)/bench/$$b || exit 1; done
+	@python3 tests/bench/compare.py $(BUILD) $(BENCH_STEPS)
 
 docs:
 	@$(TOOL)/docs.py --write $(BUILD)/docs/reference.md
