@@ -177,6 +177,50 @@ START_TEST(targets_reach_corners)
 }
 END_TEST
 
+/* Polyhedra { C f(x) + b <= 0 } from starts all around, so that rows enter and leave:
+ * always the point nearest to x, whose distance the dual programme gives. Its climb
+ * stops at 1e-15 of its weights; near-parallel rows (seen: 1e4) multiply that. */
+START_TEST(polyhedra_from_anywhere)
+{
+    enum { T = 3, D = 2, N = T * D, R = 6, STARTS = 30 };
+    double x[N], z0[N], c[R * 3], b[R], gram[R * R], t[R], weight[R], j[R][N];
+    rob_random random = rob_priv_random(31, (uint64_t)_i);
+    model = affine_model(ctx, D, 3);
+    test_series(x, N, 3);
+    query = query_of(ctx, model, x, T);
+    for (int k = 0; k < R * 3; k++) c[k] = rob_priv_normal(&random);
+    for (int r = 0; r < R; r++) b[r] = 0.5 + rob_priv_uniform(&random);
+    ck_assert_int_eq(rob_query_set_rows(ctx, query, c, b, NULL, R), ROB_OK);
+    ck_assert_int_eq(rob_priv_query_prepare(ctx, query), ROB_OK);
+    rob_site s = {
+        .ctx = ctx, .memory = ctx->memory, .option = boundary->option, .q = query
+    };
+    ck_assert_int_eq(rob_priv_site_open(&s, 0), ROB_OK);
+    rob_priv_site_place(&s, x);
+    for (int r = 0; r < R; r++) {
+        t[r] = rob_priv_site_row(&s, r);
+        rob_priv_site_gradient(&s, r, j[r]);
+    }
+    for (int p = 0; p < R * R; p++) {
+        gram[p] = 0;
+        for (int i = 0; i < N; i++) gram[p] += j[p / R][i] * j[p % R][i];
+    }
+    double exact = rob_priv_halfspaces(gram, t, R, weight), point[N], normal[N];
+    int64_t good = 0;
+    for (int k = 0; k < STARTS && isfinite(exact) && exact > 0; k++) {
+        rob_edge e = { .size = N, .point = point, .normal = normal };
+        s.edge = &e;
+        for (int i = 0; i < N; i++) z0[i] = x[i] + 4 * exact * rob_priv_normal(&random);
+        ck_assert_int_eq(rob_priv_polish(&s, 0, R, z0, false), ROB_OK);
+        if (!e.found) continue; /* dependent rows may stop it: it then says nothing */
+        good++;
+        ck_assert_double_eq_tol(e.distance, exact, 1e-10 * exact);
+    }
+    if (isfinite(exact) && exact > 0) ck_assert_int_gt(good, STARTS / 2);
+    rob_priv_site_close(&s);
+}
+END_TEST
+
 /* ---- networks -------------------------------------------------------------------- */
 
 START_TEST(a_network_reaches_the_residual)
@@ -454,6 +498,7 @@ int main(void)
     tcase_add_loop_test(c, a_sphere_is_exact, 0, 6);
     tcase_add_loop_test(c, planes_are_exact, 0, 6);
     tcase_add_test(c, targets_reach_corners);
+    tcase_add_loop_test(c, polyhedra_from_anywhere, 0, 12);
     tcase_add_loop_test(c, a_network_reaches_the_residual, 0, 6);
     tcase_add_loop_test(c, derivatives_agree, 0, 4);
     tcase_add_loop_test(c, lanczos_finds_the_ends, 0, 2);

@@ -283,6 +283,19 @@ START_TEST(polishing_reaches_the_quadric)
                      ROB_OK);
     ck_assert_int_eq(rob_boundary_get(ctx, b, "gradient_norm", 0, &slope, 1, NULL),
                      ROB_OK);
+    double upper, along = 0, norm = length(j, N), nu = 0;
+    int low = 0;
+    for (int i = 0; i < N; i++) {
+        along += j[i] * j[i] * k.lambda[i] / (norm * norm);
+        if (k.lambda[i] < k.lambda[low]) low = i;
+    }
+    nu = -k.lambda[low];
+    double expect = fmin(rob_priv_quadric_lower(t, fabs(j[low]), nu),
+                         rob_priv_quadric_lower(t, norm, -along));
+    ck_assert_int_eq(rob_boundary_get(ctx, b, "estimate2_upper", 0, &upper, 1, NULL),
+                     ROB_OK);
+    ck_assert_double_eq_tol(upper, expect, 1e-11 * expect); /* eigenvectors: a gap */
+    ck_assert_double_ge(upper, estimate * (1 - 1e-12));
     double value = value_at(N, t, j, k.lambda, d, &size);
     ck_assert_double_le(fabs(value), 64 * (N + 8) * 0x1p-52 * size);
     double error = 16 * N * 0x1p-52 * (size / slope + exact);

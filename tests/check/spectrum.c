@@ -143,6 +143,14 @@ START_TEST(models_have_the_same_ends_both_ways)
     for (int i = 0; i < N; i++)
         if (!mask[i]) ck_assert_double_eq(v[i], 0);
     ck_assert_double_eq_tol(length(v, N), 1, 1e-13);
+    double f[3], value;
+    ck_assert_int_eq(rob_model_predict(ctx, model, x, T, f, 3), ROB_OK);
+    int64_t c = rob_priv_argmax(f, 3);
+    double sum = exp(f[0] - f[c]) + exp(f[1] - f[c]) + exp(f[2] - f[c]), margin;
+    ck_assert_int_eq(rob_query_get(ctx, query, "margin", 0, &margin, 1, NULL), ROB_OK);
+    get("value", &value);
+    /* outputs of size 2 to a few hundred roundings */
+    ck_assert_double_eq_tol(value, _i >= 3 ? margin : log(sum), 1000 * 0x1p-52);
 }
 END_TEST
 
