@@ -25,6 +25,7 @@ static rob_status run(const arguments *a)
     if (strcmp(a->command, "train") == 0) return train(a);
     if (strcmp(a->command, "predict") == 0) return predict(a);
     if (strcmp(a->command, "report") == 0) return report(a);
+    if (strcmp(a->command, "study") == 0) return run_study(a);
     return attack_or_certify(a);
 }
 

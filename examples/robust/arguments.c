@@ -17,21 +17,21 @@ typedef struct option { const char *name, *unit, *doc, *commands; size_t text, n
 #define ALL COMMANDS
 
 static const option OPTIONS[] = {
-    {"--out", "FILE", "where to write", "simulate train report", TEXT(out)},
+    {"--out", "FILE", "where to write", "simulate train report study", TEXT(out)},
     {"--count", "N", "how many series (default: simulate 1000, others 16)",
-     "simulate attack certify report", NUMBER(count)},
+     "simulate attack certify report study", NUMBER(count)},
     {"--first", "I", "first series, from 0", "attack certify report", NUMBER(first)},
     {"--steps", "T", "points of a simulated series (default 128)", "simulate", NUMBER(steps)},
     {"--share", "P", "share held out for testing; written to OUT with .test before the ending",
      "simulate", NUMBER(share)},
     {"--recipe", "TEXT", "architecture, where the file does not carry it (docs/recipe.md)",
-     "train predict attack certify report", TEXT(recipe)},
+     "train predict attack certify report study", TEXT(recipe)},
     {"--classes", "A,B", "label values in the order of the model's outputs",
-     "train predict attack certify report", TEXT(classes)},
+     "train predict attack certify report study", TEXT(classes)},
     {"--valid", "FILE", "series for early stopping (default: a fifth of the data)", "train",
      TEXT(valid)},
     {"--norm", "NAME", "l1, l2 or linf (default l2)", "attack certify report", TEXT(norm)},
-    {"--radius", "R", "size of the ball: margins at R; without it distances", "attack certify report",
+    {"--radius", "R", "size of the ball: margins at R; without it distances", "attack certify report study",
      NUMBER(radius)},
     {"--units", "NAME", "data or model: what a radius is measured in (default data)",
      "attack certify report", TEXT(units)},
@@ -79,6 +79,7 @@ int help(const char *command)
         {"predict", "predict MODEL DATA: classes and accuracy beside the majority baseline"},
         {"attack", "attack MODEL DATA: how near is a misclassified series"},
         {"certify", "certify MODEL DATA: within which radius is none, proved"},
+        {"study", "study penalties DATA... --out DIR: four ways to train, compared"},
         {"report", "report MODEL DATA --out FILE.html: all of it on one page"},
     };
     if (command == NULL) puts("robust " "-- how robust is this sequence model?\n");

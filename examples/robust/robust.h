@@ -9,7 +9,7 @@
 
 #define TRY(call) do { if ((status = (call)) < ROB_OK) goto done; } while (0)
 enum { MOST_SETS = 32, MOST_FILES = 8, EXIT_BAD = 2 };
-#define COMMANDS "simulate train predict attack certify report"
+#define COMMANDS "simulate train predict attack certify report study"
 
 typedef struct arguments {
     const char *command, *file[MOST_FILES], *set[MOST_SETS], *data[MOST_SETS];
@@ -55,5 +55,8 @@ rob_status attack_or_certify(const arguments *a);
 
 /* report.c */
 rob_status report(const arguments *a);
+
+/* study.c */
+rob_status run_study(const arguments *a);
 
 #endif
