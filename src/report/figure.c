@@ -135,17 +135,17 @@ static void sandwich_script(rob_page *p, bool narrow)
     rob_priv_page_print(p,
                         ", '' using 1:5 with points pt 9 ps %g lc rgb '#d55e00' title "
                         "'broken here'",
-                        few ? 1.0 : 0.5);
+                        few ? 1.0 : 0.65);
     if (rob_priv_plot_any(p->f, ROB_C_ESTIMATE1))
         rob_priv_page_print(p,
                             ", '' using 1:6 with points pt 2 ps %g lw 1.6 lc rgb "
                             "'#000000' title 'estimate, order 1'",
-                            few ? 0.7 : 0.35);
+                            few ? 0.7 : 0.5);
     if (rob_priv_plot_any(p->f, ROB_C_ESTIMATE2))
         rob_priv_page_print(p,
                             ", '' using 1:7 with points pt 6 ps %g lw 1.6 lc rgb "
                             "'#009e73' title 'order 2'",
-                            few ? 0.8 : 0.4);
+                            few ? 0.8 : 0.5);
     rob_priv_page_add(p, "\n");
 }
 

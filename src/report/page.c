@@ -109,18 +109,32 @@ static void write_typical(rob_page *p)
         rob_priv_page_add(p, "</b> was <b>found</b> that does");
         if (norm > 0) {
             rob_priv_page_add(p, ", ");
-            rob_priv_page_percent(p, upper / norm);
-            rob_priv_page_add(p, " of the length of a typical series");
+            if (upper > norm) rob_priv_page_number(p, upper / norm);
+            else rob_priv_page_percent(p, upper / norm);
+            rob_priv_page_add(p, upper > norm ? " times the length of a typical series"
+                                              : " of the length of a typical series");
         }
     } else if (!isnan(upper))
         rob_priv_page_add(p, "; for half no failing point was found");
     rob_priv_page_add(p, ".");
-    if (isnan(median_of(p, ROB_C_PROBABILITY))) return;
-    rob_priv_page_add(p, " Chance is milder: a random change of length ");
-    rob_priv_page_number(p, one(p, ROB_C_PROBABILITY_RADIUS));
-    rob_priv_page_add(p, " alters the typical answer in ");
-    rob_priv_page_percent(p, median_of(p, ROB_C_PROBABILITY));
-    rob_priv_page_add(p, " of the draws.");
+}
+
+static void write_chance(rob_page *p)
+{
+    double chance = median_of(p, ROB_C_PROBABILITY), rho = one(p, ROB_C_PROBABILITY_RADIUS);
+    if (isnan(chance)) return;
+    rob_priv_page_add(p, rho > median_of(p, ROB_C_UPPER) ? " Chance is milder: a random change "
+                                                           "of length "
+                                                         : " A random change of length ");
+    rob_priv_page_number(p, rho);
+    if (chance == 0)
+        rob_priv_page_print(p, " was not seen to alter the typical answer in %.0f draws.",
+                            p->report->option[ROB_REPORT_SAMPLES]);
+    else {
+        rob_priv_page_add(p, " alters the typical answer in ");
+        rob_priv_page_percent(p, chance);
+        rob_priv_page_add(p, " of the draws.");
+    }
 }
 
 static void write_headline(rob_page *p)
@@ -137,6 +151,7 @@ static void write_headline(rob_page *p)
         else if (one(p, ROB_C_BEATS) == 1) write_learnt(p);
         else write_not_learnt(p);
         write_typical(p);
+        write_chance(p);
     }
     rob_priv_page_add(p, "</p>\n");
 }

@@ -57,7 +57,7 @@ static double span_of_condition(const rob_page *p)
 /* panel number k of n, from the top */
 static void panel(rob_page *p, bool narrow, int k, int n)
 {
-    double top = narrow ? 0.91 : 0.92, bottom = narrow ? 0.125 : 0.135, gap = 0.05;
+    double top = narrow ? 0.89 : 0.92, bottom = narrow ? 0.125 : 0.135, gap = 0.05;
     double first = n == 3 ? 0.46 : 0.58, rest = (top - bottom) * (1 - first) / (n - 1);
     double high = k == 0 ? top : top - (top - bottom) * first - (k - 1) * rest - gap;
     double low = k == 0 ? top - (top - bottom) * first
@@ -65,7 +65,7 @@ static void panel(rob_page *p, bool narrow, int k, int n)
     rob_priv_page_print(p,
                         "set tmargin at screen %.4f\nset bmargin at screen %.4f\n"
                         "set lmargin at screen %.3f\nset rmargin at screen 0.98\n",
-                        high, low, narrow ? 0.17 : 0.095);
+                        high, low, narrow ? 0.19 : 0.11);
     rob_priv_page_add(p, k + 1 == n ? "set format x '%g'\nset xlabel 'time step'\n"
                                     : "set format x ''\nunset xlabel\n");
 }
@@ -125,10 +125,9 @@ void rob_priv_twin_caption(rob_page *p)
     rob_priv_page_add(p, ", and the nearest series found that gets another answer, at "
                          "distance ");
     rob_priv_page_number(p, rob_priv_plot_value(p, ROB_C_UPPER, i));
-    rob_priv_page_add(p, " (");
-    rob_priv_page_percent(p, rob_priv_plot_value(p, ROB_C_UPPER, i)
-                                 / rob_priv_plot_value(p, ROB_C_NORM, i));
-    rob_priv_page_add(p, " of its length). Beneath: what was changed");
+    rob_priv_page_add(p, " (the series itself has length ");
+    rob_priv_page_number(p, rob_priv_plot_value(p, ROB_C_NORM, i));
+    rob_priv_page_add(p, "). Beneath: what was changed");
     rob_priv_page_add(p, rob_priv_plot_any(p->f, ROB_C_SHOWN_CONDITION)
                              ? ", on its own scale, and the condition number of each step: "
                                "which steps carry the fragility."
