@@ -128,9 +128,17 @@ static void by_intervals(rob_work *w)
     w->broken = false;
 }
 
+/* All bits set: planes of an earlier ball are no numbers, and a row that met one before
+ * it is made anew would prove nothing. */
+static void forget_planes(rob_work *w)
+{
+    memset(w->plane, 0xff, (size_t)w->net->plane_size * sizeof *w->plane);
+}
+
 rob_status rob_priv_ranges(rob_work *w, bool crown)
 {
     w->broken = false;
+    forget_planes(w);
     by_intervals(w);
     int32_t time = -1;
     for (int32_t i = 0; crown && i < w->net->cells && !w->broken; i++) {

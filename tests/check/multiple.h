@@ -21,7 +21,7 @@ static inline rob_model *random_model(rob_ctx *ctx, int32_t kind, int32_t layers
     rob_recipe r = {.kind = kind, .layers = layers, .readout = readout,
                     .features = features, .hidden = hidden, .outputs = outputs,
                     .input_scale = 1, .dtype = ROB_F32, .head = "fc"};
-    strcpy(r.body, kind == ROB_KIND_LSTM ? "lstm" : "rnn");
+    strcpy(r.body, kind == ROB_KIND_LSTM ? "lstm" : kind == ROB_KIND_GRU ? "gru" : "rnn");
     rob_model *m;
     if (rob_priv_model_make(ctx, &r, &m) != ROB_OK) abort();
     rob_random random = rob_priv_random(seed, 3);
@@ -96,32 +96,59 @@ static inline void exact_lstm_gates(int64_t H, mpfr_t *z, mpfr_t *h, mpfr_t *c)
     mpfr_clears(s, t, (mpfr_ptr)0);
 }
 
+/* z = W_ih u + b_ih, q = W_hh h + b_hh, gates (r, z, n) */
+static inline void exact_gru_gates(int64_t H, mpfr_t *z, mpfr_t *q, mpfr_t *h)
+{
+    mpfr_t s, t;
+    mpfr_inits2(EXACT_BITS, s, t, (mpfr_ptr)0);
+    for (int64_t j = 0; j < H; j++) {
+        mpfr_add(t, z[j], q[j], MPFR_RNDN);
+        exact_sigmoid(s, t);
+        mpfr_mul(s, s, q[2 * H + j], MPFR_RNDN);
+        mpfr_add(s, s, z[2 * H + j], MPFR_RNDN);
+        mpfr_tanh(t, s, MPFR_RNDN);
+        mpfr_add(z[j], z[H + j], q[H + j], MPFR_RNDN);
+        exact_sigmoid(s, z[j]);
+        mpfr_sub(h[j], h[j], t, MPFR_RNDN);
+        mpfr_mul(h[j], h[j], s, MPFR_RNDN);
+        mpfr_add(h[j], h[j], t, MPFR_RNDN);
+    }
+    mpfr_clears(s, t, (mpfr_ptr)0);
+}
+
 static inline void exact_step(const rob_model *m, int32_t layer, mpfr_t *u,
                               int64_t width, mpfr_t *h, mpfr_t *c)
 {
     const rob_parameter *p = &m->parameter[4 * layer];
-    int64_t H = m->recipe.hidden, G = m->recipe.kind == ROB_KIND_LSTM ? 4 : 1;
-    mpfr_t *z = exact_vector(G * H);
+    int32_t kind = m->recipe.kind;
+    int64_t H = m->recipe.hidden;
+    int64_t G = kind == ROB_KIND_LSTM ? 4 : kind == ROB_KIND_GRU ? 3 : 1;
+    mpfr_t *z = exact_vector(G * H), *q = exact_vector(G * H);
     exact_affine(p[0].tensor, p[2].tensor, G * H, width, u, z);
-    exact_affine(p[1].tensor, p[3].tensor, G * H, H, h, z);
+    exact_affine(p[1].tensor, p[3].tensor, G * H, H, h, G == 3 ? q : z);
     if (G == 4) exact_lstm_gates(H, z, h, c);
+    if (G == 3) exact_gru_gates(H, z, q, h);
     for (int64_t j = 0; G == 1 && j < H; j++) {
-        if (m->recipe.kind == ROB_KIND_RNN_TANH) mpfr_tanh(h[j], z[j], MPFR_RNDN);
+        if (kind == ROB_KIND_RNN_TANH) mpfr_tanh(h[j], z[j], MPFR_RNDN);
         else if (mpfr_sgn(z[j]) > 0) mpfr_set(h[j], z[j], MPFR_RNDN);
         else mpfr_set_zero(h[j], 1);
     }
-    exact_free(z, G * H);
+    exact_free(z, G * H), exact_free(q, G * H);
 }
 
-/* f (L) of x (T, D); the mean is taken by the factor fl(1/T), as the model's graph has
- * it */
+/* f (L) of x (T, D); the input map is a x + b with a = fl(1/scale), b = fl(-shift/scale),
+ * the mean is taken by the factor fl(1/T), as the model's graph has them */
 static inline void exact_logits(const rob_model *m, const double *x, int64_t T,
                                 mpfr_t *f)
 {
     const rob_recipe *r = &m->recipe;
     int64_t H = r->hidden, D = r->features;
     mpfr_t *u = exact_vector(T * (D > H ? D : H)), *s = exact_vector(H);
-    for (int64_t i = 0; i < T * D; i++) mpfr_set_d(u[i], x[i], MPFR_RNDN);
+    for (int64_t i = 0; i < T * D; i++) {
+        mpfr_set_d(u[i], x[i], MPFR_RNDN);
+        mpfr_mul_d(u[i], u[i], 1.0 / r->input_scale, MPFR_RNDN);
+        mpfr_add_d(u[i], u[i], -r->input_shift / r->input_scale, MPFR_RNDN);
+    }
     for (int32_t k = 0; k < r->layers; k++) {
         int64_t width = k == 0 ? D : H;
         mpfr_t *h = exact_vector(H), *c = exact_vector(H),

@@ -360,6 +360,73 @@ static writer *const GRAPHS[] = {
     products_with_known, sums_and_repeats, two_loops, huge_then_tiny, under_the_range,
 };
 
+/* ---- where one rounding is all there is ------------------------------------------ */
+
+static rob_id input_alone(rob_graph *g, rob_id x) { return all_of(g, x); }
+
+static rob_id one_product(rob_graph *g, rob_id x)
+{
+    return g_matmul(g, all_of(g, x), weights(g, rob_priv_shape2(12, 12), 1, 20), 0, 0);
+}
+
+static rob_id one_pull(rob_graph *g, rob_id x)
+{
+    rob_id z = g_reshape(g, x, rob_priv_shape3(2, 1, 6));
+    return all_of(g, g_matmul(g, z, weights(g, rob_priv_shape3(2, 6, 6), 1, 21), 0, 0));
+}
+
+static rob_id one_sum(rob_graph *g, rob_id x)
+{
+    return g_reshape(g, g_sum_to(g, g_affine(g, wide(g, x), 0.7, 1e3),
+                                 rob_priv_shape2(4, 1)), rob_priv_shape2(1, 4));
+}
+
+static writer *const CANCELLING[] = {input_alone, one_product, one_pull, one_sum};
+
+/* A row c that nearly vanishes on the outputs at x: its terms cancel, so what is left is
+ * the rounding of the one step in between, which has either sign. With one number of x
+ * that is not zero its coefficient itself vanishes: nothing is charged behind that. */
+static void check_cancelling(stage *s, uint64_t seed)
+{
+    double x[NUMBERS], c[64], b = 0, sum = 0;
+    rob_random r = rob_priv_random(seed, 4);
+    for (int i = 0; i < NUMBERS; i++)
+        x[i] = seed % 2 && i + 1 < NUMBERS ? 0 : rob_priv_normal(&r);
+    precise all = evaluate(s, x);
+    mpfr_t *f = all.value[s->y], exact, t;
+    mpfr_inits2(EXACT_BITS, exact, t, (mpfr_ptr)0);
+    for (int64_t j = 0; j < s->outputs; j++) {
+        c[j] = j + 1 < s->outputs ? rob_priv_normal(&r)
+                                  : -sum / mpfr_get_d(f[j], MPFR_RNDN);
+        sum += c[j] * mpfr_get_d(f[j], MPFR_RNDN);
+        mpfr_mul_d(t, f[j], c[j], MPFR_RNDN);
+        mpfr_add(exact, exact, t, MPFR_RNDN);
+        if (j == 0) mpfr_set(exact, t, MPFR_RNDN);
+    }
+    int32_t group = 0;
+    rob_proof row;
+    rob_outcome out;
+    rob_demand d = {1, 1, s->outputs, c, &b, &group};
+    rob_ball ball = {x, NULL, ROB_NORM_L2, 0};
+    rob_fp_state fp = rob_priv_fp_enter();
+    ck_assert_int_eq(rob_priv_bound_ball(s->work, &ball, &d, true, &row, &out), ROB_OK);
+    rob_priv_fp_leave(fp);
+    ck_assert_msg(mpfr_cmp_d(exact, row.value) >= 0, "seed %d: exact %g, proved %g",
+                  (int)seed, mpfr_get_d(exact, MPFR_RNDN), row.value);
+    /* 100 u times the sum of magnitudes, at most about 1e4 */
+    ck_assert_double_ge(row.value, mpfr_get_d(exact, MPFR_RNDN) - 1e-10);
+    mpfr_clears(exact, t, (mpfr_ptr)0);
+    precise_free(&all);
+}
+
+START_TEST(cancelling_rows_pay_for_their_rounding)
+{
+    stage s = stage_open(CANCELLING[_i]);
+    for (uint64_t seed = 0; seed < 200; seed++) check_cancelling(&s, seed);
+    stage_close(&s);
+}
+END_TEST
+
 START_TEST(graphs_are_bounded_from_below) { check_graph(GRAPHS[_i]); }
 END_TEST
 
@@ -368,6 +435,8 @@ int main(void)
     Suite *s = suite_create("sound_graph");
     TCase *c = tcase_create("graphs");
     tcase_add_loop_test(c, graphs_are_bounded_from_below, 0, (int)COUNT_OF(GRAPHS));
+    tcase_add_loop_test(c, cancelling_rows_pay_for_their_rounding, 0,
+                        (int)COUNT_OF(CANCELLING));
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
