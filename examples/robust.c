@@ -1,4 +1,5 @@
-/* robust.c -- the command line: simulate, train, predict, attack, certify, report.
+/* robust.c -- the command line: simulate, train, predict, attack, certify, probability,
+ * geometry, condition, report.
  *
  *   robust simulate --out transits.tsv --count 1000
  *   robust train transits.tsv --recipe "lstm hidden=32 readout=last" --out model.safetensors
@@ -26,6 +27,7 @@ static rob_status run(const arguments *a)
     if (strcmp(a->command, "predict") == 0) return predict(a);
     if (strcmp(a->command, "report") == 0) return report(a);
     if (strcmp(a->command, "study") == 0) return run_study(a);
+    if (strcmp(a->command, "attack") != 0 && strcmp(a->command, "certify") != 0) return table(a);
     return attack_or_certify(a);
 }
 

@@ -15,31 +15,34 @@ typedef struct option { const char *name, *unit, *doc, *commands; size_t text, n
 #define NUMBER(field) 0, offsetof(arguments, field), 0
 #define FLAG(field) 0, 0, offsetof(arguments, field)
 #define ALL COMMANDS
+#define QUERIES "attack certify probability geometry condition report"
 
 static const option OPTIONS[] = {
     {"--out", "FILE", "where to write", "simulate train report study", TEXT(out)},
     {"--count", "N", "how many series (default: simulate 1000, others 16)",
-     "simulate attack certify report study", NUMBER(count)},
-    {"--first", "I", "first series, from 0", "attack certify report", NUMBER(first)},
+     "simulate " QUERIES " study", NUMBER(count)},
+    {"--first", "I", "first series, from 0", QUERIES, NUMBER(first)},
     {"--steps", "T", "points of a simulated series (default 128)", "simulate", NUMBER(steps)},
     {"--share", "P", "share held out for testing; written to OUT with .test before the ending",
      "simulate", NUMBER(share)},
     {"--recipe", "TEXT", "architecture, where the file does not carry it (docs/recipe.md)",
-     "train predict attack certify report study", TEXT(recipe)},
+     "train predict " QUERIES " study", TEXT(recipe)},
     {"--classes", "A,B", "label values in the order of the model's outputs",
-     "train predict attack certify report study", TEXT(classes)},
+     "train predict " QUERIES " study", TEXT(classes)},
     {"--valid", "FILE", "series for early stopping (default: a fifth of the data)", "train",
      TEXT(valid)},
-    {"--norm", "NAME", "l1, l2 or linf (default l2)", "attack certify report", TEXT(norm)},
-    {"--radius", "R", "size of the ball: margins at R; without it distances", "attack certify report study",
+    {"--norm", "NAME", "l1, l2 or linf (default l2)", QUERIES, TEXT(norm)},
+    {"--radius", "R", "size of the ball: margins at R; without it distances", QUERIES " study",
      NUMBER(radius)},
     {"--units", "NAME", "data or model: what a radius is measured in (default data)",
-     "attack certify report", TEXT(units)},
-    {"--reference", "NAME", "prediction or label (default prediction)", "attack certify report",
+     QUERIES, TEXT(units)},
+    {"--reference", "NAME", "prediction or label (default prediction)", QUERIES,
      TEXT(reference)},
-    {"--method", "NAME", "attack: fgsm pgd deepfool auto; certify: interval crown auto",
-     "attack certify", TEXT(method)},
+    {"--method", "NAME", "attack: fgsm pgd deepfool auto; certify: interval crown auto; "
+     "probability: mc split auto", "attack certify probability", TEXT(method)},
     {"--attack", "NAME", "attack as well and print the sandwich", "certify", TEXT(attack)},
+    {"--radii", "A,B", "lengths of random changes (default 0.1,0.2,0.5,1,2,5,10)", "probability",
+     TEXT(radii)},
     {"--title", "TEXT", "heading of the page", "report", TEXT(title)},
     {"--plot", "PATH", "plotter that turns a gnuplot script into SVG (default: gnuplot)", "report",
      TEXT(plot)},
@@ -47,7 +50,7 @@ static const option OPTIONS[] = {
     {"--seed", "N", "seed of every random number (default 1)", ALL, NUMBER(seed)},
     {"--threads", "N", "worker threads (default 2)", ALL, NUMBER(threads)},
     {"--json", NULL, "print JSON instead of text; report: write OUT.json as well",
-     "predict attack certify report", FLAG(json)},
+     "predict " QUERIES, FLAG(json)},
     {"--quiet", NULL, "no progress on the terminal", ALL, FLAG(quiet)},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
@@ -80,6 +83,9 @@ int help(const char *command)
         {"attack", "attack MODEL DATA: how near is a misclassified series"},
         {"certify", "certify MODEL DATA: within which radius is none, proved"},
         {"study", "study penalties DATA... --out DIR: four ways to train, compared"},
+        {"probability", "probability MODEL DATA: how often a random change alters the answer"},
+        {"geometry", "geometry MODEL DATA: the nearest boundary point, estimates, curvature"},
+        {"condition", "condition MODEL DATA: condition numbers of every series"},
         {"report", "report MODEL DATA --out FILE.html: all of it on one page"},
     };
     if (command == NULL) puts("robust " "-- how robust is this sequence model?\n");
@@ -139,19 +145,12 @@ static int read_pair(const char *name, const char *value, const char **list, int
 
 static int check_files(const arguments *a)
 {
-    static const char *const NEEDS[][2] = {{"train", "DATA"}, {"predict", "MODEL DATA"},
-                                           {"attack", "MODEL DATA"}, {"certify", "MODEL DATA"},
-                                           {"report", "MODEL DATA"}};
-    bool writes = strcmp(a->command, "simulate") == 0 || strcmp(a->command, "train") == 0
-                  || strcmp(a->command, "report") == 0;
+    bool writes = is_word_of(a->command, "simulate train report");
+    int needed = strcmp(a->command, "train") == 0 ? 1 : 2;
     if (writes && a->out == NULL) return complain("%s needs --out FILE", a->command);
-    for (size_t i = 0; i < sizeof NEEDS / sizeof *NEEDS; i++) {
-        if (strcmp(a->command, NEEDS[i][0]) != 0) continue;
-        int needed = strchr(NEEDS[i][1], ' ') ? 2 : 1;
-        if (a->files != needed)
-            return complain("usage: robust %s %s; see: robust help %s", a->command, NEEDS[i][1],
-                            a->command);
-    }
+    if (!is_word_of(a->command, "simulate study") && a->files != needed)
+        return complain("usage: robust %s %s; see: robust help %s", a->command,
+                        needed == 1 ? "DATA" : "MODEL DATA", a->command);
     return 0;
 }
 
@@ -159,7 +158,7 @@ int read_arguments(arguments *a, int argc, char **argv)
 {
     *a = (arguments){.command = argv[1], .radius = INFINITY, .seed = 1, .threads = 2,
                      .steps = 128, .norm = "l2", .method = "auto", .reference = "prediction",
-                     .units = "data", .what = "transits"};
+                     .units = "data", .radii = "0.1,0.2,0.5,1,2,5,10", .what = "transits"};
     if (!is_word_of(a->command, ALL))
         return complain("no command '%s'; there are: %s help", a->command, ALL);
     for (int i = 2, used; i < argc; i++) {

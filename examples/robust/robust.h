@@ -9,13 +9,13 @@
 
 #define TRY(call) do { if ((status = (call)) < ROB_OK) goto done; } while (0)
 enum { MOST_SETS = 32, MOST_FILES = 8, EXIT_BAD = 2 };
-#define COMMANDS "simulate train predict attack certify report study"
+#define COMMANDS "simulate train predict attack certify probability geometry condition report study"
 
 typedef struct arguments {
     const char *command, *file[MOST_FILES], *set[MOST_SETS], *data[MOST_SETS];
     int files, sets, datas;
     const char *what, *out, *recipe, *norm, *method, *attack, *classes, *valid, *reference, *units;
-    const char *title, *plot;
+    const char *title, *plot, *radii;
     double radius, seed, threads, count, first, steps, share;
     bool json, quiet;
 } arguments;
@@ -52,6 +52,9 @@ rob_status predict(const arguments *a);
 rob_status ask(const arguments *a, const rob_model *model, const rob_data *data,
                rob_query **query);
 rob_status attack_or_certify(const arguments *a);
+
+/* table.c */
+rob_status table(const arguments *a); /* probability, geometry, condition */
 
 /* report.c */
 rob_status report(const arguments *a);
