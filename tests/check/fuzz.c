@@ -12,6 +12,10 @@ int fuzz_npy(const uint8_t *bytes, size_t count);
 #define LLVMFuzzerTestOneInput fuzz_tsv
 int fuzz_tsv(const uint8_t *bytes, size_t count);
 #include "fuzz/tsv.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_csv
+int fuzz_csv(const uint8_t *bytes, size_t count);
+#include "fuzz/csv.c"
 
 #include "check/harness.h"
 
@@ -83,6 +87,7 @@ static void replay(const char *name, int (*target)(const uint8_t *, size_t), int
 
 START_TEST(safetensors_files) { replay("safetensors", fuzz_safetensors, 300); } END_TEST
 START_TEST(npy_files) { replay("npy", fuzz_npy, 2000); } END_TEST
+START_TEST(tables) { replay("csv", fuzz_csv, 500); } END_TEST
 START_TEST(text_files) { replay("tsv", fuzz_tsv, 1000); } END_TEST
 
 int main(void)
@@ -92,6 +97,7 @@ int main(void)
     tcase_add_test(c, safetensors_files);
     tcase_add_test(c, npy_files);
     tcase_add_test(c, text_files);
+    tcase_add_test(c, tables);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
