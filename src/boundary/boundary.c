@@ -11,6 +11,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { COME_BACKS = 8 };
+
 const rob_option rob_priv_boundary_option[ROB_BOUNDARY_OPTIONS] = {
     { "steps", 40, 1, 10000, "steps", "of Newton's method, at most" },
     { "tolerance", 1e-10, 1e-15, 1, "", "relative residual that counts as converged" },
@@ -100,7 +102,8 @@ static rob_status try_group(rob_site *s, int64_t first, int64_t next,
 {
     double promise = isnan(g->order2) ? g->order1[0] : g->order2;
     if (!isfinite(promise) || !(promise < 1.5 * s->edge->distance)) return ROB_OK;
-    if (!s->edge->found) return ROB_OK; /* beyond what the attack looked for */
+    /* beyond what the attack was to look at */
+    if (!s->edge->found && isfinite(s->q->radius)) return ROB_OK;
     for (int64_t k = 0; k < s->n; k++) g->d[k] += s->c->x[k];
     return rob_priv_polish(s, first, next, g->d, false);
 }
@@ -127,6 +130,43 @@ done:
     return status;
 }
 
+/* to <- where F first was seen to vanish on the way from x to z, F(z) < 0, by halving. */
+static void crossing(rob_site *s, const double *z, double *to)
+{
+    double low = 0, high = 1;
+    for (int k = 0; k < 54; k++) {
+        double share = (low + high) / 2;
+        for (int64_t i = 0; i < s->n; i++)
+            to[i] = s->c->x[i] + share * (z[i] - s->c->x[i]);
+        rob_priv_site_place(s, to);
+        if (rob_priv_spec_margin(&s->c->spec, s->f, NULL) > 0) low = share;
+        else high = share;
+    }
+    for (int64_t i = 0; i < s->n; i++)
+        to[i] = s->c->x[i] + high * (z[i] - s->c->x[i]);
+}
+
+/* A point where its own group vanishes while another group fails already lies behind that
+ * one's boundary: back to it, and on from there. */
+static rob_status come_back(rob_site *s)
+{
+    rob_status status = ROB_OK;
+    rob_edge *e = s->edge;
+    double *to = rob_priv_allocate(&s->memory, s->n, sizeof *to);
+    if (!to) return rob_priv_no_memory(s->ctx);
+    for (int round = 0; round < COME_BACKS && e->found; round++) {
+        rob_priv_site_place(s, e->point);
+        double deep = rob_priv_spec_margin(&s->c->spec, s->f, NULL);
+        if (!e->converged || deep >= -1e-9 * e->gradient_norm * e->distance) break;
+        crossing(s, e->point, to);
+        int64_t first = deciding_group(s, to);
+        TRY(rob_priv_polish(s, first, group_end(&s->c->spec, first), to, true));
+    }
+done:
+    rob_priv_release(&s->memory, to);
+    return status;
+}
+
 static rob_status work_on(rob_site *s, int32_t level)
 {
     rob_status status = ROB_OK;
@@ -145,6 +185,7 @@ static rob_status work_on(rob_site *s, int32_t level)
     }
     TRY(guess_groups(s, level));
     if (status != ROB_OK || !points) goto done;
+    TRY(come_back(s));
     TRY(rob_priv_shape_at(s));
     if (status != ROB_OK) goto done;
     TRY(rob_priv_slice(s));

@@ -16,7 +16,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 8, CG_STEPS = 200, HALVINGS = 12 };
+enum { ROWS = 8, CG_STEPS = 200, HALVINGS = 12, RESTORATIONS = 6 };
+
+#define FAR 0.1 /* residual above which Newton's model is not trusted */
 
 typedef struct polisher {
     rob_site *s;
@@ -26,7 +28,7 @@ typedef struct polisher {
     double factor[ROWS * ROWS];           /* of G G' */
     double *z, *trial, *p, *lag, *grad;   /* (n); grad (ROWS, n) */
     double *r, *d, *wd, *pr;              /* (n) of the conjugate gradients */
-    double residual, distance;
+    double residual, distance, share;     /* share: of the last descent */
     int64_t steps;
 } polisher;
 
@@ -123,7 +125,11 @@ static void find_step(polisher *k)
         if (!(rr > tolerance * tolerance * start) || rr == 0) break;
         curve(k, k->d, k->wd);
         double bend = dot(n, k->d, k->wd);
-        if (!(bend > 1e-8 * dot(n, k->d, k->d))) break;
+        if (!(bend
+              > 1e-8 * dot(n, k->d, k->d))) { /* not near a minimiser: as if W = 1 */
+            if (it == 0) add(n, k->p, 1, k->d);
+            break;
+        }
         add(n, k->p, rr / bend, k->d);
         add(n, k->r, -rr / bend, k->wd);
         project(k, k->r, NULL);
@@ -164,6 +170,58 @@ static bool advance(polisher *k)
     return false;
 }
 
+/* trial is brought back to g = 0 along the gradients; looked at. */
+static bool restore(polisher *k)
+{
+    for (int it = 0; it < RESTORATIONS; it++) {
+        double y[ROWS], off = 0;
+        if (!look(k, k->trial)) return false;
+        for (int64_t r = 0; r < k->rows; r++)
+            off = fmax(off, fabs(k->g[r]) / k->size[r]);
+        if (off <= 1e-4 * k->residual * k->distance) return true;
+        if (off > k->distance) return false;
+        memcpy(y, k->g, sizeof y);
+        solve_gram(k, y);
+        for (int64_t r = 0; r < k->rows; r++)
+            add(k->n, k->trial, -y[r], k->grad + r * k->n);
+    }
+    return false;
+}
+
+/* Far from stationary: down the distance along the boundary, by its projected gradient
+ * and back to g = 0. Never further away. false: as before. */
+static bool descend(polisher *k)
+{
+    double before = k->distance, slope = k->residual * k->residual;
+    for (int h = 0; h < 2 * HALVINGS; h++) {
+        memcpy(k->trial, k->z, (size_t)k->n * sizeof *k->z);
+        add(k->n, k->trial, -k->share, k->lag);
+        if (restore(k) && k->distance < before * (1 - 0.1 * k->share * slope)) {
+            memcpy(k->z, k->trial, (size_t)k->n * sizeof *k->z);
+            k->share = fmin(2 * k->share, 1);
+            k->steps++;
+            return true;
+        }
+        k->share /= 2;
+        look(k, k->z);
+    }
+    k->share = 1;
+    return false;
+}
+
+static bool on_the_boundary(const polisher *k)
+{
+    for (int64_t r = 0; r < k->rows; r++)
+        if (fabs(k->g[r]) > 0.01 * k->size[r] * k->distance) return false;
+    return true;
+}
+
+/* One step, by whichever method promises more. */
+static bool improve(polisher *k)
+{
+    return (k->residual > FAR && on_the_boundary(k) && descend(k)) || advance(k);
+}
+
 /* Newton's method with A fixed. false: it did not get there. */
 static bool settle(polisher *k)
 {
@@ -171,7 +229,7 @@ static bool settle(polisher *k)
     int64_t most = (int64_t)k->s->option[ROB_BOUNDARY_STEPS];
     if (!look(k, k->z)) return false;
     for (int64_t it = 0; it < most && k->residual > tolerance; it++)
-        if (rob_priv_cancelled(k->s->ctx) || !advance(k)) break;
+        if (rob_priv_cancelled(k->s->ctx) || !improve(k)) break;
     if (k->residual <= tolerance) {
         advance(k); /* one more is nearly free, and squares what is left */
         return true;
@@ -289,7 +347,7 @@ static double distance_to(const rob_site *s, const double *z)
 rob_status rob_priv_polish(rob_site *s, int64_t first, int64_t next, const double *z0,
                            bool fallback)
 {
-    polisher k = { .s = s, .n = s->n, .first = first, .next = next };
+    polisher k = { .s = s, .n = s->n, .first = first, .next = next, .share = 1 };
     double *arena;
     if (!make_polisher(&k, &arena)) return rob_priv_no_memory(s->ctx);
     start(&k, z0);
