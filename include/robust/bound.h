@@ -5,7 +5,9 @@
  *     rob_bound_margin:  F_i(x) >= M_i  for all x in B_i(radius of the query)
  *     rob_bound_radius:  F_i(x) >  0    for all x in B_i(L_i),  so  L_i <= dist(x_i)
  * in real arithmetic, for the network with its weights as stored and x_i as given:
- * every rounding of the proof itself is paid for. It says nothing of what another
+ * every rounding of the proof itself is paid for. The network is the model's graph: an
+ * input map is a x + b with the doubles nearest to 1/scale and -shift/scale, a mean over
+ * T steps a product with the double nearest to 1/T. It says nothing of what another
  * program's float32 evaluation of the network rounds to. "Nothing proved" is a result:
  * M_i = -INFINITY, L_i = 0. The ball is on the whole sequence, not on each step. The
  * class that distances are measured from is the query's reference; it is found by

@@ -179,6 +179,93 @@ START_TEST(ends_of_the_number_line)
 }
 END_TEST
 
+/* ---- planted counterexamples ----------------------------------------------------- */
+
+/* Two layers of one relu unit: the first adds up w . x_t + 64, always active, the second
+ * is relu(h_1 - theta), so f_0 - f_1 = 1 - k relu(w . sum_t x_t - c): flat at x, and
+ * failing only in a cap of the ball around one point. */
+static rob_model *planted_model(rob_ctx *ctx, int64_t T, int64_t D, const double *w,
+                                double c, double k)
+{
+    rob_recipe r = {.kind = ROB_KIND_RNN_RELU, .layers = 2, .features = D, .hidden = 1,
+                    .outputs = 2, .input_scale = 1, .dtype = ROB_F64, .head = "fc",
+                    .body = "rnn"};
+    rob_model *m;
+    ck_assert_int_eq(rob_priv_model_make(ctx, &r, &m), ROB_OK);
+    double *const *data[10];
+    for (int32_t i = 0; i < 10; i++)
+        data[i] = (double *const *)&m->parameter[i].tensor->data;
+    memcpy(*data[0], w, (size_t)D * sizeof *w);
+    **data[1] = 1, **data[2] = 64;
+    **data[4] = 1, **data[6] = -64 * (double)T - c;
+    (*data[8])[1] = k, **data[9] = 1;
+    return m;
+}
+
+/* The point of the ball where w . sum x_t is largest, a little inside. */
+static void planted_point(const edge *e, const double *w, int32_t norm, double eps,
+                          double *p)
+{
+    int64_t n = e->T * e->D, most = 0;
+    double square = 0;
+    for (int64_t i = 0; i < n; i++) {
+        square += w[i % e->D] * w[i % e->D];
+        if (fabs(w[i % e->D]) > fabs(w[most % e->D])) most = i;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        double g = w[i % e->D], by = i == most ? copysign(eps, g) : 0;
+        if (norm == ROB_NORM_LINF) by = copysign(eps, g);
+        if (norm == ROB_NORM_L2) by = eps * g / sqrt(square);
+        p[i] = e->x[i] + by * (1 - 0x1p-46);
+    }
+}
+
+/* The chord of a relu meets it at the end of its range, so the bound is attained at the
+ * planted point: proved and exact differ by rounding, in balls of any size. */
+static void check_planted(uint64_t seed, int32_t norm)
+{
+    rob_random r = rob_priv_random(seed, 8);
+    int64_t T = 1 + rob_priv_below(&r, 6), D = 1 + rob_priv_below(&r, 3);
+    double w[3], x[64], p[64], reach = 0, at = 0, lower;
+    double eps = 4 * rob_priv_uniform(&r) + 0.1, k = 1 + 9 * rob_priv_uniform(&r);
+    for (int i = 0; i < 3; i++) w[i] = rob_priv_normal(&r);
+    rob_ctx *ctx = new_ctx();
+    edge plain = {.T = T, .D = D};
+    planted_point(&plain, w, norm, eps, p);
+    for (int64_t i = 0; i < T * D; i++) reach += w[i % D] * p[i];
+    for (int64_t i = 0; i < T * D; i++) at += w[i % D] * (x[i] = rob_priv_normal(&r));
+    double share = 1 + 0.5 * rob_priv_uniform(&r);
+    edge e = edge_open(ctx, planted_model(ctx, T, D, w, at + reach - share / k, k), T, 0);
+    ck_assert_int_eq(rob_query_replace(ctx, e.query, 0, x, T, -1), ROB_OK);
+    memcpy(e.x, x, sizeof x);
+    ck_assert_int_eq(rob_query_set_ball(ctx, e.query, norm, eps), ROB_OK);
+    ck_assert_int_eq(rob_bound_margin(ctx, e.bound, e.query, &lower, 1), ROB_OK);
+    planted_point(&e, w, norm, eps, p);
+    /* where the cap holds x itself the other class is the reference */
+    if (e.query->cases[0].reference == 0) {
+        double truth = exact_margin(e.model, p, T, 0);
+        ck_assert_double_le(truth, 1e-9);
+        ck_assert_msg(lower <= truth, "seed %d norm %d: proved %.17g, planted %.17g",
+                      (int)seed, norm, lower, truth);
+        /* sums of at most 500, slope at most 10: 1e3 u k 500 */
+        ck_assert_double_ge(lower, truth - 1e-9);
+        ck_assert_int_eq(rob_query_set_ball(ctx, e.query, norm, INFINITY), ROB_OK);
+        ck_assert_int_eq(rob_bound_radius(ctx, e.bound, e.query, &lower, 1), ROB_OK);
+        planted_point(&e, w, norm, lower, p);
+        ck_assert_double_gt(exact_margin(e.model, p, T, 0), 0);
+        ck_assert(lower > 0 && lower < eps);
+    }
+    edge_close(&e);
+}
+
+START_TEST(planted_counterexamples_are_not_certified)
+{
+    static const int32_t norms[] = {ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1};
+    for (uint64_t seed = 0; seed < (rob_long() ? 20000 : 150); seed++)
+        check_planted(seed, norms[_i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("sound_edge");
@@ -186,6 +273,7 @@ int main(void)
     tcase_add_test(c, units_never_enlarge_a_certified_ball);
     tcase_add_test(c, callbacks_run_in_the_hosts_environment);
     tcase_add_loop_test(c, ends_of_the_number_line, 0, 3);
+    tcase_add_loop_test(c, planted_counterexamples_are_not_certified, 0, 3);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
