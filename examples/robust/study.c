@@ -19,16 +19,30 @@
 extern char **environ;
 
 enum { SEEDS = 3, WAYS = 4, MOST_SERIES = 1000 };
-enum { ACCURACY, ATTACKED, CERTIFIED, DISTANCE, GRADIENT, CURVATURE, CONDITION, LOGP, TIME, COLUMNS };
+enum {
+    ACCURACY,
+    ATTACKED,
+    CERTIFIED,
+    DISTANCE,
+    GRADIENT,
+    CURVATURE,
+    CONDITION,
+    LOGP,
+    TIME,
+    COLUMNS
+};
 
-static const char *const COLUMN[COLUMNS] = {"accuracy",      "attacked",  "certified",
-                                            "distance",      "gradient",  "curvature",
-                                            "condition",     "log10_P",   "seconds"};
-static const struct way { const char *name, *option; double value; } WAY[WAYS] = {
-    {"plain", NULL, 0},
-    {"jacobian", "jacobian", 0.05},
-    {"hessian", "hessian", 0.05},
-    {"adversarial", "adversarial", 0.3},
+static const char *const COLUMN[COLUMNS] = { "accuracy",  "attacked", "certified",
+                                             "distance",  "gradient", "curvature",
+                                             "condition", "log10_P",  "seconds" };
+static const struct way {
+    const char *name, *option;
+    double value;
+} WAY[WAYS] = {
+    { "plain", NULL, 0 },
+    { "jacobian", "jacobian", 0.05 },
+    { "hessian", "hessian", 0.05 },
+    { "adversarial", "adversarial", 0.3 },
 };
 
 /* One data set's answers. */
@@ -39,9 +53,12 @@ typedef struct study {
     double distance[WAYS][SEEDS][MOST_SERIES]; /* 0: wrong */
 } study;
 
-static rob_status set_trainer(void *h, const char *n, double v) { return rob_trainer_set(ctx, h, n, v); }
+static rob_status set_trainer(void *h, const char *n, double v)
+{
+    return rob_trainer_set(ctx, h, n, v);
+}
 
-/* ---- numbers ------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------- */
 
 static int ascending(const void *a, const void *b)
 {
@@ -68,7 +85,7 @@ static double share_above(const double *v, double least, int64_t n)
     return (double)k / (double)n;
 }
 
-/* ---- what is asked of a model -------------------------------------------------------- */
+/* ---- what is asked of a model ---------------------------------------------------- */
 
 static rob_status ask_distance(rob_query *q, study *s, int way, int seed)
 {
@@ -100,9 +117,10 @@ done:
     return status;
 }
 
-/* Of the margin at the series: gradient = condition x margin / size, curvature = largest
- * magnitude of an eigenvalue of its Hessian. */
-static rob_status ask_local(rob_query *q, const study *s, const double *right, double *value)
+/* Of the margin at the series: gradient = condition x margin / size, curvature =
+ * largest magnitude of an eigenvalue of its Hessian. */
+static rob_status ask_local(rob_query *q, const study *s, const double *right,
+                            double *value)
 {
     rob_status status;
     rob_condition *condition = NULL;
@@ -134,7 +152,8 @@ done:
     return status;
 }
 
-static rob_status ask_probability(rob_query *q, const study *s, const double *right, double *value)
+static rob_status ask_probability(rob_query *q, const study *s, const double *right,
+                                  double *value)
 {
     rob_status status;
     rob_sampler *sampler = NULL;
@@ -152,7 +171,8 @@ done:
     return status;
 }
 
-static rob_status ask_model(const rob_model *model, const rob_data *test, study *s, int way, int seed)
+static rob_status ask_model(const rob_model *model, const rob_data *test, study *s,
+                            int way, int seed)
 {
     rob_status status;
     rob_query *q = NULL;
@@ -171,10 +191,10 @@ done:
     return status;
 }
 
-/* ---- training ------------------------------------------------------------------------ */
+/* ---- training -------------------------------------------------------------------- */
 
-static rob_status fit(const arguments *a, const rob_data *train, const rob_data *valid, int way,
-                      rob_model **out)
+static rob_status fit(const arguments *a, const rob_data *train, const rob_data *valid,
+                      int way, rob_model **out)
 {
     rob_status status;
     rob_model *start = NULL;
@@ -183,11 +203,13 @@ static rob_status fit(const arguments *a, const rob_data *train, const rob_data 
     int64_t features;
     TRY(rob_data_get(ctx, train, 0, NULL, 0, NULL, &features, NULL));
     snprintf(recipe, sizeof recipe, "%s features=%" PRId64 " outputs=%" PRId64,
-             a->recipe ? a->recipe : "lstm hidden=16 readout=mean", features, rob_data_classes(train));
+             a->recipe ? a->recipe : "lstm hidden=16 readout=mean", features,
+             rob_data_classes(train));
     TRY(rob_model_create(ctx, recipe, &start));
     TRY(rob_trainer_create(ctx, &trainer));
     TRY(rob_trainer_set(ctx, trainer, "adversarial_steps", 5));
-    if (WAY[way].option) TRY(rob_trainer_set(ctx, trainer, WAY[way].option, WAY[way].value));
+    if (WAY[way].option)
+        TRY(rob_trainer_set(ctx, trainer, WAY[way].option, WAY[way].value));
     TRY(apply_sets(a, WAY[way].name, set_trainer, trainer));
     TRY(apply_sets(a, "trainer.", set_trainer, trainer));
     TRY(rob_trainer_run(ctx, trainer, start, train, valid, out));
@@ -243,7 +265,7 @@ done:
     return status;
 }
 
-/* ---- the table ----------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------- */
 
 static const char *base_name(const char *path)
 {
@@ -253,9 +275,11 @@ static const char *base_name(const char *path)
 
 static void print_table(FILE *f, const study *s)
 {
-    fprintf(f, "%s: %" PRId64 " test series a seed, %d seeds: median (least .. most)\n"
-               "always the commonest class: %.3f; radius %g, rho %g\n%-12s",
-            base_name(s->name), s->tested, SEEDS, median(s->majority, NULL, SEEDS), s->radius, s->rho, "");
+    fprintf(f,
+            "%s: %" PRId64 " test series a seed, %d seeds: median (least .. most)\n"
+            "always the commonest class: %.3f; radius %g, rho %g\n%-12s",
+            base_name(s->name), s->tested, SEEDS, median(s->majority, NULL, SEEDS),
+            s->radius, s->rho, "");
     for (int c = 0; c < COLUMNS; c++) fprintf(f, " %24s", COLUMN[c]);
     for (int w = 0; w < WAYS; w++) {
         fprintf(f, "\n%-12s", WAY[w].name);
@@ -278,11 +302,14 @@ static void write_number(FILE *f, double v)
 
 static void write_json(FILE *f, const study *s, bool last)
 {
-    fprintf(f, "  {\"data\": \"%s\", \"tested\": %" PRId64 ", \"radius\": %.9g, \"rho\": %.9g, \"rows\": [",
+    fprintf(f,
+            "  {\"data\": \"%s\", \"tested\": %" PRId64
+            ", \"radius\": %.9g, \"rho\": %.9g, \"rows\": [",
             base_name(s->name), s->tested, s->radius, s->rho);
     for (int w = 0; w < WAYS; w++)
         for (int k = 0; k < SEEDS; k++) {
-            fprintf(f, "%s\n    {\"training\": \"%s\", \"seed\": %d", w + k ? "," : "", WAY[w].name, k);
+            fprintf(f, "%s\n    {\"training\": \"%s\", \"seed\": %d", w + k ? "," : "",
+                    WAY[w].name, k);
             for (int c = 0; c < COLUMNS; c++) {
                 fprintf(f, ", \"%s\": ", COLUMN[c]);
                 write_number(f, s->value[w][k][c]);
@@ -292,7 +319,7 @@ static void write_json(FILE *f, const study *s, bool last)
     fprintf(f, "]}%s\n", last ? "" : ",");
 }
 
-/* ---- the figure ---------------------------------------------------------------------- */
+/* ---- the figure ------------------------------------------------------------------ */
 
 /* Share of the test series of all seeds that are right and hold to r, 60 radii. */
 static void write_curves(FILE *f, const study *s, int number)
@@ -301,14 +328,16 @@ static void write_curves(FILE *f, const study *s, int number)
     for (int w = 0; w < WAYS; w++)
         for (int k = 0; k < SEEDS; k++)
             for (int64_t i = 0; i < s->tested; i++)
-                if (isfinite(s->distance[w][k][i])) most = fmax(most, s->distance[w][k][i]);
+                if (isfinite(s->distance[w][k][i]))
+                    most = fmax(most, s->distance[w][k][i]);
     fprintf(f, "$curves%d << END\n", number);
     for (int step = 0; step < 60; step++) {
         double r = fmin(most, 20 * s->radius) * step / 59;
         fprintf(f, "%g", r);
         for (int w = 0; w < WAYS; w++) {
             double sum = 0;
-            for (int k = 0; k < SEEDS; k++) sum += share_above(s->distance[w][k], r, s->tested);
+            for (int k = 0; k < SEEDS; k++)
+                sum += share_above(s->distance[w][k], r, s->tested);
             fprintf(f, " %g", sum / SEEDS);
         }
         fputc('\n', f);
@@ -322,27 +351,33 @@ static void write_curves(FILE *f, const study *s, int number)
 
 static void write_figure(FILE *f, const study *s, int studies, const char *out)
 {
-    fprintf(f, "set terminal svg size 480,%d font 'sans,13' background 'white'\n"
-               "set output '%s/penalties.svg'\n",
+    fprintf(f,
+            "set terminal svg size 480,%d font 'sans,13' background 'white'\n"
+            "set output '%s/penalties.svg'\n",
             360 * studies, out);
     for (int i = 0; i < studies; i++) write_curves(f, &s[i], i);
-    fprintf(f, "set multiplot layout %d,1\nset yrange [0:1]\nset xlabel 'L2 radius'\n"
-               "set ylabel 'right and unbroken; + proved'\nset key bottom left\n", studies);
+    fprintf(f,
+            "set multiplot layout %d,1\nset yrange [0:1]\nset xlabel 'L2 radius'\n"
+            "set ylabel 'right and unbroken; + proved'\nset key bottom left\n",
+            studies);
     for (int i = 0; i < studies; i++) {
         fprintf(f, "set title '%s' noenhanced\nplot ", base_name(s[i].name));
         for (int w = 0; w < WAYS; w++)
-            fprintf(f, "$curves%d using 1:%d with lines lw 2 lt %d dt %d title '%s', \\\n  ", i, w + 2,
-                    w + 1, w + 1, WAY[w].name);
+            fprintf(
+                f,
+                "$curves%d using 1:%d with lines lw 2 lt %d dt %d title '%s', \\\n  ",
+                i, w + 2, w + 1, w + 1, WAY[w].name);
         for (int w = 0; w < WAYS; w++)
-            fprintf(f, "$proved%d using ($3==%d?$1:NaN):2 with points pt 1 lt %d notitle%s", i, w + 1,
-                    w + 1, w + 1 < WAYS ? ", \\\n  " : "\n");
+            fprintf(
+                f, "$proved%d using ($3==%d?$1:NaN):2 with points pt 1 lt %d notitle%s",
+                i, w + 1, w + 1, w + 1 < WAYS ? ", \\\n  " : "\n");
     }
     fputs("unset multiplot\n", f);
 }
 
 static void plot(const char *script)
 {
-    char *argv[] = {"gnuplot", (char *)script, NULL};
+    char *argv[] = { "gnuplot", (char *)script, NULL };
     pid_t child;
     int end = 0;
     if (posix_spawnp(&child, argv[0], NULL, NULL, argv, environ) != 0
@@ -382,7 +417,8 @@ rob_status run_study(const arguments *a)
 {
     rob_status status = ROB_OK;
     if (a->files < 2 || strcmp(a->file[0], "penalties") != 0 || a->out == NULL)
-        return complain("usage: robust study penalties DATA... --out DIR"), ROB_EARGUMENT;
+        return complain("usage: robust study penalties DATA... --out DIR"),
+               ROB_EARGUMENT;
     int studies = a->files - 1;
     study *s = calloc((size_t)studies, sizeof *s);
     if (s == NULL) return ROB_EMEMORY;

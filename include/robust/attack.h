@@ -27,10 +27,10 @@
  *   auto      calls 300 gradients a series, all searches together; searches 0 started a
  *             series, 0: two to four
  *   universal passes 30 over the series; batch 64 of one step; restarts 2, all but the
- *             first from a random point; confidence 0.95 of the interval of "fooled";
+ *             first from a random point; confidence 0.95 of the interval of "fooled",
  *             precision and seed as below
- *   the others  search 40 evaluations of the last line search to the boundary; overshoot
- *             1e-4 share of the distance added so that other arithmetic agrees;
+ *   the others  search 40 evaluations of the last line search to the boundary;
+ *             overshoot 1e-4 share of the distance added so that other arithmetic agrees;
  *             precision 32 bits of gradients (above 32: 64); seed 0 added to the
  *             context's
  * Text option "loss" of fgsm and pgd: "margin" (default) or "ce", cross-entropy.
@@ -181,10 +181,10 @@ ROB_API rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q
  * nothing was found; after rob_attack_margin the point of the margin); "perturbation"
  * (T, D) point minus series; "distance" its norm in the units the query then had,
  * INFINITY when nothing was found; "margin" the margin at the point; "calls" gradients
- * taken; "found" 1 when the point fails. Method "universal", whatever i: "universal" (T,
- * D) the perturbation found; "fooled" 5 numbers: series broken, of how many that held at
- * x_i, their share, and the ends of its Clopper-Pearson interval, which covers the true
- * share with at least `confidence` when the series had no part in the search.
+ * taken; "found" 1 when the point fails. Method "universal", whatever i: "universal"
+ * (T, D) the perturbation found; "fooled" 5 numbers: series broken, of how many that
+ * held at x_i, their share, and the ends of its Clopper-Pearson interval, which covers
+ * the true share with at least `confidence` when the series had no part in the search.
  * @param ctx      context
  * @param a        attack
  * @param what     one of the names

@@ -12,9 +12,9 @@
  *   patience 20  epochs without a better one before stopping
  *   decay 0      weight decay
  *   clip 1       largest norm of a gradient; 0: none
- * and for robustness, all off at 0. With u = (x - shift)/scale the series in model units,
- * J the Jacobian of the L outputs in its n = T D numbers, v and e uniform on the unit
- * spheres of R^L and R^n:
+ * and for robustness, all off at 0. With u = (x - shift)/scale the series in model
+ * units, J the Jacobian of the L outputs in its n = T D numbers, v and e uniform on the
+ * unit spheres of R^L and R^n:
  *   jacobian 0     lambda of  lambda/2 mean ||J||_F^2 = lambda/2 mean L E ||J'v||^2
  *                  (Hoffman et al. 2019)
  *   hessian 0      lambda of  lambda/2 mean sum_c ||Hess f_c||_F^2

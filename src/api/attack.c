@@ -15,7 +15,8 @@ rob_status rob_attack_create(rob_ctx *ctx, const char *method, rob_attack **out)
     const rob_method *m = rob_priv_attack_method(method);
     CHECK(m, ctx, ROB_EARGUMENT,
           "method is '%.40s'; allowed are fgsm, pgd, deepfool, auto, "
-          "universal", method);
+          "universal",
+          method);
     rob_attack *a = rob_priv_allocate(&ctx->memory, 1, sizeof *a);
     CHECK(a, ctx, ROB_EMEMORY, "out of memory for an attack");
     a->memory = ctx->memory;
@@ -65,7 +66,8 @@ static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius,
     if (!ctx) return ROB_EARGUMENT;
     CHECK(a && q, ctx, ROB_EARGUMENT, "%s is NULL", a ? "query" : "attack");
     CHECK(a->method->distance, ctx, ROB_EUNSUPPORTED,
-          "%s moves all series alike; it runs by rob_attack_universal", a->method->name);
+          "%s moves all series alike; it runs by rob_attack_universal",
+          a->method->name);
     CHECK(!out || capacity >= q->count, ctx, ROB_ESHAPE,
           "capacity is %lld; the query has %lld series", (long long)capacity,
           (long long)q->count);
@@ -125,8 +127,8 @@ rob_status rob_attack_universal(rob_ctx *ctx, rob_attack *a, rob_query *q,
     if (!ctx) return ROB_EARGUMENT;
     TRY(check_universal(ctx, a, q));
     int64_t n = q->cases[0].steps * q->model->recipe.features;
-    CHECK(!delta || capacity >= n, ctx, ROB_ESHAPE, "capacity is %lld; a series has %lld",
-          (long long)capacity, (long long)n);
+    CHECK(!delta || capacity >= n, ctx, ROB_ESHAPE,
+          "capacity is %lld; a series has %lld", (long long)capacity, (long long)n);
     found = rob_priv_allocate(&a->memory, n, sizeof *found);
     if (!found) TRY(rob_priv_no_memory(ctx));
     TRY(rob_priv_universal_find(ctx, a, q, found, n));
@@ -184,9 +186,8 @@ static void fooled_share(const rob_attack *a, double *out)
 {
     double low = -INFINITY, high = 0;
     if (a->judged > 0)
-        rob_priv_binomial_interval(a->fooled, a->judged,
-                                   rob_priv_attack_option(a, "confidence"), &low,
-                                   &high);
+        rob_priv_binomial_interval(
+            a->fooled, a->judged, rob_priv_attack_option(a, "confidence"), &low, &high);
     out[0] = (double)a->fooled;
     out[1] = (double)a->judged;
     out[2] = a->judged > 0 ? out[0] / out[1] : NAN;

@@ -176,8 +176,8 @@ static rob_status make_room(sweep *s)
     s->point = rob_priv_allocate(m, s->batch, sizeof *s->point);
     s->grad = rob_priv_allocate(m, s->batch, sizeof *s->grad);
     s->steps = rob_priv_allocate(m, s->batch, sizeof *s->steps);
-    s->logits = rob_priv_allocate(m, s->batch * s->q->model->recipe.outputs,
-                                  sizeof *s->logits);
+    s->logits =
+        rob_priv_allocate(m, s->batch * s->q->model->recipe.outputs, sizeof *s->logits);
     if (!s->order || !s->may || !s->delta || !s->sum || !s->way || !s->points
         || !s->grads || !s->point || !s->grad || !s->steps || !s->logits)
         return rob_priv_no_memory(s->ctx);
@@ -191,9 +191,9 @@ static rob_status make_room(sweep *s)
 static void release(sweep *s)
 {
     const rob_memory *m = &s->ctx->memory;
-    void *const all[] = { s->order, s->may,   s->delta,          s->sum,
-                          s->way,   s->points, s->grads,         (void *)s->point,
-                          (void *)s->grad,     s->steps,         s->logits };
+    void *const all[] = { s->order,        s->may,    s->delta, s->sum,
+                          s->way,          s->points, s->grads, (void *)s->point,
+                          (void *)s->grad, s->steps,  s->logits };
     for (int64_t k = 0; k < COUNT_OF(all); k++) rob_priv_release(m, all[k]);
 }
 
@@ -216,8 +216,8 @@ static rob_status same_size(rob_ctx *ctx, const rob_query *q, int64_t n)
     for (int64_t i = 0; i < q->count; i++)
         CHECK(q->cases[i].steps * q->model->recipe.features == n, ctx, ROB_ESHAPE,
               "series %lld has %lld numbers; one perturbation for all needs %lld",
-              (long long)i,
-              (long long)(q->cases[i].steps * q->model->recipe.features), (long long)n);
+              (long long)i, (long long)(q->cases[i].steps * q->model->recipe.features),
+              (long long)n);
 done:
     return status;
 }

@@ -1,10 +1,11 @@
 /* disturb.c -- the points a batch is trained at: input noise, and projected gradient
  * ascent of the loss.
  *
- *     noise:        x_r + sigma z,  z standard normal, for every number of the series;
- *     adversarial:  d <- P(d + a s(g)),  g the gradient of the row's cross-entropy in x at
- *                   x + d, s = g/||g|| (L2) or sign g (Linf), P the projection on the ball
- *                   of radius rho, a = 2.5 rho / steps, from a point uniform in the ball.
+ *     noise:        x_r + sigma z,  z standard normal for every number of the series;
+ *     adversarial:  d <- P(d + a s(g)),  g the gradient of the row's cross-entropy in x
+ *                   at x + d, s = g/||g|| (L2) or sign g (Linf), P the projection on
+ *                   the ball of radius rho, a = 2.5 rho / steps, from a point uniform
+ *                   in the ball.
  * Both in model units, with the weights of the moment. Noise comes first, the ball is
  * around the noisy series. Madry, Makelov, Schmidt, Tsipras & Vladu, ICLR 2018.
  * (docs/theory/train.md, section 4.)
@@ -59,8 +60,8 @@ static void step_in_ball(const rob_disturb *d, const double *g, double *delta,
     if (!(size > 0) || !isfinite(size)) return;
     if (d->norm == ROB_NORM_LINF) {
         for (int64_t i = 0; i < n; i++)
-            delta[i] = clipped(delta[i] + step * (double)((g[i] > 0) - (g[i] < 0)),
-                               d->radius);
+            delta[i] =
+                clipped(delta[i] + step * (double)((g[i] > 0) - (g[i] < 0)), d->radius);
         return;
     }
     for (int64_t i = 0; i < n; i++) delta[i] += step * (g[i] / size);

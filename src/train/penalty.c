@@ -1,15 +1,15 @@
 /* penalty.c -- penalties on the derivatives of the outputs in the series.
  *
- * With u the series in model units, J (L x n) the Jacobian of the outputs in u, n = T D
- * the numbers of the series, and mean over the rows r of a batch:
+ * With u the series in model units, n = T D its numbers, J (L x n) the Jacobian of the
+ * outputs in u, and mean over the rows r of a batch:
  *     order 1:  lambda/2 mean ||J||_F^2               = lambda/2 mean E ||J' v||^2,
- *     order 2:  lambda/2 mean sum_c ||Hess f_c||_F^2  = lambda/2 mean E ||Hess(v.f) e||^2,
- * v = sqrt(L) and e = sqrt(n) times directions uniform on their spheres, for then
- * E v v' = 1 and E e e' = 1. J'v is one vjp; Hess(v.f) e is the vjp of v . (J e), so
- * one Hessian-vector product and no n x n matrix. `exact` runs over v = e_c (and e =
- * e_i) instead: L, or L n, products. The graph has one product; it is run once per
- * projection with other v, e, and the values and weight gradients are added.
- * A share p of the rows, drawn independently and weighted 1/p, leaves the mean as it is.
+ *     order 2:  lambda/2 mean sum_c ||Hess f_c||_F^2  = lambda/2 mean E
+ * ||Hess(v.f)e||^2, v = sqrt(L) and e = sqrt(n) times directions uniform on their
+ * spheres, for then E v v' = 1 and E e e' = 1. J'v is one vjp; Hess(v.f) e is the vjp
+ * of v . (J e), so one Hessian-vector product and no n x n matrix. `exact` runs over v
+ * = e_c (and e = e_i) instead: L, or L n, products. The graph has one product; it is
+ * run once per projection with other v, e, and the values and weight gradients are
+ * added. A share p of the rows, drawn independently and weighted 1/p, leaves the mean.
  * Hoffman, Roberts & Yaida 2019 for order 1. (docs/theory/train.md, section 3.)
  */
 #include "train/train.h"
@@ -144,8 +144,8 @@ static void emit_penalty(rob_penalty *p)
     p->value = p->e = ROB_NONE;
     p->v = rob_priv_input(g, rob_priv_shape2(ROB_TRAIN_TILE, t->outputs));
     if (p->order == 2) {
-        p->e = rob_priv_input(g,
-                              rob_priv_shape3(t->steps, ROB_TRAIN_TILE, t->features));
+        p->e =
+            rob_priv_input(g, rob_priv_shape3(t->steps, ROB_TRAIN_TILE, t->features));
         rob_priv_jvp(g, &t->x, &p->e, 1, &t->logits, 1, &of);
     }
     if (of != ROB_NONE) rob_priv_vjp(g, &of, &p->v, 1, &t->x, 1, &product);

@@ -187,7 +187,8 @@ rob_status rob_priv_tile_create(rob_ctx *ctx, const rob_model *model, int64_t st
                      .weight = ROB_NONE };
     TRY(make_room(ctx, t, model));
     TRY(rob_priv_graph_create(ctx, &t->graph));
-    t->x = rob_priv_input(t->graph, rob_priv_shape3(steps, ROB_TRAIN_TILE, t->features));
+    t->x =
+        rob_priv_input(t->graph, rob_priv_shape3(steps, ROB_TRAIN_TILE, t->features));
     if (differ)
         t->mask = rob_priv_input(t->graph, rob_priv_shape3(steps, ROB_TRAIN_TILE, 1));
     for (int32_t k = 0; k < t->parameters; k++)
@@ -201,8 +202,8 @@ rob_id rob_priv_tile_entropy(rob_tile *t)
 {
     rob_graph *g = t->graph;
     t->onehot = rob_priv_input(g, rob_priv_shape2(ROB_TRAIN_TILE, t->outputs));
-    rob_id picked = g_sum_to(g, g_mul(g, t->logits, t->onehot),
-                             rob_priv_shape2(ROB_TRAIN_TILE, 1));
+    rob_id picked =
+        g_sum_to(g, g_mul(g, t->logits, t->onehot), rob_priv_shape2(ROB_TRAIN_TILE, 1));
     return g_sub(g, g_logsumexp(g, t->logits), picked);
 }
 

@@ -27,10 +27,10 @@ typedef struct rob_tile {
     int32_t *stage, wants;
     int32_t works;
     rob_work **work;
-    int64_t tiles;        /* slots: tiles of one parallel call */
-    double *slot_grad;    /* (tiles, size) */
-    double *slot_value;   /* (tiles) */
-    int64_t *slot_count;  /* (tiles) */
+    int64_t tiles;       /* slots: tiles of one parallel call */
+    double *slot_grad;   /* (tiles, size) */
+    double *slot_value;  /* (tiles) */
+    int64_t *slot_count; /* (tiles) */
 } rob_tile;
 
 /* Rows of a batch: series index[0..count) of data, or points in their place. */
@@ -77,8 +77,8 @@ rob_random rob_priv_batch_random(const rob_batch *b, int32_t purpose, int64_t r)
 /* v <- length times a direction uniform on the sphere of R^n */
 void rob_priv_direction(rob_random *random, double length, double *v, int64_t n);
 
-/* job(user, first row, slot, worker) for every tile of `rows` rows, then the slots added
- * in tile order: value returned, count and gradient (NULL: none) added. */
+/* job(user, first row, slot, worker) for every tile of `rows` rows, then the slots
+ * added in tile order: value returned, count and gradient (NULL: none) added. */
 typedef void rob_tile_job(void *user, int64_t first, int64_t slot, int32_t worker);
 double rob_priv_tile_sum(rob_ctx *ctx, rob_tile *t, rob_tile_job *job, void *user,
                          int64_t rows, double *grad, int64_t *count);

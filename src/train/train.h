@@ -67,11 +67,11 @@ typedef struct rob_penalty {
     rob_tile tile;
     int32_t order; /* 1: Jacobian, 2: Hessian */
     bool exact;
-    double strength, share;      /* set after creation; share in (0, 1] */
-    int64_t products;            /* of a row */
-    rob_id v, e, value;          /* value ROB_NONE: the penalty is zero everywhere */
-    int64_t *pick;               /* (rows) of a batch that are penalised */
-    double *scratch;             /* (workers, scratch_size) */
+    double strength, share; /* set after creation; share in (0, 1] */
+    int64_t products;       /* of a row */
+    rob_id v, e, value;     /* value ROB_NONE: the penalty is zero everywhere */
+    int64_t *pick;          /* (rows) of a batch that are penalised */
+    double *scratch;        /* (workers, scratch_size) */
     int64_t scratch_size;
 } rob_penalty;
 

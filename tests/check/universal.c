@@ -41,11 +41,11 @@ static rob_attack *universal(rob_ctx *own)
     return a;
 }
 
-/* f affine, failing where f_0 <= f_1 (or the other way), whatever the class: series that
- * fail already are left out, for the others F_i(x_i + d) = F_i + w.d, so d = -r w/||w|| (sign w) is best
- * for all at once and breaks exactly those with F_i <= r ||w||_dual. With a mask, w is
- * zero where it holds. 1e-5 of r ||w||: float32 of d and of the gradients that lead to
- * it. */
+/* f affine, failing where f_0 <= f_1 (or the other way), whatever the class. Series
+ * that fail already are left out; for the others F_i(x_i + d) = F_i + w.d, so d = -r
+ * w/||w|| (-r sign w) is best for all at once and breaks those with F_i <= r
+ * ||w||_dual. With a mask, w is zero where it holds. 1e-5 of r ||w||: float32 of d and
+ * of the gradients that lead to it. */
 START_TEST(affine_classifier_is_broken_at_best)
 {
     rob_model *m = affine_model(ctx, 1, 2);
@@ -59,9 +59,9 @@ START_TEST(affine_classifier_is_broken_at_best)
     double reference;
     ck_assert_int_eq(rob_query_get(ctx, q, "reference", 0, &reference, 1, NULL),
                      ROB_OK);
-    ck_assert_int_eq(rob_query_set_rows(ctx, q, reference > 0 ? rows[1] : rows[0],
-                                        NULL, NULL, 1),
-                     ROB_OK);
+    ck_assert_int_eq(
+        rob_query_set_rows(ctx, q, reference > 0 ? rows[1] : rows[0], NULL, NULL, 1),
+        ROB_OK);
     affine_row(m, reference > 0, reference <= 0, STEPS, w);
     if (_i >= 2) {
         ck_assert_int_eq(rob_query_set_mask(ctx, q, -1, mask, STEPS), ROB_OK);
@@ -88,8 +88,7 @@ START_TEST(affine_classifier_is_broken_at_best)
     ck_assert(fooled[0] >= (double)sure && fooled[0] <= (double)open);
     ck_assert_double_eq(fooled[1], (double)(SERIES - wrong));
     ck_assert_double_le(rob_priv_norm(norm, delta, STEPS), radius);
-    for (int k = 0; k < STEPS; k++)
-        ck_assert(delta[k] * w[k] < 0 || w[k] == 0);
+    for (int k = 0; k < STEPS; k++) ck_assert(delta[k] * w[k] < 0 || w[k] == 0);
     if (_i >= 2) ck_assert_double_eq(delta[3], 0);
     rob_attack_free(a);
     rob_query_free(q);
@@ -120,8 +119,8 @@ START_TEST(transfer_is_what_the_model_says)
                      ROB_OK);
     for (int64_t i = 0; i < 30; i++) {
         double f[2], reference;
-        ck_assert_int_eq(
-            rob_query_get(ctx, held, "reference", i, &reference, 1, NULL), ROB_OK);
+        ck_assert_int_eq(rob_query_get(ctx, held, "reference", i, &reference, 1, NULL),
+                         ROB_OK);
         ck_assert_int_eq(rob_query_get(ctx, held, "x", i, x, STEPS, NULL), ROB_OK);
         for (int k = 0; k < STEPS; k++) x[k] += delta[k];
         ck_assert_int_eq(rob_model_predict(ctx, m, x, STEPS, f, 2), ROB_OK);
