@@ -72,8 +72,9 @@ ROB_API rob_status rob_boundary_set(rob_ctx *ctx, rob_boundary *b, const char *n
 /**
  * Find the nearest boundary point of every series, and all that is said about it.
  *
- * distance_i = |z_i - x_i|; 0 when x_i itself fails; INFINITY when no failing point is
- * known. Where no attack has been run on the query, "auto" is, within the ball.
+ * distance_i = |z_i - x_i|; 0 when x_i itself fails; INFINITY when no boundary point was
+ * found. It may lie well below an attack's: z is stationary, an attack's point need not.
+ * Where no attack has been run on the query, "auto" is, within the ball.
  * @param ctx      context; progress stages "attack" and "boundary" count series
  * @param b        boundary
  * @param q        query; its norm must be ROB_NORM_L2

@@ -8,7 +8,8 @@
  *     p_n = -G'(GG')^-1 g,    p_t in ker G minimising  p'Wp/2 + (z - x).p,
  * the second by conjugate gradients in ker G, one Hessian product an iteration, so no
  * matrix is formed (Nocedal & Wright, Numerical Optimization, 2nd ed., 2006, 16.3 and
- * 18.3). Rows found > 0 join A, rows with mu < 0 leave it. Judged by the relative
+ * 18.3). Far away, residual above FAR, z slides down the distance along the boundary
+ * instead. Rows found > 0 join A, rows with mu < 0 leave it. Judged by the relative
  * residual  max(|z - x + G'mu|, max_r |g_r|/|grad g_r|) / |z - x|.
  */
 #include "boundary/boundary.h"

@@ -263,55 +263,45 @@ START_TEST(a_network_reaches_the_residual)
 }
 END_TEST
 
-/* gradient against differences of values, products against differences of gradients,
- * dense against products, symmetry. With step h = 1e-5 a central difference has an
- * error of h^2 times a third derivative of order 10, and eps/h of rounding: 1e-8. */
-START_TEST(derivatives_agree)
+/* From where random rays meet the boundary of a strongly bent network, far from
+ * stationary: most starts must end at a stationary point that is no further. Seen: nine
+ * tenths, and three quarters by Newton's method alone; the limit lies between. */
+START_TEST(far_starts_come_home)
 {
-    enum { T = 7, D = 3, N = T * D };
-    static const int32_t kinds[4] = { ROB_KIND_LSTM, ROB_KIND_RNN_TANH, ROB_KIND_GRU,
-                                      ROB_KIND_LSTM };
-    bool entropy = _i == 3;
-    double x[N], y[N], v[N], g[N], up[N], down[N], hv[N], h = 1e-5;
-    static double dense[N * N];
-    const double c[3] = { entropy ? -1 : 1, entropy ? 0 : -1, 0 };
-    int64_t free[N];
-    rob_local *l;
-    model = test_model(ctx, kinds[_i], D, 5, 3, ROB_READOUT_MEAN, ROB_F64, 1);
-    ck_assert_int_eq(rob_priv_local_create(ctx, model, T, entropy, &l), ROB_OK);
-    test_series(x, N, 1);
-    test_series(v, N, 2);
-    rob_priv_local_place(l, x, NULL);
-    rob_priv_local_gradient(l, c, g);
-    rob_priv_local_product(l, v, hv);
-    double slope = 0, size = length(hv, N);
-    for (int i = 0; i < N; i++) {
-        slope += g[i] * v[i];
-        free[i] = i;
-        y[i] = x[i] + h * v[i];
-    }
-    rob_priv_local_place(l, y, NULL);
-    double high = rob_priv_local_gradient(l, c, up);
-    for (int i = 0; i < N; i++) y[i] = x[i] - h * v[i];
-    rob_priv_local_place(l, y, NULL);
-    double low = rob_priv_local_gradient(l, c, down);
-    ck_assert_double_eq_tol((high - low) / (2 * h), slope, 1e-8);
-    for (int i = 0; i < N; i++)
-        ck_assert_double_eq_tol((up[i] - down[i]) / (2 * h), hv[i], 1e-8);
-    ck_assert_int_eq(rob_priv_local_hessian(ctx, l, x, c, free, N, dense), ROB_OK);
-    ck_assert_double_gt(size, 1e-3);
-    double whole = length(dense, N * N);
-    for (int i = 0; i < N; i++) {
-        double sum = 0;
-        for (int j = 0; j < N; j++) {
-            sum += dense[i * N + j] * v[j];
-            /* about 100 operations a step, T steps, in each entry */
-            ck_assert_double_eq_tol(dense[i * N + j], dense[j * N + i],
-                                    200 * T * 0x1p-52 * (1 + whole));
+    enum { T = 12, D = 2, N = T * D, STARTS = 40 };
+    double x[N], z[N], v[N], point[N], normal[N], f[2];
+    model = test_model(ctx, ROB_KIND_LSTM, D, 8, 2, ROB_READOUT_LAST, ROB_F64, 6);
+    rob_random random = rob_priv_random(11, 0);
+    test_series(x, N, 2);
+    query = query_of(ctx, model, x, T);
+    ck_assert_int_eq(rob_priv_query_prepare(ctx, query), ROB_OK);
+    rob_site s = {
+        .ctx = ctx, .memory = ctx->memory, .option = boundary->option, .q = query
+    };
+    ck_assert_int_eq(rob_priv_site_open(&s, 0), ROB_OK);
+    int met = 0, home = 0;
+    for (int k = 0; k < 20 * STARTS && met < STARTS; k++) {
+        rob_edge e = { .size = N, .point = point, .normal = normal };
+        double low = 0, high = 8;
+        for (int i = 0; i < N; i++) v[i] = rob_priv_normal(&random) / sqrt(N);
+        for (int it = 0; it < 60; it++) {
+            double share = it == 0 ? high : (low + high) / 2;
+            for (int i = 0; i < N; i++) z[i] = x[i] + share * v[i];
+            ck_assert_int_eq(rob_model_predict(ctx, model, z, T, f, 2), ROB_OK);
+            bool fails = rob_priv_argmax(f, 2) != query->cases[0].reference;
+            if (it == 0 && !fails) break;
+            if (fails) high = share;
+            else low = share;
         }
-        ck_assert_double_eq_tol(sum, hv[i], 200 * T * 0x1p-52 * (1 + whole) * N);
+        if (high == 8) continue;
+        met++;
+        s.edge = &e;
+        ck_assert_int_eq(rob_priv_polish(&s, 0, 1, z, false), ROB_OK);
+        home += e.converged && e.distance <= high * length(v, N) * (1 + 1e-6);
     }
-    rob_priv_local_free(l);
+    rob_priv_site_close(&s);
+    ck_assert_int_ge(met, STARTS / 2);
+    ck_assert_int_ge(100 * home, 82 * met);
 }
 END_TEST
 
@@ -500,7 +490,7 @@ int main(void)
     tcase_add_test(c, targets_reach_corners);
     tcase_add_loop_test(c, polyhedra_from_anywhere, 0, 12);
     tcase_add_loop_test(c, a_network_reaches_the_residual, 0, 6);
-    tcase_add_loop_test(c, derivatives_agree, 0, 4);
+    tcase_add_test(c, far_starts_come_home);
     tcase_add_loop_test(c, lanczos_finds_the_ends, 0, 2);
     tcase_add_test(c, a_slice_shows_x_and_the_boundary);
     tcase_add_test(c, threads_do_not_show);

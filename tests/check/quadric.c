@@ -310,6 +310,51 @@ START_TEST(polishing_reaches_the_quadric)
 }
 END_TEST
 
+/* Outside a sphere, from points all over it: the far side is a maximum of the distance,
+ * stationary too, and Newton's method would stay there. Starts within 0.1 of it, as the
+ * residual (the sine of the angle to the normal) has it, are left out. Error of the
+ * distance as in the boundary suite: 16 N eps of the terms' size over 2R. */
+START_TEST(slides_round_the_sphere)
+{
+    quadratic k = sphere(T, D, 2, 1);
+    double x[N], z0[N], point[N], normal[N], option[ROB_BOUNDARY_OPTIONS], away = 3;
+    rob_random random = rob_priv_random(5, 1);
+    place(&k, x, away, 8);
+    rob_model *m = quadratic_model(ctx, &k);
+    rob_query *q = query_of(ctx, m, x, T);
+    for (int o = 0; o < ROB_BOUNDARY_OPTIONS; o++)
+        option[o] = rob_priv_boundary_option[o].value;
+    rob_site s = { .ctx = ctx, .memory = ctx->memory, .option = option, .q = q };
+    ck_assert_int_eq(rob_priv_query_prepare(ctx, q), ROB_OK);
+    ck_assert_int_eq(rob_priv_site_open(&s, 0), ROB_OK);
+    for (int trial = 0; trial < 60; trial++) {
+        rob_edge e = { .size = N, .point = point, .normal = normal };
+        double dot = 0, gap[N], size;
+        for (int i = 0; i < N; i++) z0[i] = rob_priv_normal(&random);
+        size = length(z0, N);
+        for (int i = 0; i < N; i++) {
+            /* half of them on the far side */
+            double far = trial % 2 ? 0 : -0.8 * (x[i] - k.a[i]) / away;
+            z0[i] = z0[i] / size + far;
+        }
+        size = length(z0, N);
+        for (int i = 0; i < N; i++) {
+            z0[i] = k.a[i] + 2 * z0[i] / size;
+            gap[i] = z0[i] - x[i];
+            dot += gap[i] * (z0[i] - k.a[i]) / 2;
+        }
+        if (sqrt(1 - fmin(1, pow(dot / length(gap, N), 2))) < 0.15) continue;
+        s.edge = &e;
+        ck_assert_int_eq(rob_priv_polish(&s, 0, 1, z0, false), ROB_OK);
+        ck_assert(e.found);
+        ck_assert_double_eq_tol(e.distance, away - 2, 16 * N * 0x1p-52 * 13);
+    }
+    rob_priv_site_close(&s);
+    rob_query_free(q);
+    rob_model_free(m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("quadric");
@@ -320,6 +365,7 @@ int main(void)
     tcase_add_test(c, hard_and_empty_cases);
     tcase_add_loop_test(c, attacks_reach_the_sphere, 0, 8);
     tcase_add_loop_test(c, polishing_reaches_the_quadric, 0, 9);
+    tcase_add_test(c, slides_round_the_sphere);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
