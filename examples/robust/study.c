@@ -66,13 +66,13 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Median of those v with keep > 0 (keep NULL: all); NAN of none. */
+/* Median of the numbers v with keep > 0 (keep NULL: all); NAN of none. */
 static double median(const double *v, const double *keep, int64_t n)
 {
     double kept[MOST_SERIES];
     int64_t k = 0;
     for (int64_t i = 0; i < n; i++)
-        if (keep == NULL || keep[i] > 0) kept[k++] = v[i];
+        if (!isnan(v[i]) && (keep == NULL || keep[i] > 0)) kept[k++] = v[i];
     if (k == 0) return NAN;
     qsort(kept, (size_t)k, sizeof *kept, ascending);
     return (kept[(k - 1) / 2] + kept[k / 2]) / 2;
@@ -96,6 +96,7 @@ static rob_status ask_distance(rob_query *q, study *s, int way, int seed)
     TRY(rob_attack_create(ctx, "auto", &attack));
     TRY(rob_attack_set(ctx, attack, "calls", 150));
     TRY(rob_attack_distance(ctx, attack, q, out, MOST_SERIES));
+    if (status == ROB_STOPPED) goto done;
     s->value[way][seed][ATTACKED] = share_above(out, s->radius, s->tested);
     s->value[way][seed][DISTANCE] = median(out, out, s->tested);
 done:
@@ -111,6 +112,7 @@ static rob_status ask_certified(rob_query *q, const study *s, double *value)
     TRY(rob_query_set_ball(ctx, q, ROB_NORM_L2, s->radius));
     TRY(rob_bound_create(ctx, "crown", &bound));
     TRY(rob_bound_margin(ctx, bound, q, lower, MOST_SERIES));
+    if (status == ROB_STOPPED) goto done;
     value[CERTIFIED] = share_above(lower, 0, s->tested);
 done:
     rob_bound_free(bound);
@@ -133,12 +135,14 @@ static rob_status ask_local(rob_query *q, const study *s, const double *right,
     TRY(rob_condition_set(ctx, condition, "projection", 0));
     TRY(rob_condition_set(ctx, condition, "weights", 0));
     TRY(rob_condition_compute(ctx, condition, q));
+    if (status == ROB_STOPPED) goto done;
     TRY(rob_condition_get(ctx, condition, "relative", -1, relative, MOST_SERIES, NULL));
     TRY(rob_condition_get(ctx, condition, "size", -1, size, MOST_SERIES, NULL));
     TRY(rob_query_get(ctx, q, "margin", -1, margin, MOST_SERIES, NULL));
     TRY(rob_spectrum_create(ctx, &spectrum));
     TRY(rob_spectrum_set(ctx, spectrum, "margin", 1));
     TRY(rob_spectrum_extremes(ctx, spectrum, q, ends, 2 * MOST_SERIES));
+    if (status == ROB_STOPPED) goto done;
     for (int64_t i = 0; i < s->tested; i++) {
         slope[i] = relative[i] * margin[i] / size[i];
         most[i] = fmax(fabs(ends[2 * i]), fabs(ends[2 * i + 1]));
@@ -163,6 +167,7 @@ static rob_status ask_probability(rob_query *q, const study *s, const double *ri
     TRY(rob_sampler_set(ctx, sampler, "particles", 64));
     TRY(rob_sampler_set(ctx, sampler, "budget", 30000));
     TRY(rob_sampler_curve(ctx, sampler, q, &s->rho, 1, logp, 3 * MOST_SERIES));
+    if (status == ROB_STOPPED) goto done;
     for (int64_t i = 0; i < s->tested; i++) middle[i] = logp[3 * i] / log(10);
     value[LOGP] = median(middle, right, s->tested);
 done:
@@ -183,8 +188,11 @@ static rob_status ask_model(const rob_model *model, const rob_data *test, study 
     TRY(rob_query_get(ctx, q, "margin", -1, margin, MOST_SERIES, NULL));
     value[ACCURACY] = share_above(margin, 0, s->tested);
     TRY(ask_distance(q, s, way, seed));
+    if (status == ROB_STOPPED) goto done;
     TRY(ask_certified(q, s, value));
+    if (status == ROB_STOPPED) goto done;
     TRY(ask_local(q, s, margin, value));
+    if (status == ROB_STOPPED) goto done;
     TRY(ask_probability(q, s, margin, value));
 done:
     rob_query_free(q);
@@ -252,8 +260,10 @@ static rob_status run_seed(const arguments *a, study *s, int seed)
     for (int way = 0; way < WAYS; way++) {
         double begun = seconds();
         TRY(fit(a, data, valid, way, &model));
+        if (status == ROB_STOPPED) goto done;
         s->value[way][seed][TIME] = seconds() - begun;
         TRY(ask_model(model, test, s, way, seed));
+        if (status == ROB_STOPPED) goto done;
         rob_model_free(model);
         model = NULL;
     }
@@ -413,6 +423,15 @@ static rob_status write_all(const arguments *a, const study *s, int studies)
     return ROB_OK;
 }
 
+/* Nothing is known: NAN in the table, null in the JSON. */
+static void forget(study *s)
+{
+    for (int w = 0; w < WAYS; w++)
+        for (int k = 0; k < SEEDS; k++)
+            for (int c = 0; c < COLUMNS; c++) s->value[w][k][c] = NAN;
+    for (int k = 0; k < SEEDS; k++) s->majority[k] = NAN;
+}
+
 rob_status run_study(const arguments *a)
 {
     rob_status status = ROB_OK;
@@ -426,12 +445,13 @@ rob_status run_study(const arguments *a)
         s[i].name = a->file[i + 1];
         s[i].radius = isfinite(a->radius) ? a->radius : 0.1;
         s[i].rho = 20 * s[i].radius;
-        for (int seed = 0; seed < SEEDS; seed++) {
-            TRY(run_seed(a, &s[i], seed));
-            if (status == ROB_STOPPED) goto done;
-        }
+        forget(&s[i]);
     }
+    for (int k = 0; k < SEEDS * studies && status == ROB_OK; k++)
+        TRY(run_seed(a, &s[k / SEEDS], k % SEEDS));
+    rob_status ended = status; /* an interrupted study writes what it has */
     TRY(write_all(a, s, studies));
+    status = ended;
 done:
     free(s);
     return status;
