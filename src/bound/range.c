@@ -6,7 +6,8 @@
  *
  *     lo_e = max(interval, bound of v_e),   up_e = min(interval, -(bound of -v_e)).
  *
- * Ranges by intervals alone are computed first and intersected too, so sweeps only help.
+ * Ranges by intervals alone are computed first and intersected too, so sweeps only
+ * help.
  */
 #include "bound/bound.h"
 

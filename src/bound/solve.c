@@ -73,7 +73,8 @@ static rob_demand demand_of(const rob_spec *s)
     return (rob_demand){s->rows, s->groups, s->outputs, s->c, s->b, s->group};
 }
 
-/* The ball in the units of the series: at least r |scale|, and what others use for it. */
+/* The ball in the units of the series: at least r |scale|, and what others take it for.
+ */
 static double region_radius(const rob_query *q)
 {
     double scale = fabs(q->model->recipe.input_scale);

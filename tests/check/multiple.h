@@ -21,7 +21,9 @@ static inline rob_model *random_model(rob_ctx *ctx, int32_t kind, int32_t layers
     rob_recipe r = {.kind = kind, .layers = layers, .readout = readout,
                     .features = features, .hidden = hidden, .outputs = outputs,
                     .input_scale = 1, .dtype = ROB_F32, .head = "fc"};
-    strcpy(r.body, kind == ROB_KIND_LSTM ? "lstm" : kind == ROB_KIND_GRU ? "gru" : "rnn");
+    strcpy(r.body, kind == ROB_KIND_LSTM  ? "lstm"
+                   : kind == ROB_KIND_GRU ? "gru"
+                                          : "rnn");
     rob_model *m;
     if (rob_priv_model_make(ctx, &r, &m) != ROB_OK) abort();
     rob_random random = rob_priv_random(seed, 3);
@@ -136,8 +138,8 @@ static inline void exact_step(const rob_model *m, int32_t layer, mpfr_t *u,
     exact_free(z, G * H), exact_free(q, G * H);
 }
 
-/* f (L) of x (T, D); the input map is a x + b with a = fl(1/scale), b = fl(-shift/scale),
- * the mean is taken by the factor fl(1/T), as the model's graph has them */
+/* f (L) of x (T, D); the input map is a x + b with a = fl(1/scale), b =
+ * fl(-shift/scale), the mean is taken by the factor fl(1/T), as the graph has them */
 static inline void exact_logits(const rob_model *m, const double *x, int64_t T,
                                 mpfr_t *f)
 {

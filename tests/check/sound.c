@@ -172,8 +172,8 @@ START_TEST(margins_hold_everywhere)
 {
     static const double sizes[] = {0.1, 0.6, 2, 10};
     for (int64_t z = 0; z < COUNT_OF(sizes); z++)
-        check_subject((subject){KINDS[_i % ALL], 1 + _i / ALL, ROB_READOUT_LAST, 5, 2, 5, 3,
-                                sizes[z], (uint64_t)(10 * _i + z), false});
+        check_subject((subject){KINDS[_i % ALL], 1 + _i / ALL, ROB_READOUT_LAST, 5, 2,
+                                5, 3, sizes[z], (uint64_t)(10 * _i + z), false});
 }
 END_TEST
 
@@ -280,8 +280,8 @@ START_TEST(wrong_planes_are_caught)
                                                  tilt_above};
     int caught = 0;
     for (uint64_t seed = 0; seed < 6; seed++) {
-        bench b = bench_open((subject){ KINDS[_i % ALL], 1, ROB_READOUT_LAST, 4, 2, 5, 3,
-                                        0.7, seed, false });
+        bench b = bench_open((subject){ KINDS[_i % ALL], 1, ROB_READOUT_LAST, 4, 2, 5,
+                                        3, 0.7, seed, false });
         double right = margin_with(&b, "crown", ROB_NORM_L2, 1e-6, 0, NULL);
         double wrong = margin_with(&b, "crown", ROB_NORM_L2, 1e-6, 0, faults[_i / ALL]);
         double seen = least_margin(&b, ROB_NORM_L2, 1e-6);

@@ -152,22 +152,26 @@ static rob_model *sized_model(rob_ctx *ctx, int32_t kind, double size)
     rob_model *m;
     ck_assert_int_eq(rob_priv_model_make(ctx, &r, &m), ROB_OK);
     rob_random random = rob_priv_random(4, 3);
-    for (int32_t k = 0; k < m->parameters; k++)
-        for (int64_t i = 0; i < rob_priv_shape_size(&m->parameter[k].tensor->shape); i++)
-            ((double *)m->parameter[k].tensor->data)[i] =
+    for (int32_t k = 0; k < m->parameters; k++) {
+        const rob_tensor *t = m->parameter[k].tensor;
+        for (int64_t i = 0; i < rob_priv_shape_size(&t->shape); i++)
+            ((double *)t->data)[i] =
                 (k == 1 ? fmin(size, 1) : size) * (2 * rob_priv_uniform(&random) - 1);
+    }
     return m;
 }
 
 START_TEST(ends_of_the_number_line)
 {
-    static const int32_t kinds[] = {ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU, ROB_KIND_LSTM};
+    static const int32_t kinds[] = {ROB_KIND_RNN_TANH, ROB_KIND_RNN_RELU,
+                                    ROB_KIND_LSTM};
     static const int32_t norms[] = {ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1};
     static const double series[] = {0, 1e-310, 1, 1e300};
     for (int64_t w = 0; w < COUNT_OF(SIZES); w++)
         for (int64_t z = 0; z < COUNT_OF(series); z++) {
             rob_ctx *ctx = new_ctx();
-            edge e = edge_open(ctx, sized_model(ctx, kinds[_i], SIZES[w]), 2, series[z]);
+            rob_model *m = sized_model(ctx, kinds[_i], SIZES[w]);
+            edge e = edge_open(ctx, m, 2, series[z]);
             for (int64_t k = 0; k < COUNT_OF(RADII); k++) {
                 char what[96];
                 snprintf(what, sizeof what, "kind %d weights %g x %g eps %g", (int)_i,
@@ -181,9 +185,9 @@ END_TEST
 
 /* ---- planted counterexamples ----------------------------------------------------- */
 
-/* Two layers of one relu unit: the first adds up w . x_t + 64, always active, the second
- * is relu(h_1 - theta), so f_0 - f_1 = 1 - k relu(w . sum_t x_t - c): flat at x, and
- * failing only in a cap of the ball around one point. */
+/* Two layers of one relu unit: the first adds up w . x_t + 64, always active, the
+ * second is relu(h_1 - theta), so f_0 - f_1 = 1 - k relu(w . sum_t x_t - c): flat at x,
+ * and failing only in a cap of the ball around one point. */
 static rob_model *planted_model(rob_ctx *ctx, int64_t T, int64_t D, const double *w,
                                 double c, double k)
 {
@@ -235,7 +239,8 @@ static void check_planted(uint64_t seed, int32_t norm)
     for (int64_t i = 0; i < T * D; i++) reach += w[i % D] * p[i];
     for (int64_t i = 0; i < T * D; i++) at += w[i % D] * (x[i] = rob_priv_normal(&r));
     double share = 1 + 0.5 * rob_priv_uniform(&r);
-    edge e = edge_open(ctx, planted_model(ctx, T, D, w, at + reach - share / k, k), T, 0);
+    rob_model *m = planted_model(ctx, T, D, w, at + reach - share / k, k);
+    edge e = edge_open(ctx, m, T, 0);
     ck_assert_int_eq(rob_query_replace(ctx, e.query, 0, x, T, -1), ROB_OK);
     memcpy(e.x, x, sizeof x);
     ck_assert_int_eq(rob_query_set_ball(ctx, e.query, norm, eps), ROB_OK);

@@ -292,7 +292,8 @@ static rob_id products_of_values(rob_graph *g, rob_id x)
 /* Known operand on the left, batches of products, a known mask. */
 static rob_id products_with_known(rob_graph *g, rob_id x)
 {
-    rob_id left = g_matmul(g, weights(g, rob_priv_shape2(4, 5), 1, 4), flat(g, x), 1, 0);
+    rob_id known = weights(g, rob_priv_shape2(4, 5), 1, 4);
+    rob_id left = g_matmul(g, known, flat(g, x), 1, 0);
     rob_id z = g_reshape(g, wide(g, x), rob_priv_shape3(2, 2, 6));
     rob_id w = g_matmul(g, z, weights(g, rob_priv_shape3(2, 6, 2), 1, 5), 0, 0);
     rob_id m = g_unary(g, "step", weights(g, rob_priv_shape3(2, 2, 2), 1, 6));
@@ -383,9 +384,10 @@ static rob_id one_sum(rob_graph *g, rob_id x)
 
 static writer *const CANCELLING[] = {input_alone, one_product, one_pull, one_sum};
 
-/* A row c that nearly vanishes on the outputs at x: its terms cancel, so what is left is
- * the rounding of the one step in between, which has either sign. With one number of x
- * that is not zero its coefficient itself vanishes: nothing is charged behind that. */
+/* A row c that nearly vanishes on the outputs at x: its terms cancel, so what is left
+ * is the rounding of the one step in between, which has either sign. With one number of
+ * x that is not zero its coefficient itself vanishes: nothing is charged behind that.
+ */
 static void check_cancelling(stage *s, uint64_t seed)
 {
     double x[NUMBERS], c[64], b = 0, sum = 0;

@@ -8,8 +8,8 @@
  * the step to its boundary where its dual norm is attained). At tiny radii that last
  * point meets the bound to second order, so rounding alone separates proof and truth.
  *
- * The number of points judged is printed. ROBUST_LONG=1: a hundred times as many trials;
- * ROBUST_TRIALS and ROBUST_SEED: so many, from there on.
+ * The number of points judged is printed. ROBUST_LONG=1: a hundred times as many
+ * trials; ROBUST_TRIALS and ROBUST_SEED: so many, from there on.
  */
 #include "bound/solve.h"
 #include "check/multiple.h"
@@ -42,7 +42,7 @@ static double power_between(rob_random *r, double least, double most)
     return least * pow(most / least, rob_priv_uniform(r));
 }
 
-/* ---- the classifier in double: where it slopes down need only be about right -------- */
+/* ---- the classifier in double: where it slopes down need only be about right ----- */
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
@@ -95,10 +95,11 @@ static double margin_near(const trial *t, const double *x)
     }
     bool mean = r->readout == ROB_READOUT_MEAN;
     for (int64_t i = mean ? 0 : t->T - 1; i < t->T; i++)
-        for (int64_t j = 0; j < H; j++) s[j] += u[i * H + j] / (mean ? (double)t->T : 1);
+        for (int64_t j = 0; j < H; j++)
+            s[j] += u[i * H + j] / (mean ? (double)t->T : 1);
+    const rob_parameter *head = &t->model->parameter[t->model->parameters - 2];
     for (int64_t k = 0; k < r->outputs; k++)
-        f[k] = dot(t->model->parameter[t->model->parameters - 2].tensor, k, s, H)
-             + rob_priv_tensor_at(t->model->parameter[t->model->parameters - 1].tensor, k);
+        f[k] = dot(head[0].tensor, k, s, H) + rob_priv_tensor_at(head[1].tensor, k);
     for (int64_t k = 0; k < r->outputs; k++)
         if (k != t->reference) least = fmin(least, f[t->reference] - f[k]);
     return least;
@@ -142,7 +143,8 @@ static void downhill(const trial *t, const double *gradient, double *d)
     }
     for (int64_t i = 0; i < t->n; i++) {
         if (t->norm == ROB_NORM_LINF) d[i] = g[i] > 0 ? -1 : 1;
-        else if (t->norm == ROB_NORM_L2) d[i] = g[most] != 0 ? -g[i] / fabs(g[most]) : 0;
+        else if (t->norm == ROB_NORM_L2)
+            d[i] = g[most] != 0 ? -g[i] / fabs(g[most]) : 0;
         else d[i] = i == most ? (g[i] > 0 ? -1 : 1) : 0;
     }
 }
@@ -190,10 +192,11 @@ static void draw_model(trial *t)
     t->D = pick(r, 1, 3);
     t->T = layers == 3 ? pick(r, 1, 4) : pick(r, 1, 7);
     t->n = t->T * t->D;
+    int64_t hidden = rob_priv_uniform(r) < 0.9 ? pick(r, 1, 6) : pick(r, 7, 16);
     t->size = rob_priv_uniform(r) < 0.6 ? power_between(r, 0.2, 2)
                                         : power_between(r, 1e-3, 1e3);
     t->model = random_model(t->ctx, kind, layers, (int32_t)pick(r, 0, 1), t->D,
-                            pick(r, 1, 6), pick(r, 2, 4), t->size, t->seed, false);
+                            hidden, pick(r, 2, 4), t->size, t->seed, false);
     if (rob_priv_uniform(r) < 0.3) {
         t->model->recipe.input_scale = power_between(r, 1e-2, 1e2);
         if (rob_priv_uniform(r) < 0.5) t->model->recipe.input_scale *= -1;
@@ -220,7 +223,8 @@ static bool trial_open(trial *t, uint64_t seed)
     ck_assert_int_eq(rob_query_set_units(t->ctx, t->query, ROB_UNITS_DATA), ROB_OK);
     ck_assert_int_eq(rob_query_add(t->ctx, t->query, t->x, t->T, -1), ROB_OK);
     if (masked)
-        ck_assert_int_eq(rob_query_set_mask(t->ctx, t->query, 0, t->mask, t->n), ROB_OK);
+        ck_assert_int_eq(rob_query_set_mask(t->ctx, t->query, 0, t->mask, t->n),
+                         ROB_OK);
     bool fine = rob_priv_query_prepare(t->ctx, t->query) == ROB_OK;
     t->reference = t->query->cases[0].reference;
     return fine;
