@@ -368,7 +368,7 @@ static void write_figure(FILE *f, const study *s, int studies, const char *out)
     for (int i = 0; i < studies; i++) write_curves(f, &s[i], i);
     fprintf(f,
             "set multiplot layout %d,1\nset yrange [0:1]\nset xlabel 'L2 radius'\n"
-            "set ylabel 'right and unbroken; + proved'\nset key bottom left\n",
+            "set ylabel 'right and unbroken; marks: proved'\nset key bottom left\n",
             studies);
     for (int i = 0; i < studies; i++) {
         fprintf(f, "set title '%s' noenhanced\nplot ", base_name(s[i].name));
@@ -378,9 +378,9 @@ static void write_figure(FILE *f, const study *s, int studies, const char *out)
                 "$curves%d using 1:%d with lines lw 2 lt %d dt %d title '%s', \\\n  ",
                 i, w + 2, w + 1, w + 1, WAY[w].name);
         for (int w = 0; w < WAYS; w++)
-            fprintf(
-                f, "$proved%d using ($3==%d?$1:NaN):2 with points pt 1 lt %d notitle%s",
-                i, w + 1, w + 1, w + 1 < WAYS ? ", \\\n  " : "\n");
+            fprintf(f,
+                    "$proved%d using ($3==%d?$1:NaN):2 with points pt %d lt %d notitle%s",
+                    i, w + 1, 2 * w + 1, w + 1, w + 1 < WAYS ? ", \\\n  " : "\n");
     }
     fputs("unset multiplot\n", f);
 }
