@@ -379,7 +379,8 @@ static void write_figure(FILE *f, const study *s, int studies, const char *out)
                 i, w + 2, w + 1, w + 1, WAY[w].name);
         for (int w = 0; w < WAYS; w++)
             fprintf(f,
-                    "$proved%d using ($3==%d?$1:NaN):2 with points pt %d lt %d notitle%s",
+                    "$proved%d using ($3==%d?$1:NaN):2 with points pt %d lt %d "
+                    "notitle%s",
                     i, w + 1, 2 * w + 1, w + 1, w + 1 < WAYS ? ", \\\n  " : "\n");
     }
     fputs("unset multiplot\n", f);
