@@ -20,9 +20,9 @@ int main(int argc, char **argv)
     TRY(rob_ctx_create(&ctx));
     TRY(rob_ctx_set_seed(ctx, 3));
     TRY(rob_data_create(ctx, &data));
-    for (int i = 0; i < N; i++) {                          /* dips and waves: (N, T)      */
+    for (int i = 0; i < N; i++) {                      /* dips and waves: (N, T) */
         for (int t = 0; t < T; t++)
-            x[i][t] = i % 2 ? -2 * exp(-0.1 * (t - 10 - i) * (t - 10 - i)) : sin(0.3 * t + i);
+            x[i][t] = i % 2 ? -2 * exp(-0.1 * pow(t - 10 - i, 2)) : sin(0.3 * t + i);
         TRY(rob_data_add(ctx, data, x[i], T, 1, i % 2));
     }
     TRY(rob_model_create(ctx, "gru features=1 hidden=8 outputs=2 readout=mean "
@@ -33,13 +33,13 @@ int main(int argc, char **argv)
 
     TRY(rob_query_create(ctx, model, &query));
     TRY(rob_query_add_data(ctx, query, data, 0, N));
-    TRY(rob_report_create(ctx, query, &report));           /* options all have defaults   */
+    TRY(rob_report_create(ctx, query, &report));  /* options all have defaults */
     TRY(rob_report_set_text(ctx, report, "title", "Waves and dips"));
     if (argc > 2) TRY(rob_report_set_text(ctx, report, "plot", argv[2]));
-    TRY(rob_report_run(ctx, report));                      /* attack, bound, geometry ... */
+    TRY(rob_report_run(ctx, report));  /* attack, bound, geometry ... */
     TRY(rob_report_save(ctx, report, argv[1]));
 
-    TRY(rob_report_get(ctx, report, "lower", lower, N, NULL));       /* columns by name   */
+    TRY(rob_report_get(ctx, report, "lower", lower, N, NULL));  /* columns by name */
     TRY(rob_report_get(ctx, report, "upper", upper, N, NULL));
     for (int i = 0; i < N; i++)
         printf("series %2d: safe within %.4f, broken at %.4f\n", i, lower[i], upper[i]);

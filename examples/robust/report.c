@@ -8,7 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static rob_status set_report(void *h, const char *n, double v) { return rob_report_set(ctx, h, n, v); }
+static rob_status set_report(void *h, const char *n, double v)
+{
+    return rob_report_set(ctx, h, n, v);
+}
 
 /* The first gnuplot on the search path, or NULL. */
 static const char *find_gnuplot(char *out, size_t capacity)
@@ -47,13 +50,15 @@ static bool is_labelled(const rob_data *data)
 {
     int64_t label;
     for (int64_t i = 0; i < rob_data_count(data); i++)
-        if (rob_data_get(ctx, data, i, NULL, 0, NULL, NULL, &label) < ROB_OK || label < 0)
+        if (rob_data_get(ctx, data, i, NULL, 0, NULL, NULL, &label) < ROB_OK
+            || label < 0)
             return false;
     return rob_data_count(data) > 0;
 }
 
 /* Accuracy is that of the whole file, also when few of its series are looked at. */
-static rob_status tell_accuracy(rob_report *r, const rob_model *model, const rob_data *data)
+static rob_status tell_accuracy(rob_report *r, const rob_model *model,
+                                const rob_data *data)
 {
     rob_status status;
     int64_t n = rob_data_count(data), right;
@@ -96,9 +101,10 @@ static void print_median(rob_report *r, const char *column, const char *text)
 static void print_summary(rob_report *r, const arguments *a)
 {
     printf("%-22s %10.0f\n", "series", median(r, "series"));
-    print_median(r, "accuracy", median(r, "beats_majority") == 1
-                                    ? "better than always the commonest class"
-                                    : "not shown to beat always the commonest class");
+    print_median(r, "accuracy",
+                 median(r, "beats_majority") == 1
+                     ? "better than always the commonest class"
+                     : "not shown to beat always the commonest class");
     print_median(r, "majority", "always the commonest class");
     print_median(r, "lower", "median: no failing point is nearer, proved");
     print_median(r, "upper", "median: a failing point so near was found");

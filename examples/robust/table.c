@@ -9,11 +9,20 @@
 
 enum { MOST_RADII = 64 };
 
-static rob_status set_sampler(void *h, const char *n, double v) { return rob_sampler_set(ctx, h, n, v); }
-static rob_status set_boundary(void *h, const char *n, double v) { return rob_boundary_set(ctx, h, n, v); }
-static rob_status set_condition(void *h, const char *n, double v) { return rob_condition_set(ctx, h, n, v); }
+static rob_status set_sampler(void *h, const char *n, double v)
+{
+    return rob_sampler_set(ctx, h, n, v);
+}
+static rob_status set_boundary(void *h, const char *n, double v)
+{
+    return rob_boundary_set(ctx, h, n, v);
+}
+static rob_status set_condition(void *h, const char *n, double v)
+{
+    return rob_condition_set(ctx, h, n, v);
+}
 
-/* ---- printing ------------------------------------------------------------------------ */
+/* ---- printing -------------------------------------------------------------------- */
 
 static void print_cell(const arguments *a, const char *name, double v, bool first)
 {
@@ -39,7 +48,8 @@ static void print_rows(const arguments *a, const char *const *name, int columns,
 {
     print_head(a, name, columns);
     for (int64_t i = 0; i < n; i++) {
-        printf(a->json ? "    {\"series\": %" PRId64 ", " : "%-6" PRId64, i + (int64_t)a->first);
+        printf(a->json ? "    {\"series\": %" PRId64 ", " : "%-6" PRId64,
+               i + (int64_t)a->first);
         for (int c = 0; c < columns; c++) print_cell(a, name[c], column[c][i], c == 0);
         fputs(a->json ? i + 1 < n ? "},\n" : "}\n" : "\n", stdout);
     }
@@ -47,13 +57,14 @@ static void print_rows(const arguments *a, const char *const *name, int columns,
     else printf("lengths: %s ball, %s units\n", a->norm, a->units);
 }
 
-typedef rob_status get_column(const void *handle, const char *what, double *out, int64_t n);
+typedef rob_status get_column(const void *handle, const char *what, double *out,
+                              int64_t n);
 
 static rob_status print_columns(const arguments *a, const void *handle, get_column *get,
                                 const char *const *name, int columns, int64_t n)
 {
     rob_status status = ROB_OK;
-    double *column[16] = {NULL};
+    double *column[16] = { NULL };
     for (int c = 0; c < columns; c++) {
         column[c] = calloc((size_t)n + 1, sizeof **column);
         if (column[c] == NULL) TRY(ROB_EMEMORY);
@@ -65,7 +76,7 @@ done:
     return status;
 }
 
-/* ---- geometry, condition ------------------------------------------------------------- */
+/* ---- geometry, condition --------------------------------------------------------- */
 
 static rob_status get_boundary(const void *h, const char *what, double *out, int64_t n)
 {
@@ -79,8 +90,8 @@ static rob_status get_condition(const void *h, const char *what, double *out, in
 
 static rob_status print_geometry(const arguments *a, rob_query *q)
 {
-    static const char *const NAME[] = {"distance", "residual", "estimate1", "estimate2",
-                                       "mean_curvature", "projection"};
+    static const char *const NAME[] = { "distance",  "residual",       "estimate1",
+                                        "estimate2", "mean_curvature", "projection" };
     rob_status status, end = ROB_OK;
     rob_boundary *b = NULL;
     TRY(rob_boundary_create(ctx, &b));
@@ -95,8 +106,8 @@ done:
 
 static rob_status print_condition(const arguments *a, rob_query *q)
 {
-    static const char *const NAME[] = {"relative", "relative2", "relative_lower", "componentwise",
-                                       "projection", "output"};
+    static const char *const NAME[] = { "relative",      "relative2",  "relative_lower",
+                                        "componentwise", "projection", "output" };
     rob_status status, end = ROB_OK;
     rob_condition *c = NULL;
     TRY(rob_condition_create(ctx, &c));
@@ -109,7 +120,7 @@ done:
     return status;
 }
 
-/* ---- probability --------------------------------------------------------------------- */
+/* ---- probability ----------------------------------------------------------------- */
 
 /* Numbers with commas between; how many, 0 when it is no such list. */
 static int read_radii(const char *text, double *out)
@@ -128,10 +139,11 @@ static void print_curve(const arguments *a, int64_t i, const double *radius, int
                         const double *logp)
 {
     for (int k = 0; k < radii; k++) {
-        double p = exp(logp[3 * k]), low = exp(logp[3 * k + 1]), high = exp(logp[3 * k + 2]);
+        double p = exp(logp[3 * k]), low = exp(logp[3 * k + 1]),
+               high = exp(logp[3 * k + 2]);
         if (!a->json) {
-            printf("%-6" PRId64 " %12.6g %12.4g   [%.4g, %.4g]\n", i + (int64_t)a->first,
-                   radius[k], p, low, high);
+            printf("%-6" PRId64 " %12.6g %12.4g   [%.4g, %.4g]\n",
+                   i + (int64_t)a->first, radius[k], p, low, high);
             continue;
         }
         printf("    {\"series\": %" PRId64 ", ", i + (int64_t)a->first);
@@ -151,7 +163,10 @@ static rob_status print_probability(const arguments *a, rob_query *q)
     double radius[MOST_RADII], *logp = NULL;
     int64_t n = rob_query_count(q);
     int radii = read_radii(a->radii, radius);
-    if (radii == 0) return complain("--radii takes numbers with commas between, not '%s'", a->radii), -1;
+    if (radii == 0)
+        return complain("--radii takes numbers with commas between, not '%s'",
+                        a->radii),
+               -1;
     logp = calloc((size_t)(3 * radii * n) + 1, sizeof *logp);
     if (logp == NULL) return ROB_EMEMORY;
     TRY(rob_sampler_create(ctx, strcmp(a->method, "auto") == 0 ? "mc" : a->method, &s));

@@ -13,9 +13,9 @@
  *   "estimate1" "estimate2"    of the distance, by the Taylor model; no certificates
  *   "condition"                of order 1, see condition.h
  *   "condition_lower" "condition_upper"    |x_i|/U_i and |x_i|/L_i: proved
- *   "curvature" "curvature_min" "curvature_max" "curvature_mean"   of the boundary at the
- *                  nearest point, 1/length; positive bends away; the first is the largest
- *                  of |min| and |max|
+ *   "curvature" "curvature_min" "curvature_max" "curvature_mean"   of the boundary at
+ *                  the nearest point, 1/length; positive bends away; the first is the
+ *                  larger of |min| and |max|
  *   "projection"   condition of the nearest point itself
  *   "condition_componentwise" "condition_weights"   see condition.h
  *   "hessian_lowest" "hessian_highest"   of the loss with respect to the series
@@ -23,11 +23,11 @@
  *                  change of length "probability_radius"
  * One number: "series" n; "accuracy" on "tested" series, its exact interval
  *   "accuracy_lower", "accuracy_upper", the share "majority" of the commonest label,
- *   "beats_majority" 1 when accuracy_lower exceeds it; "probability_radius"; "shown" the
- *   series that is drawn; "partial" 1 when the run was stopped.
+ *   "beats_majority" 1 when accuracy_lower exceeds it; "probability_radius"; "shown"
+ *   the series that is drawn; "partial" 1 when the run was stopped.
  * One number a radius: "radius_grid"; "certified_accuracy" share of the series answered
- *   right with L_i >= rho; "attacked_accuracy" with U_i > rho; "random_accuracy" the mean
- *   of 1 - P_i(rho) over them. Shares are of the series with a label; of all, and of
+ *   right with L_i >= rho; "attacked_accuracy" with U_i > rho; "random_accuracy" the
+ *   mean of 1 - P_i(rho) over them. Shares are of the series with a label; of all, and of
  *   unchanged answers, when none has one.
  * A number a radius of each series (n, radii): "curve", "curve_lower", "curve_upper",
  *   log10 of P_i(rho); -INFINITY: zero.
@@ -43,8 +43,8 @@
  *   radii 16         of the grid, geometric
  *   smallest 0       of them; 0: half the least proved distance
  *   largest 0        of them; 0: 2 median(U) sqrt(numbers that may move)
- *   rho 0            probability_radius, put into the grid; 0: the grid's radius at which
- *                    a flat boundary at median(U) would fail with 5 %
+ *   rho 0            probability_radius, put into the grid; 0: the grid's radius at
+ *                    which a flat boundary at median(U) would fail with 5 %
  *   samples 1000     random directions a series and radius; 0: no probabilities
  *   budget 200000    forward passes there, of the samplers auto and split
  *   calls 300        gradients of the attack, a series
@@ -54,12 +54,12 @@
  *   slices 41        points a side of the slice; 0: none
  *   show -1          series to show; -1: the typical one
  *   rows 200         series listed in the page's table
- *   tested 0, right 0, commonest 0   counts of a larger test set of which the query holds
- *                    a part: accuracy is then told of it
+ *   tested 0, right 0, commonest 0   counts of a larger test set of which the query
+ *                    holds a part: accuracy is then told of it
  * Text options: "title", "model", "data" (names for the page; any text, made harmless);
  *   "plot" the path of a program that reads a gnuplot script on its standard input and
- *   writes SVG to its standard output, such as /usr/bin/gnuplot; without it the page has
- *   tables only. "attack" and "bound" name methods, "auto" by default, "none": what the
+ *   writes SVG to its standard output, such as /usr/bin/gnuplot; without it the page
+ *   has tables only. "attack" and "bound" name methods, "auto" by default, "none": what the
  *   query knows; "sampler" too, "mc" by default ("auto" reaches rare failures, slowly).
  *
  * What holds for all functions. A report belongs to one thread at a time and refers to
@@ -145,10 +145,10 @@ ROB_API const char *rob_report_column(const rob_report *r, int64_t k);
  * @param column   one of the names
  * @param out      receives the numbers; NULL: only count
  * @param capacity numbers out has room for
- * @param count    receives how many there are, 0 when the column was not computed; NULL:
- *        not wanted
- * @return ROB_EARGUMENT: no such column, or the report has not run; ROB_ESHAPE: capacity
- *         too small
+ * @param count    receives how many there are, 0 when the column was not computed;
+ *        NULL: not wanted
+ * @return ROB_EARGUMENT: no such column, or the report has not run; ROB_ESHAPE:
+ *         capacity too small
  * Cost: a copy. Since 0.1.
  */
 ROB_API rob_status rob_report_get(rob_ctx *ctx, const rob_report *r, const char *column,

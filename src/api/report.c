@@ -85,10 +85,10 @@ rob_status rob_report_get(rob_ctx *ctx, const rob_report *r, const char *column,
           rob_priv_column[0].name, rob_priv_column[ROB_COLUMN_COUNT - 1].name);
     CHECK(r->ran, ctx, ROB_EARGUMENT, "the report has not run (rob_report_run)");
     int64_t size = r->findings.size[k];
-    CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; '%.40s' has %lld",
-          (long long)capacity, column, (long long)size);
-    if (out && size > 0)
-        memcpy(out, r->findings.value[k], (size_t)size * sizeof *out);
+    CHECK(!out || capacity >= size, ctx, ROB_ESHAPE,
+          "capacity is %lld; '%.40s' has %lld", (long long)capacity, column,
+          (long long)size);
+    if (out && size > 0) memcpy(out, r->findings.value[k], (size_t)size * sizeof *out);
     if (count) *count = size;
 done:
     return status;

@@ -35,8 +35,7 @@ static int open_nameless(void)
 static bool write_script(int file, const rob_text *script)
 {
     for (int64_t done = 0; done < script->count;) {
-        ssize_t n =
-            write(file, script->at + done, (size_t)(script->count - done));
+        ssize_t n = write(file, script->at + done, (size_t)(script->count - done));
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return false;
         done += n;
@@ -113,8 +112,8 @@ static bool read_picture(rob_ctx *ctx, int file, rob_bytes *svg)
         svg->count += n;
     }
     const char *text = (const char *)svg->at;
-    bool good = svg->count == size && (strncmp(text, "<?xml", 5) == 0
-                                       || strncmp(text, "<svg", 4) == 0)
+    bool good = svg->count == size
+                && (strncmp(text, "<?xml", 5) == 0 || strncmp(text, "<svg", 4) == 0)
                 && strstr(text, "</svg>") != NULL;
     if (!good) rob_priv_io_release(&ctx->memory, svg);
     return good;

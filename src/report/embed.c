@@ -30,7 +30,8 @@ static bool draw(rob_page *p, const rob_figure *figure, bool narrow, rob_bytes *
     figure->script(&script, narrow);
     *why = "there was no memory";
     if (!script.t.failed)
-        good = rob_priv_draw(p->ctx, p->report->text[ROB_REPORT_PLOT], &script.t, svg, why);
+        good = rob_priv_draw(p->ctx, p->report->text[ROB_REPORT_PLOT], &script.t, svg,
+                             why);
     rob_priv_release(&p->ctx->memory, script.t.at);
     return good;
 }
@@ -69,8 +70,10 @@ void rob_priv_write_figure(rob_page *p, const rob_figure *figure)
         write_picture(p, figure, &wide, &narrow);
     } else {
         rob_priv_page_add(p, "<p class=\"empty\">Not drawn: ");
-        rob_priv_page_add(p, why ? why : "no plotter was named (see the foot of the page)");
-        rob_priv_page_add(p, ". The numbers are in the tables and in the JSON file.</p>\n");
+        rob_priv_page_add(p, why ? why
+                                 : "no plotter was named (see the foot of the page)");
+        rob_priv_page_add(
+            p, ". The numbers are in the tables and in the JSON file.</p>\n");
     }
     rob_priv_io_release(&p->ctx->memory, &wide);
     rob_priv_io_release(&p->ctx->memory, &narrow);

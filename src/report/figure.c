@@ -1,7 +1,7 @@
 /* figure.c -- the pictures: gnuplot scripts from numbers alone, and their captions.
  *
- * No foreign text enters a script: titles of axes are ours, numbers are printed in the C
- * locale, data stand in here-documents, the picture goes to standard output. Every
+ * No foreign text enters a script: titles of axes are ours, numbers are printed in the
+ * C locale, data stand in here-documents, the picture goes to standard output. Every
  * figure is drawn twice, for a wide and for a narrow screen, and the page chooses.
  */
 #include "report/figure.h"
@@ -39,8 +39,9 @@ void rob_priv_plot_number(rob_page *p, double v)
 /* A logarithmic axis labelled at powers of ten, or at 1, 2, 5 when it is short. */
 void rob_priv_plot_log(rob_page *p, char axis, double low, double high)
 {
-    rob_priv_page_print(p, "set logscale %c\nset %crange [%.9g:%.9g]\nset format %c '%%g'\n",
-                        axis, axis, low, high, axis);
+    rob_priv_page_print(
+        p, "set logscale %c\nset %crange [%.9g:%.9g]\nset format %c '%%g'\n", axis,
+        axis, low, high, axis);
     if (high / low < 300) {
         const char *comma = "";
         rob_priv_page_print(p, "set %ctics (", axis);
@@ -69,7 +70,8 @@ bool rob_priv_plot_any(const rob_findings *f, int32_t column)
     return false;
 }
 
-void rob_priv_plot_span(const rob_findings *f, int32_t column, double *low, double *high)
+void rob_priv_plot_span(const rob_findings *f, int32_t column, double *low,
+                        double *high)
 {
     for (int64_t k = 0; k < f->size[column]; k++) {
         double v = f->value[column][k];
@@ -123,15 +125,16 @@ static void sandwich_script(rob_page *p, bool narrow)
     rob_priv_plot_log(p, 'y', low / 1.5, high * 1.5);
     sandwich_data(p, low / 1.5, high * 1.5);
     bool few = p->f->count <= (narrow ? 20 : 60);
-    rob_priv_page_print(p,
-                        "set xlabel 'series, from the most fragile to the safest'\n"
-                        "set ylabel 'length of the change' offset 0.5\nunset xtics\n"
-                        "set style fill solid 1 noborder\n"
-                        "plot '$d' using 1:2:($1-0.32):($1+0.32):(%.9g):2 with "
-                        "boxxyerrorbars lc rgb '#0072b2' title 'proved safe', "
-                        "'' using 1:2:($1-0.32):($1+0.32):2:3 with boxxyerrorbars lc rgb "
-                        "'#cfe6f5' title 'not known'",
-                        low / 1.5);
+    rob_priv_page_print(
+        p,
+        "set xlabel 'series, from the most fragile to the safest'\n"
+        "set ylabel 'length of the change' offset 0.5\nunset xtics\n"
+        "set style fill solid 1 noborder\n"
+        "plot '$d' using 1:2:($1-0.32):($1+0.32):(%.9g):2 with "
+        "boxxyerrorbars lc rgb '#0072b2' title 'proved safe', "
+        "'' using 1:2:($1-0.32):($1+0.32):2:3 with boxxyerrorbars lc rgb "
+        "'#cfe6f5' title 'not known'",
+        low / 1.5);
     rob_priv_page_print(p,
                         ", '' using 1:5 with points pt 9 ps %g lc rgb '#d55e00' title "
                         "'broken here'",
@@ -152,21 +155,24 @@ static void sandwich_script(rob_page *p, bool narrow)
 static void sandwich_caption(rob_page *p)
 {
     if (!has_sandwich(p->f)) {
-        rob_priv_page_add(p, "Neither a proof nor a failing point is there to be drawn: the "
-                             "run was stopped, or every series already fails as it is.");
+        rob_priv_page_add(
+            p, "Neither a proof nor a failing point is there to be drawn: the "
+               "run was stopped, or every series already fails as it is.");
         return;
     }
-    rob_priv_page_print(p,
-                        "The distance to the nearest series with another answer lies in "
-                        "the light part of each bar: below it safety is proved, at the "
-                        "triangle a failing series was seen. Logarithmic axis; %s.",
-                        rob_priv_length_unit(p->f));
+    rob_priv_page_print(
+        p,
+        "The distance to the nearest series with another answer lies in "
+        "the light part of each bar: below it safety is proved, at the "
+        "triangle a failing series was seen. Logarithmic axis; %s.",
+        rob_priv_length_unit(p->f));
     int64_t wrong = 0;
     for (int64_t i = 0; i < p->f->count; i++)
         wrong += rob_priv_plot_value(p, ROB_C_WRONG, i) == 1;
     if (wrong > 0)
-        rob_priv_page_print(p, " %lld series fail as they are (distance 0) and are left out.",
-                            (long long)wrong);
+        rob_priv_page_print(
+            p, " %lld series fail as they are (distance 0) and are left out.",
+            (long long)wrong);
 }
 
 /* ---- accuracy against the radius ------------------------------------------------- */
@@ -174,7 +180,8 @@ static void sandwich_caption(rob_page *p)
 static bool has_radii(const rob_findings *f)
 {
     return rob_priv_plot_any(f, ROB_C_RADIUS_GRID)
-           && (rob_priv_plot_any(f, ROB_C_CERTIFIED) || rob_priv_plot_any(f, ROB_C_ATTACKED));
+           && (rob_priv_plot_any(f, ROB_C_CERTIFIED)
+               || rob_priv_plot_any(f, ROB_C_ATTACKED));
 }
 
 static void accuracy_script(rob_page *p, bool narrow)
@@ -197,29 +204,36 @@ static void accuracy_script(rob_page *p, bool narrow)
                         p->f->labelled > 0 ? "answered right, % of the series"
                                            : "same answer, % of the series");
     rob_priv_page_add(
-        p, "plot '$d' using 1:2 with linespoints lw 2.6 pt 5 ps 0.6 lc rgb '#0072b2' title "
-           "'certified: under every change', '' using 1:3 with linespoints lw 2.6 pt 9 ps "
-           "0.8 dt 2 lc rgb '#d55e00' title 'attacked: under the worst found'");
+        p,
+        "plot '$d' using 1:2 with linespoints lw 2.6 pt 5 ps 0.6 lc rgb '#0072b2' "
+        "title "
+        "'certified: under every change', '' using 1:3 with linespoints lw 2.6 pt 9 ps "
+        "0.8 dt 2 lc rgb '#d55e00' title 'attacked: under the worst found'");
     if (isfinite(base))
-        rob_priv_page_print(p, ", %.6g with lines lw 1.6 dt 3 lc rgb '#57606a' title "
-                               "'always the commonest class'", base);
+        rob_priv_page_print(p,
+                            ", %.6g with lines lw 1.6 dt 3 lc rgb '#57606a' title "
+                            "'always the commonest class'",
+                            base);
     if (rob_priv_plot_any(p->f, ROB_C_RANDOM))
-        rob_priv_page_add(p, ", '' using 1:4 with linespoints lw 2.6 pt 7 ps 0.6 dt 4 lc rgb "
-                             "'#009e73' title 'random: under a chance change'");
+        rob_priv_page_add(
+            p, ", '' using 1:4 with linespoints lw 2.6 pt 7 ps 0.6 dt 4 lc rgb "
+               "'#009e73' title 'random: under a chance change'");
     rob_priv_page_add(p, "\n");
 }
 
 static void accuracy_caption(rob_page *p)
 {
     if (!has_radii(p->f)) {
-        rob_priv_page_add(p, "No radius to count at: nothing was proved and no failing point "
-                             "was found.");
+        rob_priv_page_add(
+            p, "No radius to count at: nothing was proved and no failing point "
+               "was found.");
         return;
     }
-    rob_priv_page_add(p, "How many series are still answered as they should be. The truth for "
-                         "the worst change lies between the square and the triangle; the "
-                         "distance to the circles is how much rarer a failure is by chance "
-                         "than by intent. ");
+    rob_priv_page_add(
+        p, "How many series are still answered as they should be. The truth for "
+           "the worst change lies between the square and the triangle; the "
+           "distance to the circles is how much rarer a failure is by chance "
+           "than by intent. ");
     rob_priv_page_print(p, "%s.", rob_priv_length_unit(p->f));
 }
 
@@ -237,7 +251,8 @@ static int lowest_decade(const rob_findings *f)
 {
     double least = 0;
     for (int64_t c = 0; c < f->size[ROB_C_CURVE]; c++)
-        if (isfinite(f->value[ROB_C_CURVE][c])) least = fmin(least, f->value[ROB_C_CURVE][c]);
+        if (isfinite(f->value[ROB_C_CURVE][c]))
+            least = fmin(least, f->value[ROB_C_CURVE][c]);
     return (int)fmax(-DECADES, fmin(-2, floor(least - 0.7)));
 }
 
@@ -271,59 +286,66 @@ static void curves_script(rob_page *p, bool narrow)
     if (first > 0 && first < p->f->radii) first--;
     if (first > p->f->radii - 2) first = 0;
     rob_priv_plot_log(p, 'x', grid[first], grid[p->f->radii - 1]);
-    rob_priv_page_print(p,
-                        "set yrange [%d:0.15]\nset format y '1e%%g'\nset ytics %d,%d,-1\n"
-                        "set ytics add ('1' 0)\nset xlabel 'length of the random change'\n"
-                        "set ylabel 'probability of another answer' offset 0.5\nplot ",
-                        bottom, bottom, bottom < -6 ? 3 : 1);
+    rob_priv_page_print(
+        p,
+        "set yrange [%d:0.15]\nset format y '1e%%g'\nset ytics %d,%d,-1\n"
+        "set ytics add ('1' 0)\nset xlabel 'length of the random change'\n"
+        "set ylabel 'probability of another answer' offset 0.5\nplot ",
+        bottom, bottom, bottom < -6 ? 3 : 1);
     if (p->f->shown >= 0)
-        rob_priv_page_print(p,
-                            "'$c%lld' using 1:3:4 with filledcurves lc rgb '#f7dcc6' title "
-                            "'interval of the shown series', ",
-                            (long long)p->f->shown);
+        rob_priv_page_print(
+            p,
+            "'$c%lld' using 1:3:4 with filledcurves lc rgb '#f7dcc6' title "
+            "'interval of the shown series', ",
+            (long long)p->f->shown);
     for (int64_t i = 0; i < most; i++)
-        rob_priv_page_print(p, "%s'$c%lld' using 1:2 with lines lw 1.2 lc rgb '#56b4e9' %s",
-                            i ? ", " : "", (long long)i,
-                            i ? "notitle" : "title 'every series'");
+        rob_priv_page_print(
+            p, "%s'$c%lld' using 1:2 with lines lw 1.2 lc rgb '#56b4e9' %s",
+            i ? ", " : "", (long long)i, i ? "notitle" : "title 'every series'");
     if (p->f->shown >= 0)
-        rob_priv_page_print(p,
-                            ", '$c%lld' using 1:2 with linespoints lw 2.6 pt 7 ps 0.6 lc rgb "
-                            "'#d55e00' title 'the shown series'",
-                            (long long)p->f->shown);
+        rob_priv_page_print(
+            p,
+            ", '$c%lld' using 1:2 with linespoints lw 2.6 pt 7 ps 0.6 lc rgb "
+            "'#d55e00' title 'the shown series'",
+            (long long)p->f->shown);
     rob_priv_page_add(p, "\n");
 }
 
 static void curves_caption(rob_page *p)
 {
     if (p->f->norm != ROB_NORM_L2)
-        rob_priv_page_add(p, "Probabilities are for changes uniform on the Euclidean sphere; "
-                             "this query measures another norm.");
+        rob_priv_page_add(
+            p, "Probabilities are for changes uniform on the Euclidean sphere; "
+               "this query measures another norm.");
     else if (!has_curves(p->f))
-        rob_priv_page_add(p, "No random change was seen to alter an answer at the radii looked "
-                             "at, or none were drawn (option samples).");
+        rob_priv_page_add(
+            p, "No random change was seen to alter an answer at the radii looked "
+               "at, or none were drawn (option samples).");
     else
-        rob_priv_page_print(p,
-                            "P(ρ): how probable it is that a random change of length ρ alters "
-                            "the answer. Lines begin where the first such change was drawn; "
-                            "the shaded band is the %g %% interval, which says how probable "
-                            "failure may still be where none was seen. Where safety is "
-                            "proved it is zero.",
-                            100 * p->f->confidence);
+        rob_priv_page_print(
+            p,
+            "P(ρ): how probable it is that a random change of length ρ alters "
+            "the answer. Lines begin where the first such change was drawn; "
+            "the shaded band is the %g %% interval, which says how probable "
+            "failure may still be where none was seen. Where safety is "
+            "proved it is zero.",
+            100 * p->f->confidence);
 }
 
 /* ---- the list -------------------------------------------------------------------- */
 
 const rob_figure rob_priv_figure[ROB_FIGURES] = {
-    { "sandwich", "Safe, open, broken", has_sandwich, sandwich_script, sandwich_caption },
+    { "sandwich", "Safe, open, broken", has_sandwich, sandwich_script,
+      sandwich_caption },
     { "accuracy", "Accuracy against the radius", has_radii, accuracy_script,
       accuracy_caption },
     { "probability", "Failure by chance", has_curves, curves_script, curves_caption },
-    { "twin", "A series and its adversarial twin", rob_priv_has_twin, rob_priv_twin_script,
-      rob_priv_twin_caption },
+    { "twin", "A series and its adversarial twin", rob_priv_has_twin,
+      rob_priv_twin_script, rob_priv_twin_caption },
     { "slice", "The boundary nearby", rob_priv_has_slice, rob_priv_slice_script,
       rob_priv_slice_caption },
     { "curvature", "How the boundary bends", rob_priv_has_curvature,
       rob_priv_curvature_script, rob_priv_curvature_caption },
-    { "tail", "Condition numbers over the data", rob_priv_has_tail, rob_priv_tail_script,
-      rob_priv_tail_caption },
+    { "tail", "Condition numbers over the data", rob_priv_has_tail,
+      rob_priv_tail_script, rob_priv_tail_caption },
 };

@@ -11,7 +11,8 @@ void rob_priv_plot_log(rob_page *p, char axis, double low, double high);
 void rob_priv_plot_tics(rob_page *p, char axis, double span, int parts);
 bool rob_priv_plot_any(const rob_findings *f, int32_t column); /* a finite number */
 /* least and largest positive finite number, into what is there */
-void rob_priv_plot_span(const rob_findings *f, int32_t column, double *low, double *high);
+void rob_priv_plot_span(const rob_findings *f, int32_t column, double *low,
+                        double *high);
 
 /* portrait.c: figures of the shown series, and of condition numbers */
 bool rob_priv_has_twin(const rob_findings *f);

@@ -17,8 +17,8 @@ static void key(rob_page *p, const char *name)
 static void number(rob_page *p, double v)
 {
     char digits[40];
-    rob_priv_page_add(p, isfinite(v) ? rob_priv_print_double(digits, sizeof digits, v, 17)
-                                     : "null");
+    rob_priv_page_add(
+        p, isfinite(v) ? rob_priv_print_double(digits, sizeof digits, v, 17) : "null");
 }
 
 static void text_or_null(rob_page *p, const char *text)
@@ -32,7 +32,8 @@ static void write_options(rob_page *p)
     key(p, "options");
     rob_priv_page_add(p, "{");
     for (int32_t k = 0; k < ROB_REPORT_OPTIONS; k++) {
-        rob_priv_page_print(p, "%s\"%s\": ", k ? ", " : "", rob_priv_report_option[k].name);
+        rob_priv_page_print(p, "%s\"%s\": ", k ? ", " : "",
+                            rob_priv_report_option[k].name);
         number(p, p->report->option[k]);
     }
     rob_priv_page_add(p, "}");
@@ -53,8 +54,9 @@ static void write_columns(rob_page *p)
     for (int32_t k = 0; k < ROB_COLUMN_COUNT; k++) {
         const rob_column *c = &rob_priv_column[k];
         if (p->f->size[k] == 0) continue;
-        rob_priv_page_print(p, "%s\n    \"%s\": {\"shape\": \"%s\", \"unit\": \"%s\", "
-                               "\"values\": [",
+        rob_priv_page_print(p,
+                            "%s\n    \"%s\": {\"shape\": \"%s\", \"unit\": \"%s\", "
+                            "\"values\": [",
                             first ? "" : ",", c->name, shape_word(c->shape),
                             rob_priv_unit_word(p->f, c->unit));
         for (int64_t i = 0; i < p->f->size[k]; i++) {

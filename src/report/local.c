@@ -2,9 +2,10 @@
  *
  * Nearest boundary point, estimates and curvatures are rob_boundary_find's. Of the
  * principal curvatures k_1 <= ... <= k_m of a series the columns keep least, largest,
- * mean and max |k|. Condition numbers are rob_condition_compute's, of any norm; the ends
- * of the spectrum of the loss's Hessian rob_spectrum_extremes'. Boundary and spectrum
- * are Euclidean: under other norms, and where they do not apply, columns stay NaN.
+ * mean and max |k|. Condition numbers are rob_condition_compute's, of any norm; the
+ * ends of the spectrum of the loss's Hessian rob_spectrum_extremes'. Boundary and
+ * spectrum are Euclidean: under other norms, and where they do not apply, columns stay
+ * NaN.
  */
 #include "report/report.h"
 
@@ -18,9 +19,9 @@ static const struct answer {
     const char *name;
     int32_t column;
 } ANSWERS[] = {
-    { "distance", ROB_C_NEAREST },        { "residual", ROB_C_RESIDUAL },
-    { "estimate1", ROB_C_ESTIMATE1 },     { "estimate2", ROB_C_ESTIMATE2 },
-    { "projection", ROB_C_PROJECTION },   { "mean_curvature", ROB_C_CURVATURE_MEAN },
+    { "distance", ROB_C_NEAREST },      { "residual", ROB_C_RESIDUAL },
+    { "estimate1", ROB_C_ESTIMATE1 },   { "estimate2", ROB_C_ESTIMATE2 },
+    { "projection", ROB_C_PROJECTION }, { "mean_curvature", ROB_C_CURVATURE_MEAN },
 };
 
 /* Least, largest and largest size of the curvatures k (n) of series i. */
@@ -63,8 +64,8 @@ static rob_status direction(rob_ctx *ctx, const rob_boundary *b, rob_findings *f
     int64_t n = f->size[ROB_C_SHOWN_X];
     if (f->shown < 0 || f->size[ROB_C_SHOWN_TWIN] == 0) return ROB_OK;
     TRY(rob_priv_findings_make(ctx, f, ROB_C_SLICE_DIRECTION, n));
-    TRY(rob_boundary_get(ctx, b, "direction", f->shown, f->value[ROB_C_SLICE_DIRECTION], n,
-                         NULL));
+    TRY(rob_boundary_get(ctx, b, "direction", f->shown, f->value[ROB_C_SLICE_DIRECTION],
+                         n, NULL));
 done:
     return status;
 }
@@ -124,8 +125,8 @@ rob_status rob_priv_report_condition(rob_ctx *ctx, rob_report *r, rob_findings *
     if (f->shown >= 0) {
         TRY(rob_condition_get(ctx, c, "steps", f->shown, NULL, 0, &steps));
         TRY(rob_priv_findings_make(ctx, f, ROB_C_SHOWN_CONDITION, steps));
-        TRY(rob_condition_get(ctx, c, "steps", f->shown, f->value[ROB_C_SHOWN_CONDITION],
-                              steps, NULL));
+        TRY(rob_condition_get(ctx, c, "steps", f->shown,
+                              f->value[ROB_C_SHOWN_CONDITION], steps, NULL));
     }
     status = end;
 done:
@@ -143,8 +144,8 @@ rob_status rob_priv_report_spectrum(rob_ctx *ctx, rob_report *r, rob_findings *f
     TRY(end = rob_spectrum_extremes(ctx, s, r->query, NULL, 0));
     TRY(rob_spectrum_get(ctx, s, "lowest", -1, f->value[ROB_C_HESSIAN_LOWEST], f->count,
                          NULL));
-    TRY(rob_spectrum_get(ctx, s, "highest", -1, f->value[ROB_C_HESSIAN_HIGHEST], f->count,
-                         NULL));
+    TRY(rob_spectrum_get(ctx, s, "highest", -1, f->value[ROB_C_HESSIAN_HIGHEST],
+                         f->count, NULL));
     status = end;
 done:
     rob_spectrum_free(s);

@@ -114,7 +114,8 @@ done:
 /* Cell (i, k) of the curves, as log10: proved zero within L_i, else as sampled. */
 static void write_cell(rob_findings *f, int64_t i, int64_t k, const double *cell)
 {
-    static const int32_t COLUMN[] = { ROB_C_CURVE, ROB_C_CURVE_LOWER, ROB_C_CURVE_UPPER };
+    static const int32_t COLUMN[] = { ROB_C_CURVE, ROB_C_CURVE_LOWER,
+                                      ROB_C_CURVE_UPPER };
     bool safe = f->value[ROB_C_RADIUS_GRID][k] <= f->value[ROB_C_LOWER][i];
     for (int c = 0; c < 3; c++) {
         double value = cell ? cell[c] / log(10) : (double)NAN;
@@ -127,7 +128,8 @@ static void write_curves(rob_findings *f, const double *logp, int64_t first)
     int64_t sampled = f->radii - first;
     for (int64_t i = 0; i < f->count; i++)
         for (int64_t k = 0; k < f->radii; k++)
-            write_cell(f, i, k, k < first ? NULL : logp + 3 * (i * sampled + k - first));
+            write_cell(f, i, k,
+                       k < first ? NULL : logp + 3 * (i * sampled + k - first));
 }
 
 static void write_probabilities(rob_findings *f)
@@ -136,8 +138,10 @@ static void write_probabilities(rob_findings *f)
     for (int64_t i = 0; i < f->count; i++) {
         int64_t cell = i * f->radii + k;
         f->value[ROB_C_PROBABILITY][i] = pow(10, f->value[ROB_C_CURVE][cell]);
-        f->value[ROB_C_PROBABILITY_LOWER][i] = pow(10, f->value[ROB_C_CURVE_LOWER][cell]);
-        f->value[ROB_C_PROBABILITY_UPPER][i] = pow(10, f->value[ROB_C_CURVE_UPPER][cell]);
+        f->value[ROB_C_PROBABILITY_LOWER][i] =
+            pow(10, f->value[ROB_C_CURVE_LOWER][cell]);
+        f->value[ROB_C_PROBABILITY_UPPER][i] =
+            pow(10, f->value[ROB_C_CURVE_UPPER][cell]);
     }
 }
 
@@ -162,7 +166,8 @@ rob_status rob_priv_report_odds(rob_ctx *ctx, rob_report *r, rob_findings *f)
     double *logp = NULL;
     if (f->norm != ROB_NORM_L2 || f->count == 0) return ROB_OK;
     if (r->option[ROB_REPORT_SAMPLES] < 1) return ROB_OK;
-    int64_t first = first_open(f), sampled = f->radii - first, cells = f->count * f->radii;
+    int64_t first = first_open(f), sampled = f->radii - first,
+            cells = f->count * f->radii;
     for (int32_t k = ROB_C_CURVE; k <= ROB_C_CURVE_UPPER; k++)
         TRY(rob_priv_findings_make(ctx, f, k, cells));
     logp = rob_priv_allocate(&ctx->memory, 3 * cells, (int64_t)sizeof *logp);
@@ -170,9 +175,9 @@ rob_status rob_priv_report_odds(rob_ctx *ctx, rob_report *r, rob_findings *f)
     for (int64_t k = 0; k < 3 * cells; k++) logp[k] = NAN;
     if (sampled > 0) {
         TRY(make_sampler(ctx, r, &s));
-        TRY(end = rob_sampler_curve(ctx, s, r->query,
-                                    f->value[ROB_C_RADIUS_GRID] + first, sampled, logp,
-                                    3 * cells));
+        TRY(end =
+                rob_sampler_curve(ctx, s, r->query, f->value[ROB_C_RADIUS_GRID] + first,
+                                  sampled, logp, 3 * cells));
     }
     write_curves(f, logp, first);
     write_probabilities(f);

@@ -27,7 +27,10 @@ static double quantile_of(rob_page *p, int32_t column, double share)
     return q;
 }
 
-static double median_of(rob_page *p, int32_t column) { return quantile_of(p, column, 0.5); }
+static double median_of(rob_page *p, int32_t column)
+{
+    return quantile_of(p, column, 0.5);
+}
 
 /* ---- the head -------------------------------------------------------------------- */
 
@@ -60,27 +63,33 @@ static void write_head(rob_page *p)
 static void write_partial(rob_page *p)
 {
     if (!p->f->stopped) return;
-    rob_priv_page_add(p, "<p class=\"warn\" role=\"alert\"><b>Partial report.</b> The run "
-                         "was stopped in the stage “");
+    rob_priv_page_add(p,
+                      "<p class=\"warn\" role=\"alert\"><b>Partial report.</b> The run "
+                      "was stopped in the stage “");
     rob_priv_page_html(p, p->f->stopped);
-    rob_priv_page_add(p, "”. Every number below is valid as far as it goes; what was not "
-                         "reached is shown as a dash or as not found.</p>\n");
+    rob_priv_page_add(p,
+                      "”. Every number below is valid as far as it goes; what was not "
+                      "reached is shown as a dash or as not found.</p>\n");
 }
 
 static void write_not_learnt(rob_page *p)
 {
     bool above = one(p, ROB_C_ACCURACY) > one(p, ROB_C_MAJORITY);
-    rob_priv_page_add(p, above ? "<b>Not shown to beat its baseline.</b> The model is "
-                                 "right on "
-                               : "<b>Does not beat its baseline.</b> The model is right on ");
+    rob_priv_page_add(
+        p, above ? "<b>Not shown to beat its baseline.</b> The model is "
+                   "right on "
+                 : "<b>Does not beat its baseline.</b> The model is right on ");
     rob_priv_page_percent(p, one(p, ROB_C_ACCURACY));
-    rob_priv_page_print(p, " of %lld series; always answering the commonest class is right "
-                           "on ",
-                        (long long)one(p, ROB_C_TESTED));
+    rob_priv_page_print(
+        p,
+        " of %lld series; always answering the commonest class is right "
+        "on ",
+        (long long)one(p, ROB_C_TESTED));
     rob_priv_page_percent(p, one(p, ROB_C_MAJORITY));
-    rob_priv_page_add(p, ". Distances below describe a classifier that has not been shown "
-                         "to do its task: a constant answer would be safest of all, so "
-                         "nothing here speaks for the model. ");
+    rob_priv_page_add(p,
+                      ". Distances below describe a classifier that has not been shown "
+                      "to do its task: a constant answer would be safest of all, so "
+                      "nothing here speaks for the model. ");
 }
 
 static void write_learnt(rob_page *p)
@@ -98,8 +107,9 @@ static void write_typical(rob_page *p)
     double lower = median_of(p, ROB_C_LOWER), upper = median_of(p, ROB_C_UPPER);
     double norm = median_of(p, ROB_C_NORM);
     if (lower > 0) {
-        rob_priv_page_add(p, "For half of the series it is <b>proved</b> that no change "
-                             "shorter than <b>");
+        rob_priv_page_add(p,
+                          "For half of the series it is <b>proved</b> that no change "
+                          "shorter than <b>");
         rob_priv_page_number(p, lower);
         rob_priv_page_add(p, "</b> alters the answer");
     } else rob_priv_page_add(p, "For half of the series nothing could be proved");
@@ -121,14 +131,17 @@ static void write_typical(rob_page *p)
 
 static void write_chance(rob_page *p)
 {
-    double chance = median_of(p, ROB_C_PROBABILITY), rho = one(p, ROB_C_PROBABILITY_RADIUS);
+    double chance = median_of(p, ROB_C_PROBABILITY),
+           rho = one(p, ROB_C_PROBABILITY_RADIUS);
     if (isnan(chance)) return;
-    rob_priv_page_add(p, rho > median_of(p, ROB_C_UPPER) ? " Chance is milder: a random change "
-                                                           "of length "
-                                                         : " A random change of length ");
+    rob_priv_page_add(p, rho > median_of(p, ROB_C_UPPER)
+                             ? " Chance is milder: a random change "
+                               "of length "
+                             : " A random change of length ");
     rob_priv_page_number(p, rho);
     if (chance == 0)
-        rob_priv_page_print(p, " was not seen to alter the typical answer in %.0f draws.",
+        rob_priv_page_print(p,
+                            " was not seen to alter the typical answer in %.0f draws.",
                             p->report->option[ROB_REPORT_SAMPLES]);
     else {
         rob_priv_page_add(p, " alters the typical answer in ");
@@ -141,11 +154,13 @@ static void write_headline(rob_page *p)
 {
     rob_priv_page_add(p, "<p class=\"lead\">");
     if (p->f->count == 0)
-        rob_priv_page_add(p, "The query holds no series, so there is nothing to report.");
+        rob_priv_page_add(p,
+                          "The query holds no series, so there is nothing to report.");
     else {
         if (p->f->labelled == 0 && isnan(one(p, ROB_C_ACCURACY)))
-            rob_priv_page_add(p, "The series carry no labels, so whether the model is right "
-                                 "is not known; what follows says how firmly it answers. ");
+            rob_priv_page_add(
+                p, "The series carry no labels, so whether the model is right "
+                   "is not known; what follows says how firmly it answers. ");
         else if (isnan(one(p, ROB_C_ACCURACY)))
             rob_priv_page_add(p, "The model was not evaluated. ");
         else if (one(p, ROB_C_BEATS) == 1) write_learnt(p);
@@ -160,7 +175,8 @@ static void write_headline(rob_page *p)
 
 static void open_card(rob_page *p, const char *name)
 {
-    rob_priv_page_print(p, "<div class=\"card\"><span class=\"name\">%s</span><b>", name);
+    rob_priv_page_print(p, "<div class=\"card\"><span class=\"name\">%s</span><b>",
+                        name);
 }
 
 static void close_card(rob_page *p, const char *note)
@@ -177,12 +193,14 @@ static void accuracy_cards(rob_page *p)
     rob_priv_page_percent(p, one(p, ROB_C_ACCURACY_LOWER));
     rob_priv_page_add(p, " and ");
     rob_priv_page_percent(p, one(p, ROB_C_ACCURACY_UPPER));
-    rob_priv_page_print(p, " (%g %% confidence)</span></div>\n", 100 * p->f->confidence);
+    rob_priv_page_print(p, " (%g %% confidence)</span></div>\n",
+                        100 * p->f->confidence);
     open_card(p, "Baseline");
     rob_priv_page_percent(p, one(p, ROB_C_MAJORITY));
-    close_card(p, one(p, ROB_C_BEATS) == 1
-                      ? "always the commonest class; the model is better"
-                      : "always the commonest class; the model is not shown to be better");
+    close_card(p,
+               one(p, ROB_C_BEATS) == 1
+                   ? "always the commonest class; the model is better"
+                   : "always the commonest class; the model is not shown to be better");
 }
 
 static void write_cards(rob_page *p)
@@ -263,15 +281,18 @@ static void write_distributions(rob_page *p)
         { "margin at x", ROB_C_MARGIN },
         { "norm ‖x‖", ROB_C_NORM },
     };
-    rob_priv_page_add(p, "<h2>Distributions</h2>\n<div class=\"scroll\"><table>\n<thead><tr>"
-                         "<th scope=\"col\">quantity</th><th>known</th><th>least</th>"
-                         "<th>10 %</th><th>25 %</th><th>median</th><th>75 %</th>"
-                         "<th>90 %</th><th>largest</th></tr></thead>\n<tbody>\n");
+    rob_priv_page_add(
+        p, "<h2>Distributions</h2>\n<div class=\"scroll\"><table>\n<thead><tr>"
+           "<th scope=\"col\">quantity</th><th>known</th><th>least</th>"
+           "<th>10 %</th><th>25 %</th><th>median</th><th>75 %</th>"
+           "<th>90 %</th><th>largest</th></tr></thead>\n<tbody>\n");
     for (int64_t k = 0; k < COUNT_OF(ROW); k++)
         distribution_row(p, ROW[k].name, ROW[k].column);
-    rob_priv_page_print(p, "</tbody></table></div>\n<p class=\"note\">Lengths in %s; ∞ in the "
-                           "row of U: no failing point was found.</p>\n",
-                        rob_priv_length_unit(p->f));
+    rob_priv_page_print(
+        p,
+        "</tbody></table></div>\n<p class=\"note\">Lengths in %s; ∞ in the "
+        "row of U: no failing point was found.</p>\n",
+        rob_priv_length_unit(p->f));
 }
 
 static void correlation_row(rob_page *p, const char *name, int32_t column,
@@ -286,27 +307,34 @@ static void correlation_row(rob_page *p, const char *name, int32_t column,
     else {
         rob_priv_page_print(p, "<td>%s%.2f</td>", rho < 0 ? "−" : "+", fabs(rho));
         if (isnan(low)) rob_priv_page_add(p, "<td>–</td>");
-        else rob_priv_page_print(p, "<td>%s%.2f to %s%.2f</td>", low < 0 ? "−" : "+",
-                                 fabs(low), high < 0 ? "−" : "+", fabs(high));
+        else
+            rob_priv_page_print(p, "<td>%s%.2f to %s%.2f</td>", low < 0 ? "−" : "+",
+                                fabs(low), high < 0 ? "−" : "+", fabs(high));
     }
-    rob_priv_page_print(p, "<td>%lld</td><td class=\"text\">", isnan(n) ? 0 : (long long)n);
+    rob_priv_page_print(p, "<td>%lld</td><td class=\"text\">",
+                        isnan(n) ? 0 : (long long)n);
     if (isnan(rho)) rob_priv_page_add(p, "not computed, or the same for all series");
     else if (isnan(low)) rob_priv_page_add(p, "too few series for an interval");
     else if (low <= 0 && high >= 0) rob_priv_page_add(p, "no relation is shown");
-    else rob_priv_page_print(p, "%s%s", rho > 0 ? "rise together" : "one rises as the other falls",
-                             expected);
+    else
+        rob_priv_page_print(p, "%s%s",
+                            rho > 0 ? "rise together" : "one rises as the other falls",
+                            expected);
     rob_priv_page_add(p, "</td></tr>\n");
 }
 
 static void write_correlations(rob_page *p)
 {
-    rob_priv_page_print(p, "<h2>What goes with a small distance?</h2>\n<p>Spearman’s rank "
-                           "correlation with U over the series, with %g %% intervals "
-                           "(Fisher’s z). It says whether two quantities order the series "
-                           "alike, not why.</p>\n", 100 * p->f->confidence);
-    rob_priv_page_add(p, "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">with the "
-                         "distance</th><th>ρ</th><th>interval</th><th>series</th>"
-                         "<th class=\"text\">reading</th></tr></thead>\n<tbody>\n");
+    rob_priv_page_print(p,
+                        "<h2>What goes with a small distance?</h2>\n<p>Spearman’s rank "
+                        "correlation with U over the series, with %g %% intervals "
+                        "(Fisher’s z). It says whether two quantities order the series "
+                        "alike, not why.</p>\n",
+                        100 * p->f->confidence);
+    rob_priv_page_add(
+        p, "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">with the "
+           "distance</th><th>ρ</th><th>interval</th><th>series</th>"
+           "<th class=\"text\">reading</th></tr></thead>\n<tbody>\n");
     correlation_row(p, "largest |curvature|", ROB_C_SPEARMAN_CURVATURE, "");
     correlation_row(p, "condition, order 1", ROB_C_SPEARMAN_CONDITION, "");
     correlation_row(p, "P(fail) at one length", ROB_C_SPEARMAN_PROBABILITY, "");
@@ -318,27 +346,30 @@ static void write_correlations(rob_page *p)
 static void write_glossary(rob_page *p)
 {
     rob_priv_page_add(
-        p, "<h2>How to read this</h2>\n<dl>\n"
-           "<dt>L, proved safe</dt><dd>No change of this length or shorter alters the "
-           "answer: a proof in real arithmetic, with its own rounding paid for.</dd>\n"
-           "<dt>U, broken at</dt><dd>A changed series of this distance was evaluated and "
-           "gets another answer. The true distance lies between L and U.</dd>\n"
-           "<dt>Estimates</dt><dd>Order 1 and 2 replace the model by its line and its "
-           "parabola at x. They are not certificates.</dd>\n"
-           "<dt>Condition number</dt><dd>‖x‖ over the distance: how much a relative error "
-           "of the series is magnified on the way to another answer. Between ‖x‖/U and "
-           "‖x‖/L, proved.</dd>\n"
-           "<dt>P(fail)</dt><dd>How probable it is that a random change of that length "
-           "alters the answer; bracketed numbers are its interval.</dd>\n"
-           "<dt>∞ and –</dt><dd>∞ or “no failing point found”: the search came back empty, "
-           "which proves nothing. A dash: not computed.</dd>\n</dl>\n");
+        p,
+        "<h2>How to read this</h2>\n<dl>\n"
+        "<dt>L, proved safe</dt><dd>No change of this length or shorter alters the "
+        "answer: a proof in real arithmetic, with its own rounding paid for.</dd>\n"
+        "<dt>U, broken at</dt><dd>A changed series of this distance was evaluated and "
+        "gets another answer. The true distance lies between L and U.</dd>\n"
+        "<dt>Estimates</dt><dd>Order 1 and 2 replace the model by its line and its "
+        "parabola at x. They are not certificates.</dd>\n"
+        "<dt>Condition number</dt><dd>‖x‖ over the distance: how much a relative error "
+        "of the series is magnified on the way to another answer. Between ‖x‖/U and "
+        "‖x‖/L, proved.</dd>\n"
+        "<dt>P(fail)</dt><dd>How probable it is that a random change of that length "
+        "alters the answer; bracketed numbers are its interval.</dd>\n"
+        "<dt>∞ and –</dt><dd>∞ or “no failing point found”: the search came back "
+        "empty, "
+        "which proves nothing. A dash: not computed.</dd>\n</dl>\n");
 }
 
 static void write_foot(rob_page *p)
 {
     rob_priv_page_add(p, "<footer>");
-    rob_priv_page_print(p, "librobust %s · measured from the %s · recipe: ", rob_version(),
-                        p->f->reference == ROB_REFERENCE_LABEL ? "label" : "prediction");
+    rob_priv_page_print(
+        p, "librobust %s · measured from the %s · recipe: ", rob_version(),
+        p->f->reference == ROB_REFERENCE_LABEL ? "label" : "prediction");
     rob_priv_page_html(p, p->f->recipe);
     rob_priv_page_add(p, " · options:");
     for (int32_t k = 0; k < ROB_REPORT_OPTIONS; k++)
@@ -351,10 +382,11 @@ static void write_figures(rob_page *p)
 {
     for (int k = 0; k < ROB_FIGURES; k++) rob_priv_write_figure(p, &rob_priv_figure[k]);
     if (!p->report->text[ROB_REPORT_PLOT])
-        rob_priv_page_add(p, "<p class=\"empty\">No plotter was named, so this page has no "
-                             "plots, only tables. Set the text option “plot” to the path of "
-                             "gnuplot (the command <code>robust report</code> finds it by "
-                             "itself) to get them.</p>\n");
+        rob_priv_page_add(
+            p, "<p class=\"empty\">No plotter was named, so this page has no "
+               "plots, only tables. Set the text option “plot” to the path of "
+               "gnuplot (the command <code>robust report</code> finds it by "
+               "itself) to get them.</p>\n");
 }
 
 void rob_priv_write_html(rob_page *p)

@@ -1,5 +1,5 @@
-/* portrait.c -- figures of one series: its twin, its condition by step, the boundary near
- * it; and the tail of the condition numbers over the data.
+/* portrait.c -- figures of one series: its twin, its condition by step, the boundary
+ * near it; and the tail of the condition numbers over the data.
  *
  * Shown is the series whose failing distance is the median of those answered right, or
  * the one asked for. The tail is P(condition >= s) over the data; for a smooth boundary
@@ -60,8 +60,8 @@ static void panel(rob_page *p, bool narrow, int k, int n)
     double top = narrow ? 0.89 : 0.92, bottom = narrow ? 0.125 : 0.135, gap = 0.05;
     double first = n == 3 ? 0.46 : 0.58, rest = (top - bottom) * (1 - first) / (n - 1);
     double high = k == 0 ? top : top - (top - bottom) * first - (k - 1) * rest - gap;
-    double low = k == 0 ? top - (top - bottom) * first
-                        : top - (top - bottom) * first - k * rest;
+    double low =
+        k == 0 ? top - (top - bottom) * first : top - (top - bottom) * first - k * rest;
     rob_priv_page_print(p,
                         "set tmargin at screen %.4f\nset bmargin at screen %.4f\n"
                         "set lmargin at screen %.3f\nset rmargin at screen 0.98\n",
@@ -77,17 +77,18 @@ void rob_priv_twin_script(rob_page *p, bool narrow)
     int64_t d = p->f->features, steps = p->f->size[ROB_C_SHOWN_X] / d;
     rob_priv_plot_begin(p, narrow, 560, 540);
     twin_data(p);
-    rob_priv_page_print(p, "set multiplot\nset xrange [-0.5:%.1f]\n", (double)steps - 0.5);
+    rob_priv_page_print(p, "set multiplot\nset xrange [-0.5:%.1f]\n",
+                        (double)steps - 0.5);
     panel(p, narrow, 0, panels);
     rob_priv_page_add(p, "set key at screen 0.5,0.995 center top horizontal\n"
                          "set ylabel 'value'\nplot ");
     for (int64_t j = 0; j < d && j < 3; j++)
-        rob_priv_page_print(p,
-                            "%s'$d' using 1:%d with lines lw 2.2 lc rgb '#0072b2' %s, '' "
-                            "using 1:%d with lines lw 1.8 dt 2 lc rgb '#d55e00' %s",
-                            j ? ", " : "", (int)(3 + 3 * j), j ? "notitle" : "title 'series'",
-                            (int)(4 + 3 * j),
-                            j ? "notitle" : "title 'twin with another answer'");
+        rob_priv_page_print(
+            p,
+            "%s'$d' using 1:%d with lines lw 2.2 lc rgb '#0072b2' %s, '' "
+            "using 1:%d with lines lw 1.8 dt 2 lc rgb '#d55e00' %s",
+            j ? ", " : "", (int)(3 + 3 * j), j ? "notitle" : "title 'series'",
+            (int)(4 + 3 * j), j ? "notitle" : "title 'twin with another answer'");
     rob_priv_page_add(p, "\nunset key\nset ylabel 'change'\nset yrange [*:*]\n");
     rob_priv_plot_tics(p, 'y', span_of_change(p), 3);
     panel(p, narrow, 1, panels);
@@ -95,13 +96,16 @@ void rob_priv_twin_script(rob_page *p, bool narrow)
     for (int64_t j = 0; j < d && j < 3; j++)
         rob_priv_page_print(p, "%s'$d' using 1:%d with impulses lw 2 lc rgb '%s'",
                             j ? ", " : "", (int)(5 + 3 * j),
-                            j == 0 ? "#d55e00" : j == 1 ? "#cc79a7" : "#e69f00");
+                            j == 0   ? "#d55e00"
+                            : j == 1 ? "#cc79a7"
+                                     : "#e69f00");
     rob_priv_page_add(p, "\n");
     if (condition) {
         panel(p, narrow, 2, panels);
         rob_priv_plot_tics(p, 'y', span_of_condition(p), 3);
-        rob_priv_page_add(p, "set ylabel 'condition'\nset yrange [0:*]\nset boxwidth 0.8\n"
-                             "plot '$d' using 1:2 with boxes lc rgb '#0072b2'\n");
+        rob_priv_page_add(p,
+                          "set ylabel 'condition'\nset yrange [0:*]\nset boxwidth 0.8\n"
+                          "plot '$d' using 1:2 with boxes lc rgb '#0072b2'\n");
     }
     rob_priv_page_add(p, "unset multiplot\n");
 }
@@ -110,8 +114,9 @@ void rob_priv_twin_caption(rob_page *p)
 {
     int64_t i = p->f->shown;
     if (!rob_priv_has_twin(p->f)) {
-        rob_priv_page_add(p, "There is no twin to show: no failing point was found for the "
-                             "series chosen, or it already fails as it is.");
+        rob_priv_page_add(
+            p, "There is no twin to show: no failing point was found for the "
+               "series chosen, or it already fails as it is.");
         return;
     }
     rob_priv_page_print(p, "Series %lld, ", (long long)i);
@@ -128,10 +133,11 @@ void rob_priv_twin_caption(rob_page *p)
     rob_priv_page_add(p, " (the series itself has length ");
     rob_priv_page_number(p, rob_priv_plot_value(p, ROB_C_NORM, i));
     rob_priv_page_add(p, "). Beneath: what was changed");
-    rob_priv_page_add(p, rob_priv_plot_any(p->f, ROB_C_SHOWN_CONDITION)
-                             ? ", on its own scale, and the condition number of each step: "
-                               "which steps carry the fragility."
-                             : ", on its own scale.");
+    rob_priv_page_add(
+        p, rob_priv_plot_any(p->f, ROB_C_SHOWN_CONDITION)
+               ? ", on its own scale, and the condition number of each step: "
+                 "which steps carry the fragility."
+               : ", on its own scale.");
     if (p->f->features > 3)
         rob_priv_page_print(p, " The first 3 of %lld features are drawn.",
                             (long long)p->f->features);
@@ -152,7 +158,8 @@ static void slice_data(rob_page *p)
         for (int64_t j = 0; j < side; j++) {
             rob_priv_plot_number(p, rob_priv_plot_value(p, ROB_C_SLICE_AXIS, j));
             rob_priv_plot_number(p, rob_priv_plot_value(p, ROB_C_SLICE_AXIS, i));
-            rob_priv_plot_number(p, rob_priv_plot_value(p, ROB_C_SLICE_MARGIN, i * side + j));
+            rob_priv_plot_number(
+                p, rob_priv_plot_value(p, ROB_C_SLICE_MARGIN, i * side + j));
             rob_priv_page_add(p, "\n");
         }
         rob_priv_page_add(p, "\n");
@@ -183,36 +190,43 @@ void rob_priv_slice_script(rob_page *p, bool narrow)
                         "set table $zero\nunset surface\nsplot '$d' using 1:2:3\nunset "
                         "table\nset surface\nunset contour\n",
                         -half, half, -half, half, -most, most,
-                        rob_priv_plot_any(p->f, ROB_C_SLICE_DIRECTION) ? "where it bends most to the series"
-                                                                     : "a random direction");
+                        rob_priv_plot_any(p->f, ROB_C_SLICE_DIRECTION)
+                            ? "where it bends most to the series"
+                            : "a random direction");
     rob_priv_page_print(p, "set parametric\nset trange [0:2*pi]\nL = %.9g\nU = %.9g\n",
                         lower > 0 ? lower : (double)NAN, upper);
-    rob_priv_page_add(
-        p, "set key outside above center horizontal\n"
-           "plot '$d' using 1:2:3 with image notitle, '$zero' using 1:2 with lines lw 2.6 lc "
-           "rgb '#000000' title 'boundary', U*cos(t),U*sin(t) with lines lw 1.8 dt 2 lc rgb "
-           "'#8c3d00' title 'U', ");
+    rob_priv_page_add(p, "set key outside above center horizontal\n"
+                         "plot '$d' using 1:2:3 with image notitle, '$zero' using 1:2 "
+                         "with lines lw 2.6 lc "
+                         "rgb '#000000' title 'boundary', U*cos(t),U*sin(t) with lines "
+                         "lw 1.8 dt 2 lc rgb "
+                         "'#8c3d00' title 'U', ");
     if (lower > 0)
-        rob_priv_page_add(p, "L*cos(t),L*sin(t) with lines lw 2.2 lc rgb '#003f63' title 'L, "
-                             "proved', ");
-    rob_priv_page_add(p, "'+' using (0):(0) every ::0::0 with points pt 7 ps 1 lc rgb '#000000' title "
-                         "'series', '+' using (U):(0) every ::0::0 with points pt 9 ps 1.2 lc rgb "
-                         "'#8c3d00' title 'twin'\n");
+        rob_priv_page_add(
+            p, "L*cos(t),L*sin(t) with lines lw 2.2 lc rgb '#003f63' title 'L, "
+               "proved', ");
+    rob_priv_page_add(
+        p,
+        "'+' using (0):(0) every ::0::0 with points pt 7 ps 1 lc rgb '#000000' title "
+        "'series', '+' using (U):(0) every ::0::0 with points pt 9 ps 1.2 lc rgb "
+        "'#8c3d00' title 'twin'\n");
 }
 
 void rob_priv_slice_caption(rob_page *p)
 {
     if (!rob_priv_has_slice(p->f)) {
-        rob_priv_page_add(p, "No slice: there is no failing point to look towards, or it was "
-                             "switched off (option slices).");
+        rob_priv_page_add(
+            p, "No slice: there is no failing point to look towards, or it was "
+               "switched off (option slices).");
         return;
     }
-    rob_priv_page_print(p,
-                        "The margin on a plane through series %lld. Blue keeps the answer, "
-                        "orange loses it, the black line is the boundary; inside the solid "
-                        "circle safety is proved, the dashed circle touches the failing "
-                        "point. Lengths: %s.",
-                        (long long)p->f->shown, rob_priv_length_unit(p->f));
+    rob_priv_page_print(
+        p,
+        "The margin on a plane through series %lld. Blue keeps the answer, "
+        "orange loses it, the black line is the boundary; inside the solid "
+        "circle safety is proved, the dashed circle touches the failing "
+        "point. Lengths: %s.",
+        (long long)p->f->shown, rob_priv_length_unit(p->f));
 }
 
 /* ---- curvature ------------------------------------------------------------------- */
@@ -231,26 +245,29 @@ void rob_priv_curvature_script(rob_page *p, bool narrow)
         rob_priv_plot_number(p, p->f->value[ROB_C_SHOWN_CURVATURES][k]);
         rob_priv_page_add(p, "\n");
     }
-    rob_priv_page_add(p, "EOD\nset xzeroaxis lt 1 lc rgb '#57606a'\nunset key\n"
-                         "set xlabel 'principal direction, ascending'\n"
-                         "set ylabel 'curvature, 1/length' offset 0.5\n"
-                         "plot '$d' using 1:2 with impulses lw 2 lc rgb '#56b4e9', '' using "
-                         "1:2 with points pt 7 ps 0.45 lc rgb '#0072b2'\n");
+    rob_priv_page_add(
+        p, "EOD\nset xzeroaxis lt 1 lc rgb '#57606a'\nunset key\n"
+           "set xlabel 'principal direction, ascending'\n"
+           "set ylabel 'curvature, 1/length' offset 0.5\n"
+           "plot '$d' using 1:2 with impulses lw 2 lc rgb '#56b4e9', '' using "
+           "1:2 with points pt 7 ps 0.45 lc rgb '#0072b2'\n");
 }
 
 void rob_priv_curvature_caption(rob_page *p)
 {
     if (!rob_priv_has_curvature(p->f)) {
-        rob_priv_page_add(p, "No curvatures: they need a boundary point with one smooth "
-                             "boundary through it, in the Euclidean norm.");
+        rob_priv_page_add(p,
+                          "No curvatures: they need a boundary point with one smooth "
+                          "boundary through it, in the Euclidean norm.");
         return;
     }
-    rob_priv_page_print(p,
-                        "Principal curvatures of the boundary at the point nearest to series "
-                        "%lld. Positive: it bends away from the series, so the linear "
-                        "estimate is too small; negative: it bends around it. Most are near "
-                        "zero where few directions matter.",
-                        (long long)p->f->shown);
+    rob_priv_page_print(
+        p,
+        "Principal curvatures of the boundary at the point nearest to series "
+        "%lld. Positive: it bends away from the series, so the linear "
+        "estimate is too small; negative: it bends around it. Most are near "
+        "zero where few directions matter.",
+        (long long)p->f->shown);
 }
 
 /* ---- tail of condition numbers --------------------------------------------------- */
@@ -289,25 +306,30 @@ void rob_priv_tail_script(rob_page *p, bool narrow)
     rob_priv_release(m, scratch);
     rob_priv_plot_log(p, 'x', low / 1.2, high * 1.2);
     rob_priv_plot_log(p, 'y', 0.7 / (double)p->f->count, 1.3);
-    rob_priv_page_add(p, "set xlabel 'condition number s'\nset ylabel 'share with at least s' "
-                         "offset 0.5\nplot '$low' using 1:2 with steps lw 2.6 dt 2 lc rgb "
-                         "'#d55e00' title 'at least (from U)'");
+    rob_priv_page_add(
+        p, "set xlabel 'condition number s'\nset ylabel 'share with at least s' "
+           "offset 0.5\nplot '$low' using 1:2 with steps lw 2.6 dt 2 lc rgb "
+           "'#d55e00' title 'at least (from U)'");
     if (rob_priv_plot_any(p->f, ROB_C_CONDITION_UPPER))
-        rob_priv_page_add(p, ", '$high' using 1:2 with steps lw 2.6 lc rgb '#0072b2' title "
-                             "'at most (from L)'");
+        rob_priv_page_add(
+            p, ", '$high' using 1:2 with steps lw 2.6 lc rgb '#0072b2' title "
+               "'at most (from L)'");
     if (rob_priv_plot_any(p->f, ROB_C_CONDITION))
-        rob_priv_page_add(p, ", '$first' using 1:2 with points pt 2 ps 0.7 lw 1.6 lc rgb "
-                             "'#000000' title 'order 1'");
+        rob_priv_page_add(p,
+                          ", '$first' using 1:2 with points pt 2 ps 0.7 lw 1.6 lc rgb "
+                          "'#000000' title 'order 1'");
     rob_priv_page_add(p, "\n");
 }
 
 void rob_priv_tail_caption(rob_page *p)
 {
     if (!rob_priv_has_tail(p->f)) {
-        rob_priv_page_add(p, "Too few series with a known distance for a distribution.");
+        rob_priv_page_add(p,
+                          "Too few series with a known distance for a distribution.");
         return;
     }
-    rob_priv_page_add(p, "Share of the series whose condition number ‖x‖/distance is at least "
-                         "s. The true curve lies between the two; in general its tail falls "
-                         "like 1/s.");
+    rob_priv_page_add(
+        p, "Share of the series whose condition number ‖x‖/distance is at least "
+           "s. The true curve lies between the two; in general its tail falls "
+           "like 1/s.");
 }

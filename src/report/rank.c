@@ -2,8 +2,9 @@
  *
  * Ranks are averaged over ties; rho is Pearson's correlation of the ranks. With
  * zeta = artanh(rho), the interval is tanh(zeta -+ z sqrt((1 + rho^2/2)/(n - 3))):
- * Fisher's transformation with the variance of Bonett & Wright (Psychometrika 65, 2000).
- * INFINITY ranks above every number, so "no failing point found" counts as farthest.
+ * Fisher's transformation with the variance of Bonett & Wright (Psychometrika 65,
+ * 2000). INFINITY ranks above every number, so "no failing point found" counts as
+ * farthest.
  */
 #include "report/report.h"
 #include "sample/closed.h"

@@ -189,7 +189,7 @@ void rob_priv_order(const double *key, int64_t n, int64_t *order);
 rob_status rob_priv_spearman(rob_ctx *ctx, const double *x, const double *y, int64_t n,
                              double confidence, double out[4]);
 
-/* ---- writing (write.c, json.c, page.c, table.c, figure.c, draw.c) ---------------- */
+/* ---- writing (write.c, json.c, page.c, table.c, embed.c, draw.c) ----------------- */
 
 typedef struct rob_page {
     rob_ctx *ctx;
@@ -205,12 +205,12 @@ void rob_priv_page_add(rob_page *p, const char *text);
 /* Foreign text, made harmless; bytes that are no UTF-8 become U+FFFD. */
 void rob_priv_page_html(rob_page *p, const char *text);
 void rob_priv_page_json(rob_page *p, const char *text); /* with its quotes */
-/* Three significant digits, with thin typography; NaN: a dash; INFINITY: "none found" */
+/* Three significant digits; NaN: a dash; INFINITY: its sign */
 void rob_priv_page_number(rob_page *p, double value);
 void rob_priv_page_percent(rob_page *p, double share);
 /* the name of a class out of the recipe, or its number */
 void rob_priv_page_class(rob_page *p, double class);
-/* "L2, in model units"; the unit of lengths, in words */
+/* "L2"; the unit of lengths, in words */
 const char *rob_priv_norm_name(const rob_findings *f);
 const char *rob_priv_length_unit(const rob_findings *f);
 const char *rob_priv_unit_word(const rob_findings *f, int32_t unit);

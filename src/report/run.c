@@ -223,13 +223,15 @@ static void compare(rob_findings *f)
 static void choose_shown(const rob_report *r, rob_findings *f, int64_t *order)
 {
     int64_t n = 0;
-    if (r->option[ROB_REPORT_SHOW] >= 0 && r->option[ROB_REPORT_SHOW] < (double)f->count)
+    if (r->option[ROB_REPORT_SHOW] >= 0
+        && r->option[ROB_REPORT_SHOW] < (double)f->count)
         f->shown = (int64_t)r->option[ROB_REPORT_SHOW];
     if (f->shown >= 0 || f->count == 0) return;
     rob_priv_order(f->value[ROB_C_UPPER], f->count, order);
     for (int64_t k = 0; k < f->count; k++) {
         double upper = f->value[ROB_C_UPPER][order[k]];
-        if (isfinite(upper) && upper > 0 && is_right(f, order[k])) order[n++] = order[k];
+        if (isfinite(upper) && upper > 0 && is_right(f, order[k]))
+            order[n++] = order[k];
     }
     f->shown = n > 0 ? order[n / 2] : 0;
 }
@@ -245,8 +247,10 @@ static rob_status show(rob_ctx *ctx, rob_report *r, rob_findings *f)
     if (f->shown < 0) goto done;
     int64_t size = q->cases[f->shown].steps * f->features;
     TRY(rob_priv_findings_make(ctx, f, ROB_C_SHOWN_X, size));
-    memcpy(f->value[ROB_C_SHOWN_X], q->cases[f->shown].x, (size_t)size * sizeof(double));
-    if (!isfinite(f->value[ROB_C_UPPER][f->shown]) || f->value[ROB_C_WRONG][f->shown] == 1)
+    memcpy(f->value[ROB_C_SHOWN_X], q->cases[f->shown].x,
+           (size_t)size * sizeof(double));
+    if (!isfinite(f->value[ROB_C_UPPER][f->shown])
+        || f->value[ROB_C_WRONG][f->shown] == 1)
         goto done;
     TRY(rob_priv_findings_make(ctx, f, ROB_C_SHOWN_TWIN, size));
     TRY(rob_query_get(ctx, q, "best_point", f->shown, f->value[ROB_C_SHOWN_TWIN], size,
@@ -289,8 +293,8 @@ static rob_status correlate(rob_ctx *ctx, rob_findings *f)
     };
     rob_status status = ROB_OK;
     for (int64_t k = 0; k < COUNT_OF(PAIR) && f->count > 0; k++)
-        TRY(rob_priv_spearman(ctx, f->value[PAIR[k][0]], f->value[ROB_C_UPPER], f->count,
-                              f->confidence, f->value[PAIR[k][1]]));
+        TRY(rob_priv_spearman(ctx, f->value[PAIR[k][0]], f->value[ROB_C_UPPER],
+                              f->count, f->confidence, f->value[PAIR[k][1]]));
 done:
     return status;
 }
@@ -309,8 +313,10 @@ static const struct stage {
     rob_status (*run)(rob_ctx *ctx, rob_report *r, rob_findings *f);
     bool always; /* cheap: also after a stop, once the model was asked */
 } STAGES[] = {
-    { "model", ask_model, false },          { "attack", search, false },
-    { "bound", prove, false },              { "summary", grid_and_show, true },
+    { "model", ask_model, false },
+    { "attack", search, false },
+    { "bound", prove, false },
+    { "summary", grid_and_show, true },
     { "boundary", rob_priv_report_local, false },
     { "condition", rob_priv_report_condition, false },
     { "spectrum", rob_priv_report_spectrum, false },

@@ -1,9 +1,10 @@
 /* slice.c -- the margin on a plane through a series.
  *
  *     F(x + a e + b w),  e = (z - x)/||z - x||, w a unit vector orthogonal to e,
- * z the failing point found and w the direction in which the boundary bends most towards
- * x, or, where that is not known, random (seeded) among the numbers that may move; a, b
- * in [-2 U, 2 U], U = ||z - x||, lengths Euclidean in the query's units. F <= 0 fails.
+ * z the failing point found and w the direction in which the boundary bends most
+ * towards x, or, where that is not known, random (seeded) among the numbers that may
+ * move; a, b in [-2 U, 2 U], U = ||z - x||, lengths Euclidean in the query's units. F
+ * <= 0 fails.
  */
 #include "report/report.h"
 
@@ -94,7 +95,8 @@ static rob_status measure(rob_ctx *ctx, rob_report *r, rob_findings *f,
     double *logits = rob_priv_allocate(&ctx->memory, side * outputs, sizeof *logits);
     const double **at = rob_priv_allocate(&ctx->memory, side, sizeof *at);
     int64_t *steps = rob_priv_allocate(&ctx->memory, side, sizeof *steps);
-    CHECK(points && logits && at && steps, ctx, ROB_EMEMORY, "out of memory for a slice");
+    CHECK(points && logits && at && steps, ctx, ROB_EMEMORY,
+          "out of memory for a slice");
     for (int64_t i = 0; i < side; i++) {
         double *row = f->value[ROB_C_SLICE_MARGIN] + i * side;
         TRY(rob_priv_progress(ctx, "slice", i, side));
@@ -136,8 +138,7 @@ rob_status rob_priv_report_slice(rob_ctx *ctx, rob_report *r, rob_findings *f)
     TRY(rob_priv_findings_make(ctx, f, ROB_C_SLICE_MARGIN, side * side));
     double half = 2 * way(r, f, n);
     for (int64_t k = 0; k < side; k++)
-        f->value[ROB_C_SLICE_AXIS][k] =
-            half * (2 * (double)k / (double)(side - 1) - 1);
+        f->value[ROB_C_SLICE_AXIS][k] = half * (2 * (double)k / (double)(side - 1) - 1);
     TRY(measure(ctx, r, f, plane));
 done:
     rob_priv_release(&ctx->memory, plane);

@@ -1,8 +1,8 @@
 /* table.c -- the series, one row each, with the sandwich as a small bar.
  *
  * The bar's axis is the distance, from 0 to the 90 % quantile of U: solid up to L
- * (proved safe), light up to U (not known), a mark at U (seen to fail). Rows go from the
- * most fragile to the safest, so that what matters comes first.
+ * (proved safe), light up to U (not known), a mark at U (seen to fail). Rows go from
+ * the most fragile to the safest, so that what matters comes first.
  */
 #include "report/report.h"
 
@@ -23,12 +23,18 @@ static void write_bar(rob_page *p, double lower, double upper, double scale)
     double from = clamp(lower / scale * (BAR - 10));
     double to = isfinite(upper) ? clamp(upper / scale * (BAR - 10)) : BAR;
     if (isnan(lower)) from = 0;
-    rob_priv_page_print(p, "<svg class=\"bar\" viewBox=\"0 0 %d 16\" "
-                           "preserveAspectRatio=\"none\" aria-hidden=\"true\">", BAR);
-    rob_priv_page_print(p, "<rect x=\"0\" y=\"4\" width=\"%.1f\" height=\"8\" "
-                           "fill=\"#cfe6f5\"/>", to);
-    rob_priv_page_print(p, "<rect x=\"0\" y=\"4\" width=\"%.1f\" height=\"8\" "
-                           "fill=\"#0072b2\"/>", from);
+    rob_priv_page_print(p,
+                        "<svg class=\"bar\" viewBox=\"0 0 %d 16\" "
+                        "preserveAspectRatio=\"none\" aria-hidden=\"true\">",
+                        BAR);
+    rob_priv_page_print(p,
+                        "<rect x=\"0\" y=\"4\" width=\"%.1f\" height=\"8\" "
+                        "fill=\"#cfe6f5\"/>",
+                        to);
+    rob_priv_page_print(p,
+                        "<rect x=\"0\" y=\"4\" width=\"%.1f\" height=\"8\" "
+                        "fill=\"#0072b2\"/>",
+                        from);
     if (isfinite(upper))
         rob_priv_page_print(p, "<path d=\"M%.1f 14l4-12 4 12z\" fill=\"#d55e00\"/>",
                             fmax(0, to - 4));
@@ -118,8 +124,7 @@ static void write_row(rob_page *p, int64_t i, double scale)
         if (k != ROB_C_RESIDUAL && any_known(p->f, k)) number_cell(p, value(p, k, i));
     interval_cell(p, value(p, ROB_C_CONDITION, i), value(p, ROB_C_CONDITION_LOWER, i),
                   value(p, ROB_C_CONDITION_UPPER, i), rob_priv_page_number);
-    if (any_known(p->f, ROB_C_CURVATURE))
-        number_cell(p, value(p, ROB_C_CURVATURE, i));
+    if (any_known(p->f, ROB_C_CURVATURE)) number_cell(p, value(p, ROB_C_CURVATURE, i));
     if (any_known(p->f, ROB_C_PROBABILITY))
         interval_cell(p, value(p, ROB_C_PROBABILITY, i),
                       value(p, ROB_C_PROBABILITY_LOWER, i),
@@ -145,7 +150,8 @@ static void write_heads(rob_page *p)
                          "<th>U / L</th>");
     for (int64_t k = 0; k < COUNT_OF(LOCAL); k++)
         if (any_known(p->f, LOCAL[k].column)) rob_priv_page_add(p, LOCAL[k].text);
-    rob_priv_page_add(p, "<th>condition<small>estimate, proved [low, high]</small></th>");
+    rob_priv_page_add(p,
+                      "<th>condition<small>estimate, proved [low, high]</small></th>");
     if (any_known(p->f, ROB_C_CURVATURE))
         rob_priv_page_add(p, "<th>curvature<small>largest</small></th>");
     if (any_known(p->f, ROB_C_PROBABILITY)) {
@@ -181,9 +187,11 @@ void rob_priv_write_table(rob_page *p)
         for (int64_t k = 0; k < n && k < rows; k++) write_row(p, order[k], scale);
         rob_priv_page_add(p, "</tbody></table></div>\n");
         if (rows < n)
-            rob_priv_page_print(p, "<p class=\"note\">The %lld most fragile of %lld series "
-                                   "are listed; the JSON file has all of them.</p>\n",
-                                (long long)rows, (long long)n);
+            rob_priv_page_print(
+                p,
+                "<p class=\"note\">The %lld most fragile of %lld series "
+                "are listed; the JSON file has all of them.</p>\n",
+                (long long)rows, (long long)n);
     }
     rob_priv_release(m, scratch);
     rob_priv_release(m, order);

@@ -39,10 +39,10 @@ static int character(const unsigned char *s)
         unsigned char first, last, low, high; /* lead bytes; range of the second */
         int bytes;
     } FORM[] = {
-        { 0x00, 0x7f, 0, 0, 1 },          { 0xc2, 0xdf, 0x80, 0xbf, 2 },
-        { 0xe0, 0xe0, 0xa0, 0xbf, 3 },    { 0xe1, 0xec, 0x80, 0xbf, 3 },
-        { 0xed, 0xed, 0x80, 0x9f, 3 },    { 0xee, 0xef, 0x80, 0xbf, 3 },
-        { 0xf0, 0xf0, 0x90, 0xbf, 4 },    { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+        { 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+        { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+        { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
         { 0xf4, 0xf4, 0x80, 0x8f, 4 },
     };
     for (int64_t k = 0; k < COUNT_OF(FORM); k++) {
@@ -59,24 +59,36 @@ static int character(const unsigned char *s)
 static const char *html_of(unsigned char c)
 {
     switch (c) {
-    case '&': return "&amp;";
-    case '<': return "&lt;";
-    case '>': return "&gt;";
-    case '"': return "&quot;";
-    case '\'': return "&#39;";
-    default: return c < 0x20 || c == 0x7f ? " " : NULL;
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&#39;";
+    default:
+        return c < 0x20 || c == 0x7f ? " " : NULL;
     }
 }
 
 static const char *json_of(unsigned char c)
 {
     switch (c) {
-    case '"': return "\\\"";
-    case '\\': return "\\\\";
-    case '\n': return "\\n";
-    case '\t': return "\\t";
-    case '<': return "\\u003c"; /* so JSON may stand inside a page */
-    default: return c < 0x20 || c == 0x7f ? " " : NULL;
+    case '"':
+        return "\\\"";
+    case '\\':
+        return "\\\\";
+    case '\n':
+        return "\\n";
+    case '\t':
+        return "\\t";
+    case '<':
+        return "\\u003c"; /* so JSON may stand inside a page */
+    default:
+        return c < 0x20 || c == 0x7f ? " " : NULL;
     }
 }
 
@@ -135,7 +147,8 @@ void rob_priv_page_percent(rob_page *p, double share)
 {
     if (isnan(share)) rob_priv_page_add(p, "<span class=\"no\">–</span>");
     else if (share > 0 && share < 1e-4) rob_priv_page_number(p, share);
-    else if (share > 0 && share < 0.0995) rob_priv_page_print(p, "%.2g %%", 100 * share);
+    else if (share > 0 && share < 0.0995)
+        rob_priv_page_print(p, "%.2g %%", 100 * share);
     else rob_priv_page_print(p, "%.1f %%", 100 * share);
 }
 
@@ -149,7 +162,7 @@ void rob_priv_page_class(rob_page *p, double class)
         rob_priv_page_add(p, "<span class=\"no\">none</span>");
         return;
     }
-    for (int64_t k = 0; at && k < (int64_t)class; k++) {
+    for (int64_t k = 0; at && k < (int64_t) class; k++) {
         at = strchr(at, ',');
         if (at) at++;
     }
@@ -173,19 +186,24 @@ const char *rob_priv_length_unit(const rob_findings *f)
 {
     bool model = f->units == ROB_UNITS_MODEL;
     if (f->norm == ROB_NORM_L1) return model ? "L1, model units" : "L1, data units";
-    if (f->norm == ROB_NORM_LINF)
-        return model ? "L∞, model units" : "L∞, data units";
+    if (f->norm == ROB_NORM_LINF) return model ? "L∞, model units" : "L∞, data units";
     return model ? "L2, model units" : "L2, data units";
 }
 
 const char *rob_priv_unit_word(const rob_findings *f, int32_t unit)
 {
     switch (unit) {
-    case ROB_LENGTH: return rob_priv_length_unit(f);
-    case ROB_PER_LENGTH: return "1 / length";
-    case ROB_VALUE: return "value of the series";
-    case ROB_SHARE: return "share of 1";
-    case ROB_LOG10: return "log10 of a probability";
-    default: return "";
+    case ROB_LENGTH:
+        return rob_priv_length_unit(f);
+    case ROB_PER_LENGTH:
+        return "1 / length";
+    case ROB_VALUE:
+        return "value of the series";
+    case ROB_SHARE:
+        return "share of 1";
+    case ROB_LOG10:
+        return "log10 of a probability";
+    default:
+        return "";
     }
 }
