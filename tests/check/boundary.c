@@ -426,8 +426,6 @@ START_TEST(wrong_series_and_refusals)
     d = -3;
     ck_assert_int_eq(rob_boundary_find(ctx, boundary, query, &d, 1), ROB_EUNSUPPORTED);
     ck_assert_double_eq(d, -3);
-    ck_assert_int_eq(rob_boundary_get(ctx, boundary, "nothing", 0, &d, 1, NULL),
-                     ROB_EARGUMENT);
     ck_assert_int_eq(rob_boundary_get(ctx, boundary, "point", -1, &d, 1, NULL),
                      ROB_EARGUMENT);
     ck_assert_int_eq(rob_boundary_get(ctx, boundary, "point", 0, &d, 1, NULL),

@@ -238,8 +238,14 @@ START_TEST(the_interval_comes_from_the_sandwich)
     ck_assert_int_eq(rob_bound_create(ctx, "crown", &bound), ROB_OK);
     ck_assert_int_eq(rob_bound_radius(ctx, bound, query, &lower, 1), ROB_OK);
     rob_bound_free(bound);
+    double best[N];
+    ck_assert_int_eq(rob_query_get(ctx, query, "best_point", 0, best, N, NULL),
+                     ROB_EARGUMENT); /* no attack yet */
     compute();
     ck_assert_int_eq(rob_query_get(ctx, query, "best", 0, &upper, 1, NULL), ROB_OK);
+    ck_assert_int_eq(rob_query_get(ctx, query, "best_point", 0, best, N, NULL), ROB_OK);
+    for (int i = 0; i < N; i++) best[i] -= x[i];
+    ck_assert_double_eq_tol(length(best, N), upper, 8 * 0x1p-52 * upper);
     size = length(x, N);
     ck_assert_double_gt(lower, 0);
     ck_assert_double_eq_tol(number("relative_upper"), size / lower,
