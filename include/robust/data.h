@@ -219,7 +219,7 @@ ROB_API rob_status rob_data_split_time(rob_ctx *ctx, rob_data *data, double shar
 /**
  * Scale every feature by the mean and standard deviation it has in a training set.
  *
- * x <- (x - m_f) / s_f with m_f and s_f over all steps of all series of `like`, or those
+ * x <- (x - m_f) / s_f, m_f and s_f over all steps of all series of `like`, or those
  * `like` itself was scaled by; s_f = 0 counts as 1. shift and scale follow, and splits
  * inherit it; series added or read afterwards are not scaled.
  * @param ctx  context

@@ -37,7 +37,8 @@ static answer about_series(const rob_data *d, const rob_series *s, const char *n
     if (strcmp(name, "target") == 0) return several(s->target, s->targets);
     if (strcmp(name, "truth") == 0)
         return several(isnan(s->truth[1]) ? NULL : s->truth, 2);
-    if (strcmp(name, "gaps") == 0) return (answer){ .count = 1, .one = { (double)s->gaps } };
+    if (strcmp(name, "gaps") == 0)
+        return (answer){ .count = 1, .one = { (double)s->gaps } };
     for (int64_t k = 0; k < COUNT_OF(SINGLES); k++) {
         if (strcmp(name, SINGLES[k].name) != 0) continue;
         const double *at = (const double *)((const char *)s + SINGLES[k].at);
@@ -50,7 +51,8 @@ static answer about_set(const rob_data *d, const char *name)
 {
     int64_t gaps = 0;
     for (int64_t i = 0; i < d->count; i++) gaps += d->series[i].gaps;
-    if (strcmp(name, "gaps") == 0) return (answer){ .count = 1, .one = { (double)gaps } };
+    if (strcmp(name, "gaps") == 0)
+        return (answer){ .count = 1, .one = { (double)gaps } };
     if (strcmp(name, "skipped") == 0)
         return (answer){ .count = 1, .one = { (double)d->skipped } };
     if (strcmp(name, "dropped") == 0)
@@ -70,9 +72,10 @@ rob_status rob_priv_data_about(rob_ctx *ctx, const rob_data *d, int64_t i,
     answer a = i < 0 ? about_set(d, name) : about_series(d, &d->series[i], name);
     CHECK(a.count >= 0, ctx, ROB_EARGUMENT, "nothing is called '%.60s'; there are: %s",
           name,
-          i < 0 ? "gaps, skipped, dropped, purged, classes, normalisation"
-                : "time, shift, scale, target, gaps, level, when, until, period, epoch, "
-                  "duration, truth");
+          i < 0
+              ? "gaps, skipped, dropped, purged, classes, normalisation"
+              : "time, shift, scale, target, gaps, level, when, until, period, epoch, "
+                "duration, truth");
     CHECK(out == NULL || capacity >= a.count, ctx, ROB_ESHAPE,
           "capacity is %lld; '%.60s' has %lld numbers", (long long)capacity, name,
           (long long)a.count);

@@ -27,7 +27,7 @@ double rob_priv_columns_moment(const rob_field *f)
 {
     double moment;
     return rob_priv_field_date(f, &moment) || rob_priv_field_number(f, &moment) ? moment
-                                                                               : NAN;
+                                                                                : NAN;
 }
 
 static bool is_header(const rob_csv *row)
@@ -94,15 +94,16 @@ static rob_status find_named(rob_reading *r, const table *t, const char *option,
     *out = rob_priv_columns_find(&t->csv, name, length);
     if (*out >= 0) return ROB_OK;
     return rob_priv_fail(r->ctx, ROB_EFORMAT,
-                         "'%.200s' line %lld names no column '%.*s' (option %s)", r->path,
-                         (long long)t->csv.line, (int)length, name, option);
+                         "'%.200s' line %lld names no column '%.*s' (option %s)",
+                         r->path, (long long)t->csv.line, (int)length, name, option);
 }
 
 static rob_status choose_columns(rob_reading *r, table *t)
 {
     rob_status status = ROB_OK;
     const char *word, *wish = r->d->text[ROB_DATA_COLUMNS];
-    t->column = rob_priv_allocate(&r->ctx->memory, t->width, (int64_t)sizeof *t->column);
+    t->column =
+        rob_priv_allocate(&r->ctx->memory, t->width, (int64_t)sizeof *t->column);
     if (t->column == NULL) return rob_priv_no_memory(r->ctx);
     for (int64_t k = 0, n; (n = rob_priv_list_word(wish, k, &word)) >= 0; k++) {
         CHECK(k < t->width, r->ctx, ROB_EFORMAT,
@@ -236,8 +237,9 @@ static rob_status add_step(rob_reading *r, table *t)
                       ? rob_priv_columns_moment(&t->csv.field[t->time])
                       : NAN;
         CHECK(isfinite(*moment) && (t->rows == 0 || *moment > moment[-1]), r->ctx,
-              ROB_EFORMAT, "'%.200s' line %lld: its time is not above the one before it",
-              r->path, (long long)t->csv.line);
+              ROB_EFORMAT,
+              "'%.200s' line %lld: its time is not above the one before it", r->path,
+              (long long)t->csv.line);
     }
     t->rows++;
 done:
@@ -254,8 +256,8 @@ static rob_status keep_steps(rob_reading *r, table *t)
     const int64_t ticks = d->ticks;
     for (int64_t k = 0; k < t->rows; k++) t->moment[k] = start + dt * t->moment[k];
     if (t->time >= 0) d->clock = t->moment, d->ticks = t->rows;
-    rob_status status = rob_priv_reading_series(r, t->x, t->rows * t->values, t->values,
-                                                1, NAN);
+    rob_status status =
+        rob_priv_reading_series(r, t->x, t->rows * t->values, t->values, 1, NAN);
     d->clock = before;
     d->ticks = ticks;
     return status;

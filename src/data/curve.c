@@ -147,8 +147,8 @@ int64_t rob_priv_curve_fill(const double *time, double *x, int64_t n)
             continue;
         }
         for (int64_t k = last + 1; k < i; k++) {
-            double share = last < 0 ? 1.0 : (time[k] - time[last])
-                                                / (time[i] - time[last]);
+            double share =
+                last < 0 ? 1.0 : (time[k] - time[last]) / (time[i] - time[last]);
             x[k] = last < 0 ? x[i] : x[last] + share * (x[i] - x[last]);
         }
         last = i;

@@ -101,10 +101,11 @@ static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table,
         if (!rob_priv_parse_double(&p, end, &value) || !isfinite(value)
             || find_value(table, *count, value) >= 0
             || (p < end && (*p++ != ',' || p == end)))
-            return rob_priv_fail(ctx, ROB_EARGUMENT,
-                                 "option 'labels' is '%.100s'; allowed "
-                                 "are different finite numbers, or words, with commas between",
-                                 labels);
+            return rob_priv_fail(
+                ctx, ROB_EARGUMENT,
+                "option 'labels' is '%.100s'; allowed "
+                "are different finite numbers, or words, with commas between",
+                labels);
         table[*count] = value;
     }
     return ROB_OK;

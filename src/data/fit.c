@@ -1,10 +1,10 @@
 /* fit.c -- features scaled by the statistics of a training set.
  *
  * Over all steps k of all series i of the set fitted on, for each feature f,
- *     mean m_f = avg x_i[k, f],   deviation s_f = sqrt(avg (x_i[k, f] - m_f)^2),  1 if 0
- *     x <- (x - m_f) / s_f,   shift <- shift + scale m_f,   scale <- scale s_f
- * so shift + scale x is what it was. Long steps and short series weigh by their steps.
- * Two passes: the mean first, so that a large mean does not eat the deviation.
+ *     mean m_f = avg x_i[k, f],   deviation s_f = sqrt(avg (x_i[k, f] - m_f)^2),  1 if
+ * 0 x <- (x - m_f) / s_f,   shift <- shift + scale m_f,   scale <- scale s_f so shift +
+ * scale x is what it was. Long steps and short series weigh by their steps. Two passes:
+ * the mean first, so that a large mean does not eat the deviation.
  */
 #include "data/parts.h"
 

@@ -7,8 +7,8 @@
  * of r are fair coins, whatever went before: no rule predicts the direction better than
  * 1/2, while volatility is predictable. Each series is a market of its own, run in over
  * RUN_IN days, and its last window (windows.c) with a target. Known beside it:
- * truth = (k_{t+1}, sqrt(v_{k_{t+1}} g_{t+1})), the regime and the standard deviation of
- * the first day of the target. Series i draws from Philox stream STREAM + i alone.
+ * truth = (k_{t+1}, sqrt(v_{k_{t+1}} g_{t+1})), the regime and the standard deviation
+ * of the first day of the target. Series i draws from Philox stream STREAM + i alone.
  * References: Bollerslev 1986, J. Econometrics 31, 307; Hamilton 1989, Econometrica 57,
  * 357.
  */

@@ -101,8 +101,8 @@ static rob_status add_row(rob_reading *r, const table *t)
     rob_meta m = { .left_out = false };
     if (d->metas == d->meta_room) {
         int64_t room = 2 * d->meta_room + 64;
-        rob_meta *grown = rob_priv_grow(&d->memory, d->meta, d->metas, room,
-                                        (int64_t)sizeof *grown);
+        rob_meta *grown =
+            rob_priv_grow(&d->memory, d->meta, d->metas, room, (int64_t)sizeof *grown);
         if (grown == NULL) return rob_priv_no_memory(r->ctx);
         d->meta = grown;
         d->meta_room = room;
@@ -113,8 +113,8 @@ static rob_status add_row(rob_reading *r, const table *t)
     TRY(take(r, t, LABEL, &m.label));
     if (t->hours) m.duration /= 24.0;
     if (t->at[SPLIT] >= 0 && t->at[SPLIT] < t->csv.fields && d->text[ROB_DATA_SPLIT][0])
-        m.left_out = !rob_priv_field_is(&t->csv.field[t->at[SPLIT]],
-                                        d->text[ROB_DATA_SPLIT]);
+        m.left_out =
+            !rob_priv_field_is(&t->csv.field[t->at[SPLIT]], d->text[ROB_DATA_SPLIT]);
     if (t->at[NAME] >= 0 && t->at[NAME] < t->csv.fields) {
         const rob_field *f = &t->csv.field[t->at[NAME]];
         memcpy(m.name, f->at,

@@ -134,16 +134,17 @@ rob_status rob_priv_data_option_text(rob_ctx *ctx, rob_data *d, const char *name
     rob_fold fold;
     int64_t k = 0;
     while (k < ROB_DATA_TEXTS && strcmp(name, TEXTS[k].name) != 0) k++;
-    CHECK(k < ROB_DATA_TEXTS, ctx, ROB_EARGUMENT,
-          "no text option '%.60s'; there are: role, labels, label, columns, time, split, "
-          "fold, normalize, inputs, target, from, until, units, time_units",
-          name);
+    CHECK(
+        k < ROB_DATA_TEXTS, ctx, ROB_EARGUMENT,
+        "no text option '%.60s'; there are: role, labels, label, columns, time, split, "
+        "fold, normalize, inputs, target, from, until, units, time_units",
+        name);
     if (k == ROB_DATA_ROLE && strcmp(value, "labels") == 0) value = "label";
     CHECK(strlen(value) < sizeof d->text[0], ctx, ROB_EARGUMENT,
           "option '%s' has %lld characters; at most %lld are allowed", name,
           (long long)strlen(value), (long long)sizeof d->text[0] - 1);
-    CHECK(is_allowed(k, value), ctx, ROB_EARGUMENT, "option '%s' is '%.60s'; allowed: %s",
-          name, value, TEXTS[k].allowed);
+    CHECK(is_allowed(k, value), ctx, ROB_EARGUMENT,
+          "option '%s' is '%.60s'; allowed: %s", name, value, TEXTS[k].allowed);
     CHECK((k != ROB_DATA_FROM && k != ROB_DATA_UNTIL) || is_moment(value), ctx,
           ROB_EARGUMENT, "option '%s' is '%.60s'; it must be a date such as 2015-01-31",
           name, value);

@@ -180,8 +180,8 @@ static rob_status choose_fold(rob_ctx *ctx, const rob_data *d, rob_series *s, be
         b->fold.epoch = s->epoch;
         b->fold.duration = s->duration;
     }
-    CHECK(b->fold.period > 0 && isfinite(b->fold.period) && isfinite(b->fold.epoch), ctx,
-          ROB_EFORMAT,
+    CHECK(b->fold.period > 0 && isfinite(b->fold.period) && isfinite(b->fold.epoch),
+          ctx, ROB_EFORMAT,
           "'%.200s' row %lld has no period and epoch to fold at; read a table with "
           "role=meta first",
           b->path, (long long)b->row);
@@ -199,7 +199,7 @@ done:
 static void name_units(rob_data *d, const bench *b)
 {
     const char *units = b->unit > 1.0 ? "ppm" : b->unit > 0 ? "relative" : "";
-    const char *time = b->bins == 0 ? d->text[ROB_DATA_TIME_UNITS]
+    const char *time = b->bins == 0        ? d->text[ROB_DATA_TIME_UNITS]
                        : b->fold.width > 0 ? "durations"
                                            : "periods";
     if (!*units) units = d->text[ROB_DATA_UNITS];

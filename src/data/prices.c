@@ -4,8 +4,8 @@
  * first), the price by option "columns" (else adj close, adjclose, close, price, else
  * the first behind the date); high, low and volume where an input needs them. A day on
  * which one of them is missing or not positive is passed over and counted: the next
- * return spans the gap. Filling it in between its neighbours would look into the future.
- * Dates ascend; descending files are turned round, anything else is refused.
+ * return spans the gap. Filling it in between its neighbours would look into the
+ * future. Dates ascend; descending files are turned round, anything else is refused.
  */
 #include "data/parts.h"
 
@@ -16,7 +16,7 @@ enum { PRICE, HIGH, LOW, VOLUME, KINDS };
 
 typedef struct table {
     rob_csv csv;
-    int64_t date, at[KINDS];     /* columns; -1: not needed */
+    int64_t date, at[KINDS]; /* columns; -1: not needed */
     double *day, *value[KINDS];
     int64_t days, room, dropped;
 } table;
@@ -27,7 +27,8 @@ static int64_t first_of(const rob_csv *header, const char *names)
 {
     const char *word;
     int64_t at = -1;
-    for (int64_t k = 0, n; (n = rob_priv_list_word(names, k, &word)) >= 0 && at < 0; k++)
+    for (int64_t k = 0, n; (n = rob_priv_list_word(names, k, &word)) >= 0 && at < 0;
+         k++)
         at = rob_priv_columns_find(header, word, n);
     return at;
 }
@@ -98,11 +99,12 @@ static rob_status add_day(rob_reading *r, table *t)
     rob_status status = ROB_OK;
     bool whole = true;
     TRY(grow(r, t));
-    CHECK(t->date < t->csv.fields, r->ctx, ROB_EFORMAT, "'%.200s' line %lld has no date",
-          r->path, (long long)t->csv.line);
+    CHECK(t->date < t->csv.fields, r->ctx, ROB_EFORMAT,
+          "'%.200s' line %lld has no date", r->path, (long long)t->csv.line);
     t->day[t->days] = rob_priv_columns_moment(&t->csv.field[t->date]);
     CHECK(isfinite(t->day[t->days]), r->ctx, ROB_EFORMAT,
-          "'%.200s' line %lld: its date is not understood; write 2015-01-31, 1/31/2015 or "
+          "'%.200s' line %lld: its date is not understood; write 2015-01-31, 1/31/2015 "
+          "or "
           "a number",
           r->path, (long long)t->csv.line);
     for (int k = 0; k < KINDS; k++) {
@@ -166,10 +168,11 @@ static rob_status cut(rob_reading *r, const table *t)
                      .name = slash != NULL ? slash + 1 : r->path };
     rob_priv_windows_reach(r->d, &back, &forward);
     TRY(rob_priv_windows(r->ctx, r->d, &m, false, &added));
-    CHECK(added > 0, r->ctx, ROB_EFORMAT,
-          "'%.200s' has %lld days with a price and gives no window: one takes %lld days, "
-          "between options from and until",
-          r->path, (long long)t->days, (long long)(back + forward + 1));
+    CHECK(
+        added > 0, r->ctx, ROB_EFORMAT,
+        "'%.200s' has %lld days with a price and gives no window: one takes %lld days, "
+        "between options from and until",
+        r->path, (long long)t->days, (long long)(back + forward + 1));
     r->d->dropped += t->dropped;
     strcpy(r->d->units, "log return");
     strcpy(r->d->time_units, "days since 1970-01-01");

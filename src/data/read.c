@@ -52,10 +52,11 @@ static rob_status take_meta(rob_reading *r, int64_t row, const rob_meta **out)
     *out = NULL;
     if (d->metas == 0) return ROB_OK;
     if (d->told == d->metas)
-        return rob_priv_fail(r->ctx, ROB_ESHAPE,
-                             "'%.200s' row %lld: the table read with role=meta has only "
-                             "%lld rows",
-                             r->path, (long long)row, (long long)d->metas);
+        return rob_priv_fail(
+            r->ctx, ROB_ESHAPE,
+            "'%.200s' row %lld: the table read with role=meta has only "
+            "%lld rows",
+            r->path, (long long)row, (long long)d->metas);
     *out = &d->meta[d->told++];
     return ROB_OK;
 }
@@ -75,10 +76,9 @@ static rob_status set_clock(rob_reading *r, rob_series *s, int64_t row)
     s->dt = rob_priv_data_value(d, "dt");
     s->time = d->clock;
     if (d->clock == NULL || s->steps <= d->ticks) return ROB_OK;
-    return rob_priv_fail(r->ctx, ROB_ESHAPE,
-                         "'%.200s' row %lld has %lld steps; the time axis has %lld",
-                         r->path, (long long)row, (long long)s->steps,
-                         (long long)d->ticks);
+    return rob_priv_fail(
+        r->ctx, ROB_ESHAPE, "'%.200s' row %lld has %lld steps; the time axis has %lld",
+        r->path, (long long)row, (long long)s->steps, (long long)d->ticks);
 }
 
 static rob_status keep_prepared(rob_reading *r, rob_series *s, int64_t features,
@@ -105,9 +105,10 @@ rob_status rob_priv_reading_series(rob_reading *r, double *x, int64_t count,
     const rob_meta *about;
     int64_t steps = steps_with_values(x, count, features);
     rob_series s = rob_priv_series(x, steps, -1);
-    CHECK(count % features == 0, r->ctx, ROB_EFORMAT,
-          "'%.200s' row %lld has %lld values; option features=%lld does not divide them",
-          r->path, (long long)row, (long long)count, (long long)features);
+    CHECK(
+        count % features == 0, r->ctx, ROB_EFORMAT,
+        "'%.200s' row %lld has %lld values; option features=%lld does not divide them",
+        r->path, (long long)row, (long long)count, (long long)features);
     CHECK(steps > 0, r->ctx, ROB_EFORMAT, "'%.200s' row %lld has no value", r->path,
           (long long)row);
     CHECK(r->d->count == 0 || r->d->features == features, r->ctx, ROB_ESHAPE,
@@ -179,8 +180,8 @@ static rob_status keep_clock(rob_reading *r, const double *at, int64_t count)
     for (int64_t k = 0; k < count; k++) {
         clock[k] = start + dt * at[k];
         CHECK(isfinite(clock[k]) && (k == 0 || clock[k] > clock[k - 1]), r->ctx,
-              ROB_EFORMAT, "'%.200s': time %lld is not above the one before it", r->path,
-              (long long)k + 1);
+              ROB_EFORMAT, "'%.200s': time %lld is not above the one before it",
+              r->path, (long long)k + 1);
     }
     rob_priv_release(&r->d->memory, r->d->clock);
     r->d->clock = clock;

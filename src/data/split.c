@@ -62,8 +62,8 @@ static rob_status twin(rob_ctx *ctx, const rob_data *d, rob_data **out)
     memcpy(t->units, d->units, sizeof t->units);
     memcpy(t->time_units, d->time_units, sizeof t->time_units);
     if (d->fitted != NULL) {
-        t->fitted = rob_priv_allocate(&t->memory, 2 * d->features,
-                                      (int64_t)sizeof *t->fitted);
+        t->fitted =
+            rob_priv_allocate(&t->memory, 2 * d->features, (int64_t)sizeof *t->fitted);
         if (t->fitted == NULL) {
             rob_data_free(t);
             return rob_priv_no_memory(ctx);

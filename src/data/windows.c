@@ -58,8 +58,8 @@ static rob_status choose_inputs(rob_ctx *ctx, const rob_data *d, cutter *c)
         const double *source = *word == 'r' && word[1] == 'a' ? c->m->range
                                : *word == 'v'                 ? c->m->volume
                                                               : c->m->r;
-        CHECK(k < INPUTS_CAP, ctx, ROB_EARGUMENT, "option 'inputs' has more than %d words",
-              (int)INPUTS_CAP);
+        CHECK(k < INPUTS_CAP, ctx, ROB_EARGUMENT,
+              "option 'inputs' has more than %d words", (int)INPUTS_CAP);
         CHECK(source != NULL, ctx, ROB_EFORMAT,
               "'%.200s' has no columns for inputs=%.*s (high and low, or volume)",
               c->m->name, (int)n, word);
@@ -77,8 +77,8 @@ void rob_priv_windows_reach(const rob_data *d, int64_t *back, int64_t *forward)
     int64_t window = (int64_t)rob_priv_data_value(d, "window");
     int64_t history = (int64_t)rob_priv_data_value(d, "history");
     const char *target = d->text[ROB_DATA_TARGET];
-    *forward = strcmp(target, "none") == 0 ? 0
-                                           : (int64_t)rob_priv_data_value(d, "horizon");
+    *forward =
+        strcmp(target, "none") == 0 ? 0 : (int64_t)rob_priv_data_value(d, "horizon");
     if (strcmp(target, "volatility") == 0) history += *forward - 1;
     *back = window > history ? window : history;
 }
@@ -187,8 +187,8 @@ rob_status rob_priv_windows(rob_ctx *ctx, rob_data *d, const rob_market *m, bool
     *added = 0;
     rob_priv_windows_reach(d, &back, &forward);
     TRY(open_cutter(ctx, d, m, &c));
-    for (int64_t t = last ? m->days - 1 - forward : back; t >= back
-         && t < m->days - forward; t += stride)
+    for (int64_t t = last ? m->days - 1 - forward : back;
+         t >= back && t < m->days - forward; t += stride)
         TRY(keep_window(ctx, d, &c, t, forward, added));
 done:
     rob_priv_release(&ctx->memory, c.x);

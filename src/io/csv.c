@@ -4,7 +4,8 @@
  *     field = blanks (plain | '"' (any but '"' | '""')* '"') blanks
  *
  * The separator is the first of tab, semicolon and comma that the first row has outside
- * quotes; a file with none of them is separated by runs of blanks. Lines that begin with
+ * quotes; a file with none of them is separated by runs of blanks. Lines that begin
+ * with
  * '#', '%' or '@' and empty lines are passed over, so is a byte order mark. Doubled
  * quotes only ever shrink a field: a scratch of the file's size holds them all.
  * A reader of its own for the reasons in table.c. Reference: RFC 4180.
@@ -79,8 +80,10 @@ void rob_priv_csv_clear(rob_csv *c)
 static rob_status add_field(rob_ctx *ctx, rob_csv *c, rob_field field)
 {
     if (c->fields == ROB_CSV_FIELDS)
-        return rob_priv_fail(ctx, ROB_EFORMAT, "'%.200s' line %lld has more than %d "
-                             "fields", c->path, (long long)c->line, (int)ROB_CSV_FIELDS);
+        return rob_priv_fail(ctx, ROB_EFORMAT,
+                             "'%.200s' line %lld has more than %d "
+                             "fields",
+                             c->path, (long long)c->line, (int)ROB_CSV_FIELDS);
     if (c->fields == c->room) {
         int64_t room = 2 * c->room + 32;
         rob_field *grown = rob_priv_grow(&c->memory, c->field, c->fields, room,

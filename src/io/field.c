@@ -72,7 +72,8 @@ static bool take_clock(const char **at, const char *end, double *day)
     if (!take_digits(at, end, 2, &h) || !take_mark(at, end, ':')
         || !take_digits(at, end, 2, &m) || h > 23 || m > 59)
         return false;
-    if (take_mark(at, end, ':') && (!take_digits(at, end, 2, &s) || s > 60)) return false;
+    if (take_mark(at, end, ':') && (!take_digits(at, end, 2, &s) || s > 60))
+        return false;
     *day += (double)(3600 * h + 60 * m + s) / 86400.0;
     return *at == end;
 }

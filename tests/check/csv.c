@@ -41,14 +41,17 @@ static double value(int64_t i, int64_t k)
 static rob_status fields_of(const char *text, char *out)
 {
     rob_csv c;
-    rob_status status =
-        rob_priv_csv_open(ctx, (const uint8_t *)text, (int64_t)strlen(text), "text", &c);
+    rob_status status = rob_priv_csv_open(ctx, (const uint8_t *)text,
+                                          (int64_t)strlen(text), "text", &c);
     *out = 0;
     for (int row = 0; status == ROB_OK; row++) {
         status = rob_priv_csv_next(ctx, &c);
         if (status < ROB_OK || c.fields == 0) break;
         for (int64_t k = 0; k < c.fields; k++)
-            out += sprintf(out, "%s%.*s", k ? "|" : row ? "/" : "",
+            out += sprintf(out, "%s%.*s",
+                           k     ? "|"
+                           : row ? "/"
+                                 : "",
                            (int)c.field[k].count, c.field[k].at);
     }
     rob_priv_csv_clear(&c);
@@ -59,7 +62,9 @@ START_TEST(fields_and_quotes)
 {
     static const char *const cases[][2] = {
         { "a,b\n1,2\n", "a|b/1|2" },
-        { "\xEF\xBB\xBF" "a, b \r\n\r\n1,,\r\n", "a|b/1||" },
+        { "\xEF\xBB\xBF"
+          "a, b \r\n\r\n1,,\r\n",
+          "a|b/1||" },
         { "# words\na;b,c\n1;2\n", "a|b,c/1|2" },
         { "a;b\tc\n", "a;b|c" },
         { "\"a,\"\"b\"\"\",\"c\nd\" ,e\n\"\",2,3", "a,\"b\"|c\nd|e/|2|3" },
@@ -98,9 +103,14 @@ START_TEST(dates)
         const char *text;
         double day;
     } good[] = {
-        { "1970-01-01", 0 },       { "1969-12-31", -1 },        { "2000-02-29", 11016 },
-        { "3/1/2000", 11017 },     { "12/31/1999", 10956 },     { "2015/1/2", 16437 },
-        { "1871-01-01", -36159 },  { "2017-07-31T12:00", 17378.5 },
+        { "1970-01-01", 0 },
+        { "1969-12-31", -1 },
+        { "2000-02-29", 11016 },
+        { "3/1/2000", 11017 },
+        { "12/31/1999", 10956 },
+        { "2015/1/2", 16437 },
+        { "1871-01-01", -36159 },
+        { "2017-07-31T12:00", 17378.5 },
         { "1970-01-02 06:00:00", 1.25 },
     };
     static const char *const bad[] = { "",           "2000",       "1900-02-29",
@@ -170,10 +180,12 @@ START_TEST(columns_are_one_series)
     GOOD(rob_data_set_text(ctx, d, "role", "columns"));
     GOOD(rob_data_set_text(ctx, d, "columns", "y,x"));
     GOOD(rob_data_set_text(ctx, d, "time", "day"));
-    GOOD(read_text("day,x,name,y\n2020-01-01,1,a,10\n2020-01-03,,b,20\n2020-01-07,4,c,30\n"));
+    GOOD(read_text(
+        "day,x,name,y\n2020-01-01,1,a,10\n2020-01-03,,b,20\n2020-01-07,4,c,30\n"));
     ck_assert_int_eq(d->count, 1);
     ck_assert(d->series[0].steps == 3 && d->features == 2);
-    ck_assert(value(0, 0) == 10 && value(0, 1) == 1 && value(0, 3) == 2); /* 2 of 6 days */
+    ck_assert(value(0, 0) == 10 && value(0, 1) == 1
+              && value(0, 3) == 2); /* 2 of 6 days */
     GOOD(rob_data_about(ctx, d, 0, "time", time, 3, &count));
     ck_assert(count == 3 && time[0] == 18262 && time[2] == 18268);
     ck_assert_int_eq(read_text("day,x,y\n3,1,1\n2,1,1\n"), ROB_EFORMAT);
@@ -204,7 +216,8 @@ END_TEST
 
 START_TEST(hostile_tables_leave_nothing_behind)
 {
-    static const char *const role[] = { "table", "series", "columns", "prices", "meta" };
+    static const char *const role[] = { "table", "series", "columns", "prices",
+                                        "meta" };
     static const char *const bad[] = {
         "a,b",
         "a,\"b",
@@ -224,7 +237,8 @@ START_TEST(hostile_tables_leave_nothing_behind)
                 d->metas = 0;
                 continue;
             }
-            ck_assert_msg(status == ROB_EFORMAT, "role %s accepts: %s", role[r], bad[k]);
+            ck_assert_msg(status == ROB_EFORMAT, "role %s accepts: %s", role[r],
+                          bad[k]);
             ck_assert(d->count == 0 && d->classes == 0 && d->metas == 0);
         }
 }

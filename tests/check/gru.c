@@ -2,8 +2,8 @@
  * larger balls prove no more, and no attack ends inside a proved radius.
  *
  * Comparisons need no tolerance: truth is exact beside every difference looked at, and
- * points keep a factor 1 - 2^-40 inside the ball, more than the rounding of x + d and of
- * its norm.
+ * points keep a factor 1 - 2^-40 inside the ball, more than the rounding of x + d and
+ * of its norm.
  */
 #include "check/harness.h"
 #include "check/multiple.h"
@@ -28,8 +28,8 @@ static bench bench_open(int32_t layers, int32_t readout, int64_t steps, double s
 {
     bench b = { .steps = steps, .features = 2 };
     ck_assert_int_eq(rob_ctx_create(&b.ctx), ROB_OK);
-    b.model = random_model(b.ctx, ROB_KIND_GRU, layers, readout, 2, 5, 3, size, seed,
-                           tied);
+    b.model =
+        random_model(b.ctx, ROB_KIND_GRU, layers, readout, 2, 5, 3, size, seed, tied);
     rob_random r = rob_priv_random(seed, 9);
     for (int64_t i = 0; i < 2 * steps; i++) b.x[i] = rob_priv_normal(&r);
     GOOD(&b, rob_query_create(b.ctx, b.model, &b.query));
@@ -95,9 +95,10 @@ static const char *const METHODS[] = { "interval", "crown" };
 /* _i: 0 to 11, layers and read-out and size of the weights. */
 START_TEST(margins_hold_everywhere)
 {
-    static const double size[] = { 0.2, 0.8, 4 }, radius[] = { 0, 1e-6, 0.02, 0.3, 3, 1000 };
-    bench b = bench_open(1 + _i % 2, _i / 2 % 2 ? ROB_READOUT_MEAN : ROB_READOUT_LAST, 5,
-                         size[_i / 4], (uint64_t)_i, false);
+    static const double size[] = { 0.2, 0.8, 4 },
+                        radius[] = { 0, 1e-6, 0.02, 0.3, 3, 1000 };
+    bench b = bench_open(1 + _i % 2, _i / 2 % 2 ? ROB_READOUT_MEAN : ROB_READOUT_LAST,
+                         5, size[_i / 4], (uint64_t)_i, false);
     for (int64_t n = 0; n < COUNT_OF(NORMS); n++)
         for (int64_t e = 0; e < COUNT_OF(radius); e++) {
             double truth = seen(&b, NORMS[n], radius[e], (uint64_t)_i);
@@ -114,7 +115,8 @@ END_TEST
 START_TEST(a_larger_ball_proves_no_more)
 {
     static const double radius[] = { 0, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 1, 5, 50 };
-    bench b = bench_open(1 + _i % 2, ROB_READOUT_LAST, 8, 0.7, (uint64_t)(20 + _i), false);
+    bench b =
+        bench_open(1 + _i % 2, ROB_READOUT_LAST, 8, 0.7, (uint64_t)(20 + _i), false);
     for (int64_t n = 0; n < COUNT_OF(NORMS); n++)
         for (int64_t m = 0; m < COUNT_OF(METHODS); m++) {
             double last = INFINITY;
@@ -144,7 +146,8 @@ START_TEST(a_point_is_proved_to_rounding)
 }
 END_TEST
 
-/* L <= U: where an attack ended, the exact margin is not positive, and it is outside. */
+/* L <= U: where an attack ended, the exact margin is not positive, and it is outside.
+ */
 START_TEST(attacks_end_outside_the_proved_radius)
 {
     for (int64_t n = 0; n < COUNT_OF(NORMS); n++) {

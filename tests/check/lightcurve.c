@@ -142,7 +142,8 @@ START_TEST(running_median_by_brute_force)
         for (int i = 0; i < N; i++) {
             int n = 0;
             for (int j = 0; j < N; j++)
-                if (time[j] >= time[i] - 0.5 * width && time[j] <= time[i] + 0.5 * width)
+                if (time[j] >= time[i] - 0.5 * width
+                    && time[j] <= time[i] + 0.5 * width)
                     window[n++] = x[j];
             double want = rob_priv_curve_median(window, n, work);
             ck_assert(trend[i] == want || (isnan(want) && isnan(trend[i])));
@@ -300,12 +301,18 @@ END_TEST
 START_TEST(folds_that_make_no_sense)
 {
     static const char *const bad[] = {
-        "period=1",        "epoch=1",
-        "period=0 epoch=1", "period=1 epoch=nan",
-        "meta period=1 epoch=0", "period=1 epoch=1 bins=3",
-        "period=1 epoch=1 bins=10.5", "period=1 epoch=1 width=2",
-        "period=1 epoch=1 duration=-1", "metabolism",
-        "period=1epoch=1", "phase=1",
+        "period=1",
+        "epoch=1",
+        "period=0 epoch=1",
+        "period=1 epoch=nan",
+        "meta period=1 epoch=0",
+        "period=1 epoch=1 bins=3",
+        "period=1 epoch=1 bins=10.5",
+        "period=1 epoch=1 width=2",
+        "period=1 epoch=1 duration=-1",
+        "metabolism",
+        "period=1epoch=1",
+        "phase=1",
     };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
         ck_assert_msg(rob_data_set_text(ctx, d, "fold", bad[k]) == ROB_EARGUMENT,
@@ -400,8 +407,8 @@ static void read_role(const char *role, const char *relative)
 }
 
 /* Folded at the catalogue's periods and epochs, candidates are deepest in the middle:
- * the median over them of x/|min x| within half a duration of mid-transit is below -1/2,
- * beyond one duration above -1/10. */
+ * the median over them of x/|min x| within half a duration of mid-transit is below
+ * -1/2, beyond one duration above -1/10. */
 START_TEST(kepler_candidates_transit_at_phase_zero)
 {
     char path[512];

@@ -31,7 +31,8 @@ static inline void rob_live_poorly(rob_status (*life)(rob_ctx *ctx))
         rob_purse b = { INT64_MAX, 0 };
         rob_ctx *poor;
         ck_assert_int_eq(
-            rob_ctx_create_with(rob_purse_spend, rob_purse_give_back, &b, &poor), ROB_OK);
+            rob_ctx_create_with(rob_purse_spend, rob_purse_give_back, &b, &poor),
+            ROB_OK);
         int64_t before = b.live;
         b.left = n;
         rob_status status = life(poor);

@@ -103,7 +103,8 @@ START_TEST(a_window_by_hand)
         ck_assert_double_eq_tol(s->target[0], y, 1e-14);
         ck_assert_int_eq(s->label, y > 0);
         ck_assert_double_eq_tol(s->scale[0], c, 1e-15);
-        ck_assert(s->scale[3] == 1 && s->when == (double)t && s->until == (double)t + 3);
+        ck_assert(s->scale[3] == 1 && s->when == (double)t
+                  && s->until == (double)t + 3);
     }
     GOOD(rob_data_about_text(ctx, d, 0, "name", name, sizeof name, NULL));
     ck_assert_str_eq(name, "prices.csv");
@@ -159,7 +160,8 @@ static void same_window(const rob_series *a, const rob_series *b, int64_t size)
  * ends in time have the same target too; and the future does matter to those after. */
 START_TEST(the_future_changes_nothing_of_the_past)
 {
-    static const char *const target[] = { "direction", "volatility", "forecast", "none" };
+    static const char *const target[] = { "direction", "volatility", "forecast",
+                                          "none" };
     make_walk();
     for (int k = 0; k < 4; k++) {
         rob_data *other, *now;
@@ -233,15 +235,20 @@ START_TEST(files_in_other_forms)
     static char text[8192];
     size_t used = (size_t)sprintf(text, "\"x\",\"Adj Close\",\"Close\"\n");
     for (int t = 0; t < 40; t++)
-        used += (size_t)sprintf(text + used, "%d/%d/2020,%s,%d\n", 1 + t / 20,
-                                1 + t % 20, t == 25 ? "" : t % 2 ? "2" : "1", t + 1);
+        used +=
+            (size_t)sprintf(text + used, "%d/%d/2020,%s,%d\n", 1 + t / 20, 1 + t % 20,
+                            t == 25 ? ""
+                            : t % 2 ? "2"
+                                    : "1",
+                            t + 1);
     GOOD(read_into(d, text));
     double dropped;
     GOOD(rob_data_about(ctx, d, -1, "dropped", &dropped, 1, NULL));
     ck_assert(dropped == 1);
     ck_assert_int_eq(d->count, 39 - 20 - 1);
     ck_assert(d->series[0].when == 18293); /* 2020-02-01 */
-    ck_assert(d->series[5].time[0] == 18299 && d->series[5].x[0] == 0); /* spans the gap */
+    ck_assert(d->series[5].time[0] == 18299
+              && d->series[5].x[0] == 0); /* spans the gap */
     GOOD(rob_data_set_text(ctx, d, "columns", "Open"));
     ck_assert_int_eq(read_into(d, text), ROB_EFORMAT);
     SAYS("Open");
@@ -402,7 +409,8 @@ START_TEST(published_prices)
 {
     static const char *const name[] = {
         "stocks-djia/KO_2006-01-01_to_2018-01-01.csv", "stock-indices/sp500-2000.csv",
-        "stock-indices/EuStockMarkets.csv", "stock-indices/s-and-p-500-shiller-monthly.csv"
+        "stock-indices/EuStockMarkets.csv",
+        "stock-indices/s-and-p-500-shiller-monthly.csv"
     };
     static const int64_t days[] = { 3020, 5105, 1860, 1866 };
     char path[512];

@@ -5,12 +5,18 @@
 #include "data/parts.h"
 
 static const char *const texts[][2] = {
-    { "labels", "no,yes" },          { "fold", "meta bins=8" },
-    { "normalize", "ppm,mad" },      { "inputs", "return,range,volume" },
-    { "target", "volatility" },      { "role", "meta" },
-    { "role", "series" },            { "role", "prices" },
-    { "fold", "" },                  { "normalize", "zscore" },
-    { "role", "columns" },           { "role", "table" },
+    { "labels", "no,yes" },
+    { "fold", "meta bins=8" },
+    { "normalize", "ppm,mad" },
+    { "inputs", "return,range,volume" },
+    { "target", "volatility" },
+    { "role", "meta" },
+    { "role", "series" },
+    { "role", "prices" },
+    { "fold", "" },
+    { "normalize", "zscore" },
+    { "role", "columns" },
+    { "role", "table" },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
