@@ -65,7 +65,7 @@ static rob_status tell_accuracy(rob_report *r, const rob_model *model,
     TRY(predict_all(model, data, &right));
     TRY(rob_report_set(ctx, r, "tested", (double)n));
     TRY(rob_report_set(ctx, r, "right", (double)right));
-    TRY(rob_report_set(ctx, r, "commonest", majority_share(data) * (double)n + 0.5));
+    TRY(rob_report_set(ctx, r, "commonest", round(majority_share(data) * (double)n)));
 done:
     return status;
 }

@@ -264,9 +264,9 @@ void rob_priv_curvature_caption(rob_page *p)
     rob_priv_page_print(
         p,
         "Principal curvatures of the boundary at the point nearest to series "
-        "%lld. Positive: it bends away from the series, so the linear "
-        "estimate is too small; negative: it bends around it. Most are near "
-        "zero where few directions matter.",
+        "%lld. Positive: it bends away from the series, and random failures "
+        "are rarer than beside a flat boundary; negative: it bends around "
+        "the series, and they are commoner.",
         (long long)p->f->shown);
 }
 

@@ -138,7 +138,7 @@ static void write_heads(rob_page *p)
         int32_t column;
         const char *text;
     } LOCAL[] = {
-        { ROB_C_NEAREST, "<th>boundary<small>nearest point, polished</small></th>" },
+        { ROB_C_NEAREST, "<th>boundary<small>polished</small></th>" },
         { ROB_C_ESTIMATE1, "<th>order 1<small>estimate</small></th>" },
         { ROB_C_ESTIMATE2, "<th>order 2<small>estimate</small></th>" },
     };
