@@ -38,9 +38,10 @@ static const option OPTIONS[] = {
      QUERIES, TEXT(units)},
     {"--reference", "NAME", "prediction or label (default prediction)", QUERIES,
      TEXT(reference)},
-    {"--method", "NAME", "attack: fgsm pgd deepfool auto; certify: interval crown auto; "
-     "probability: mc split auto", "attack certify probability", TEXT(method)},
-    {"--attack", "NAME", "attack as well and print the sandwich", "certify", TEXT(attack)},
+    {"--method", "NAME", "attack: fgsm pgd deepfool auto; certify and report: interval "
+     "crown auto; probability: mc split auto", "attack certify probability report", TEXT(method)},
+    {"--attack", "NAME", "certify: attack as well and print the sandwich; report: attack by it", "certify report",
+     TEXT(attack)},
     {"--radii", "A,B", "lengths of random changes (default 0.1,0.2,0.5,1,2,5,10)", "probability",
      TEXT(radii)},
     {"--title", "TEXT", "heading of the page", "report", TEXT(title)},

@@ -41,6 +41,8 @@ static rob_status describe(const arguments *a, rob_report *r)
     TRY(rob_report_set_text(ctx, r, "model", file_name(a->file[0])));
     TRY(rob_report_set_text(ctx, r, "data", file_name(a->file[1])));
     TRY(rob_report_set_text(ctx, r, "plot", plot));
+    TRY(rob_report_set_text(ctx, r, "bound", a->method));
+    TRY(rob_report_set_text(ctx, r, "attack", a->attack));
     TRY(apply_sets(a, "report.", set_report, r));
 done:
     return status;
