@@ -102,7 +102,7 @@ static void sandwich_data(rob_page *p, double bottom, double top)
         double high = rob_priv_plot_value(p, ROB_C_UPPER, i);
         if (rob_priv_plot_value(p, ROB_C_WRONG, i) == 1) continue;
         rob_priv_page_print(p, "%lld", (long long)++rank);
-        rob_priv_plot_number(p, low > 0 ? low : bottom);
+        rob_priv_plot_number(p, low > bottom ? low : bottom);
         rob_priv_plot_number(p, isfinite(high) ? high : top);
         rob_priv_plot_number(p, low > 0 ? low : (double)NAN);
         rob_priv_plot_number(p, high);
@@ -121,6 +121,7 @@ static void sandwich_script(rob_page *p, bool narrow)
     for (int32_t k = ROB_C_LOWER; k <= ROB_C_UPPER; k++)
         rob_priv_plot_span(p->f, k, &low, &high);
     if (!(high > 0)) low = 0.1, high = 1;
+    low = fmax(low, 1e-5 * high); /* what is proved below says little */
     rob_priv_plot_begin(p, narrow, 400, 380);
     rob_priv_plot_log(p, 'y', low / 1.5, high * 1.5);
     sandwich_data(p, low / 1.5, high * 1.5);

@@ -114,7 +114,7 @@ static void write_typical(rob_page *p)
         rob_priv_page_add(p, "</b> alters the answer");
     } else rob_priv_page_add(p, "For half of the series nothing could be proved");
     if (isfinite(upper)) {
-        rob_priv_page_add(p, "; for half, one as short as <b>");
+        rob_priv_page_add(p, "; for half, a change as short as <b>");
         rob_priv_page_number(p, upper);
         rob_priv_page_add(p, "</b> was <b>found</b> that does");
         if (norm > 0) {
