@@ -368,7 +368,7 @@ static void write_figure(FILE *f, const study *s, int studies, const char *out)
     for (int i = 0; i < studies; i++) write_curves(f, &s[i], i);
     fprintf(f,
             "set multiplot layout %d,1\nset yrange [0:1]\nset xlabel 'L2 radius'\n"
-            "set ylabel 'right and unbroken; marks: proved'\nset key bottom left\n",
+            "set ylabel 'right and unbroken; marks: proved'\nset key below\n",
             studies);
     for (int i = 0; i < studies; i++) {
         fprintf(f, "set title '%s' noenhanced\nplot ", base_name(s[i].name));
