@@ -127,7 +127,10 @@ demo:
 	$(BUILD)/robust predict $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv
 	$(BUILD)/robust certify $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv \
 	    --count 16 --method crown --attack auto --set bound.tolerance=0.02
+	$(BUILD)/robust report $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv --count 6 \
+	    --set bound.tolerance=0.1 --title "Simulated transits" --out $(DEMO)/report.html
 	@echo "the model is in $(DEMO)/model.safetensors"
+	@echo "the report is in $(DEMO)/report.html"
 
 # ---- tests ------------------------------------------------------------------------------
 TESTS := $(patsubst tests/check/%.c,%,$(wildcard tests/check/*.c))
