@@ -126,9 +126,9 @@ demo:
 	    --out $(DEMO)/model.safetensors --quiet
 	$(BUILD)/robust predict $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv
 	$(BUILD)/robust certify $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv \
-	    --count 16 --method crown --attack auto --set bound.tolerance=0.02
-	$(BUILD)/robust report $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv --count 6 \
-	    --set bound.tolerance=0.1 --title "Simulated transits" --out $(DEMO)/report.html
+	    --count 16 --method crown --attack auto --set bound.tolerance=0.05
+	$(BUILD)/robust report $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv --count 4 \
+	    --set bound.tolerance=0.2 --title "Simulated transits" --out $(DEMO)/report.html
 	@echo "the model is in $(DEMO)/model.safetensors"
 	@echo "the report is in $(DEMO)/report.html"
 

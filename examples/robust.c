@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 rob_ctx *ctx;
 
@@ -43,7 +44,7 @@ int main(int argc, char **argv)
     rob_status status = rob_ctx_create(&ctx);
     if (status < ROB_OK) return complain("%s", rob_status_string(status));
     signal(SIGINT, interrupt);
-    if (!a.quiet) rob_ctx_set_progress(ctx, show_progress, NULL);
+    if (!a.quiet && isatty(STDERR_FILENO)) rob_ctx_set_progress(ctx, show_progress, NULL);
     rob_ctx_set_seed(ctx, (uint64_t)a.seed);
     status = rob_ctx_set_threads(ctx, (int32_t)a.threads);
     if (status == ROB_OK) status = run(&a);

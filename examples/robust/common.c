@@ -9,8 +9,12 @@
 
 int32_t show_progress(void *user, const char *stage, int64_t done, int64_t total)
 {
+    static int last = -1;
+    int percent = total > 0 ? (int)(100 * done / total) : 0;
     (void)user;
-    fprintf(stderr, "\r%-24s %3d %%", stage, total > 0 ? (int)(100 * done / total) : 0);
+    if (percent == last && done < total) return 0;
+    last = percent;
+    fprintf(stderr, "\r%-24s %3d %%", stage, percent);
     if (done >= total) fputs("\r                              \r", stderr);
     return 0;
 }
