@@ -78,7 +78,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Median of the numbers of a column that are there; NAN when none is. */
+/* Median of the numbers of a column that are there, as on the page; NAN when none is. */
 static double median(rob_report *r, const char *column)
 {
     double *x = NULL, middle = NAN;
@@ -88,9 +88,73 @@ static double median(rob_report *r, const char *column)
     if (x != NULL && rob_report_get(ctx, r, column, x, n, NULL) == ROB_OK)
         for (int64_t i = 0; i < n; i++)
             if (!isnan(x[i])) x[k++] = x[i];
-    if (k > 0) qsort(x, (size_t)k, sizeof *x, ascending), middle = x[k / 2];
+    if (k > 0) qsort(x, (size_t)k, sizeof *x, ascending);
+    if (k > 0) middle = isinf(x[k / 2]) ? x[k / 2] : (x[(k - 1) / 2] + x[k / 2]) / 2;
     free(x);
     return middle;
+}
+
+/* ---- one change for all -------------------------------------------------------- */
+
+/* Every second series of the file from `first` on, in the ball of the report. */
+static rob_status every_second(const arguments *a, const rob_model *model,
+                               const rob_data *data, int64_t first, double radius,
+                               rob_query **out)
+{
+    rob_status status;
+    arguments mine = *a;
+    mine.radius = radius, mine.first = (double)first, mine.count = 1;
+    TRY(ask(&mine, model, data, out));
+    for (int64_t i = first + 2; i < rob_data_count(data); i += 2)
+        TRY(rob_query_add_data(ctx, *out, data, i, 1));
+done:
+    return status;
+}
+
+static bool lengths_agree(const rob_data *data)
+{
+    int64_t steps, other;
+    if (rob_data_get(ctx, data, 0, NULL, 0, &steps, NULL, NULL) < ROB_OK) return false;
+    for (int64_t i = 1; i < rob_data_count(data); i++)
+        if (rob_data_get(ctx, data, i, NULL, 0, &other, NULL, NULL) < ROB_OK
+            || other != steps)
+            return false;
+    return true;
+}
+
+/* Half of the whole file serves to find it, the other half to judge it, in the ball
+ * within which half of the reported series break, each by a change of its own. */
+static rob_status one_for_all(const arguments *a, rob_report *r, const rob_model *model,
+                              const rob_data *data)
+{
+    rob_status status = ROB_OK;
+    rob_query *search = NULL, *held = NULL;
+    double radius = isfinite(a->radius) ? a->radius : median(r, "upper");
+    if (!isfinite(radius) || radius <= 0 || rob_data_count(data) < 16
+        || !lengths_agree(data))
+        return ROB_OK;
+    TRY(every_second(a, model, data, 0, radius, &search));
+    TRY(every_second(a, model, data, 1, radius, &held));
+    TRY(rob_report_add_universal(ctx, r, search, held));
+done:
+    rob_query_free(search);
+    rob_query_free(held);
+    return status;
+}
+
+/* ---- what is said on the terminal ---------------------------------------------- */
+
+static void print_universal(rob_report *r)
+{
+    double u[5], random[5];
+    int64_t n = 0;
+    if (rob_report_get(ctx, r, "universal_fooled", NULL, 0, &n) < ROB_OK || n != 5
+        || rob_report_get(ctx, r, "universal_fooled", u, 5, NULL) < ROB_OK
+        || rob_report_get(ctx, r, "universal_random", random, 5, NULL) < ROB_OK)
+        return;
+    printf("%-22s %10.4g  of %.0f others break under one change of length %.4g; "
+           "%.4g under a random one\n",
+           "universal_fooled", u[2], u[1], median(r, "universal_radius"), random[2]);
 }
 
 static void print_median(rob_report *r, const char *column, const char *text)
@@ -114,6 +178,7 @@ static void print_summary(rob_report *r, const arguments *a)
     print_median(r, "condition_lower", "median: condition number, at least");
     print_median(r, "probability", "median: failing under a random change");
     print_median(r, "probability_radius", "of this length");
+    print_universal(r);
     printf("lengths: %s ball, %s units\n", a->norm, a->units);
 }
 
@@ -145,6 +210,7 @@ rob_status report(const arguments *a)
     TRY(describe(a, r));
     if (is_labelled(data)) TRY(tell_accuracy(r, model, data));
     TRY(end = rob_report_run(ctx, r));
+    if (end == ROB_OK) TRY(end = one_for_all(a, r, model, data));
     TRY(save(a, r));
     print_summary(r, a);
     status = end;

@@ -36,6 +36,11 @@
  * About the shown series: "shown_x" (T, D), "shown_twin" (T, D) the failing point,
  *   "shown_condition" (T) by step, "shown_curvatures"; "slice_axis" (s), "slice_margin"
  *   (s, s) the margin on the plane of the twin and of "slice_direction" (T, D).
+ * Of rob_report_add_universal: "universal" (T, D) the change, "universal_radius" of its
+ *   ball; "universal_fooled", "universal_random", "universal_own" five numbers each, of
+ *   the change on series held out, of a random change of its length on the same, and of
+ *   the change on the search's own: series broken, of how many that held, their share,
+ *   and the ends of its exact interval (which means nothing for the search's own).
  * NaN: not computed or not reached. INFINITY in "upper": no failing point was found.
  *
  * Options by name, with defaults:
@@ -126,6 +131,25 @@ ROB_API rob_status rob_report_set_text(rob_ctx *ctx, rob_report *r, const char *
  * Cost: the sum of the methods; the certified radii are most of it. Since 0.1.
  */
 ROB_API rob_status rob_report_run(rob_ctx *ctx, rob_report *r);
+
+/**
+ * Add one change for all series: searched on one query, judged on another.
+ *
+ * Fills the columns universal... in the place of earlier ones; the page shows the change
+ * and the share it fools beside a random change of the same length. The queries are
+ * usually two halves of a larger set than the report's own query holds.
+ * @param ctx    context; progress stage "universal"
+ * @param r      report that has run; its `confidence` is that of the intervals
+ * @param search query whose series serve the search; one length, finite radius
+ * @param held   query of other series of the same length, in the same ball
+ * @return ROB_EARGUMENT: the report has not run, the balls differ, or the queries are one;
+ *         ROB_STOPPED: the best change so far; else as rob_attack_universal and
+ *         rob_attack_transfer, the columns as they were
+ * Cost: that of rob_attack_universal and four forward passes a series of `held`.
+ * Since 0.1.
+ */
+ROB_API rob_status rob_report_add_universal(rob_ctx *ctx, rob_report *r,
+                                            rob_query *search, rob_query *held);
 
 /**
  * Name the columns there are.

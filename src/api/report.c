@@ -67,6 +67,21 @@ done:
     return rob_priv_leave(ctx, status);
 }
 
+rob_status rob_report_add_universal(rob_ctx *ctx, rob_report *r, rob_query *search,
+                                    rob_query *held)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(r && search && held, ctx, ROB_EARGUMENT, "%s is NULL",
+          !r ? "report" : search ? "held" : "search");
+    CHECK(r->ran, ctx, ROB_EARGUMENT, "the report has not run (rob_report_run)");
+    CHECK(search != held, ctx, ROB_EARGUMENT,
+          "search and held are one query; series that served the search cannot judge");
+    TRY(rob_priv_report_universal(ctx, r, search, held));
+done:
+    return rob_priv_leave(ctx, status);
+}
+
 const char *rob_report_column(const rob_report *r, int64_t k)
 {
     return r && k >= 0 && k < ROB_COLUMN_COUNT ? rob_priv_column[k].name : NULL;

@@ -347,6 +347,8 @@ const rob_figure rob_priv_figure[ROB_FIGURES] = {
       rob_priv_slice_caption },
     { "curvature", "How the boundary bends", rob_priv_has_curvature,
       rob_priv_curvature_script, rob_priv_curvature_caption },
+    { "universal", "One change for all series", rob_priv_has_universal,
+      rob_priv_universal_script, rob_priv_universal_caption },
     { "tail", "Condition numbers over the data", rob_priv_has_tail,
       rob_priv_tail_script, rob_priv_tail_caption },
 };

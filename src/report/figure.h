@@ -28,4 +28,9 @@ bool rob_priv_has_tail(const rob_findings *f);
 void rob_priv_tail_script(rob_page *p, bool narrow);
 void rob_priv_tail_caption(rob_page *p);
 
+/* common.c: one change for all series */
+bool rob_priv_has_universal(const rob_findings *f);
+void rob_priv_universal_script(rob_page *p, bool narrow);
+void rob_priv_universal_caption(rob_page *p);
+
 #endif

@@ -77,7 +77,12 @@ enum { ROB_PLAIN, ROB_LENGTH, ROB_PER_LENGTH, ROB_VALUE, ROB_SHARE, ROB_LOG10 };
     C(SHOWN_CURVATURES, "shown_curvatures", ROB_FREE, ROB_PER_LENGTH)                  \
     C(SLICE_AXIS, "slice_axis", ROB_FREE, ROB_LENGTH)                                  \
     C(SLICE_MARGIN, "slice_margin", ROB_FREE, ROB_PLAIN)                               \
-    C(SLICE_DIRECTION, "slice_direction", ROB_FREE, ROB_PLAIN)
+    C(SLICE_DIRECTION, "slice_direction", ROB_FREE, ROB_PLAIN)                          \
+    C(UNIVERSAL, "universal", ROB_FREE, ROB_VALUE)                                     \
+    C(UNIVERSAL_RADIUS, "universal_radius", ROB_FREE, ROB_LENGTH)                      \
+    C(UNIVERSAL_OWN, "universal_own", ROB_FREE, ROB_PLAIN)                             \
+    C(UNIVERSAL_FOOLED, "universal_fooled", ROB_FREE, ROB_PLAIN)                       \
+    C(UNIVERSAL_RANDOM, "universal_random", ROB_FREE, ROB_PLAIN)
 
 #define ROB_COLUMN_ID(id, name, shape, unit) ROB_C_##id,
 enum { ROB_REPORT_COLUMNS(ROB_COLUMN_ID) ROB_COLUMN_COUNT };
@@ -165,7 +170,7 @@ double rob_priv_finding(const rob_findings *f, int32_t column, int64_t k);
 /* one word for what is known of series i: wrong, bracketed, proved, broken, open */
 const char *rob_priv_verdict(const rob_findings *f, int64_t i);
 
-/* ---- stages (odds.c, local.c, slice.c) ------------------------------------------- */
+/* ---- stages (odds.c, local.c, slice.c, universal.c) ------------------------------ */
 /* radii to look at: set, or from the distances found */
 void rob_priv_report_grid(const rob_report *r, rob_findings *f);
 rob_status rob_priv_report_odds(rob_ctx *ctx, rob_report *r, rob_findings *f);
@@ -175,6 +180,9 @@ rob_status rob_priv_report_condition(rob_ctx *ctx, rob_report *r, rob_findings *
 rob_status rob_priv_report_spectrum(rob_ctx *ctx, rob_report *r, rob_findings *f);
 /* the margin on the plane of the failing point and one direction more */
 rob_status rob_priv_report_slice(rob_ctx *ctx, rob_report *r, rob_findings *f);
+/* one change for all, found on `search` and judged on `held`; after a run */
+rob_status rob_priv_report_universal(rob_ctx *ctx, rob_report *r, rob_query *search,
+                                     rob_query *held);
 
 /* ---- order statistics (rank.c) --------------------------------------------------- */
 
@@ -228,7 +236,7 @@ typedef struct rob_figure {
     void (*script)(rob_page *p, bool narrow);
     void (*caption)(rob_page *p); /* what to see; also says why there is none */
 } rob_figure;
-enum { ROB_FIGURES = 7 };
+enum { ROB_FIGURES = 8 };
 extern const rob_figure rob_priv_figure[ROB_FIGURES];
 /* The figure with its caption, drawn when there is a plotter. */
 void rob_priv_write_figure(rob_page *p, const rob_figure *figure);
