@@ -20,6 +20,7 @@
 #ifndef ROBUST_MODEL_H
 #define ROBUST_MODEL_H
 #include <robust/ctx.h>
+#include <robust/tape.h>
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -85,6 +86,28 @@ ROB_API rob_status rob_model_load_bytes(rob_ctx *ctx, const void *bytes, int64_t
  * Cost: one random number a weight. Since 0.1.
  */
 ROB_API rob_status rob_model_create(rob_ctx *ctx, const char *recipe, rob_model **out);
+
+/**
+ * Make a model of a recorded program y = F(x): every query, attack, bound and sampler
+ * then works on it.
+ *
+ * The part of the tape that y depends on is copied; inputs other than x are frozen at
+ * the values set last. Derivatives are taken anew, so y should not be one unless meant.
+ * A batch of B series is B / R copies of the program, so a program recorded for R > 1
+ * series costs less in attacks.
+ *
+ * @param ctx context
+ * @param t   tape; may grow or be freed afterwards
+ * @param x   an input of shape (T, D) or (T, R, D): one series or R at once, time-major
+ * @param y   variable of L numbers, the logits; with R series (R, L), row r of which
+ *            depends on series r alone
+ * @param out receives the model, which takes series of exactly T steps; NULL on error
+ * @return ROB_ESHAPE: x or y has another shape. ROB_EARGUMENT: x is no input, or row 0
+ *         of y was seen to change with another series
+ * Cost: copies the program; with R > 1 two runs. Since 0.1.
+ */
+ROB_API rob_status rob_model_from_tape(rob_ctx *ctx, const rob_tape *t, rob_var x,
+                                       rob_var y, rob_model **out);
 
 /**
  * Save a model as safetensors: weights, recipe, and a witness made here.

@@ -56,7 +56,7 @@ rob_status rob_model_shape(rob_ctx *ctx, const rob_model *model, int64_t *steps,
                            int64_t *features, int64_t *outputs)
 {
     if (model == NULL) return null_argument(ctx, "model");
-    if (steps != NULL) *steps = 0;
+    if (steps != NULL) *steps = model->steps;
     if (features != NULL) *features = model->recipe.features;
     if (outputs != NULL) *outputs = model->recipe.outputs;
     return ROB_OK;
@@ -67,6 +67,9 @@ static rob_status check_series(rob_ctx *ctx, const rob_model *model, const doubl
 {
     rob_status status = ROB_OK;
     int64_t count;
+    CHECK(model->steps == 0 || steps == model->steps, ctx, ROB_ESHAPE,
+          "steps is %lld; the model takes %lld", (long long)steps,
+          (long long)model->steps);
     CHECK(steps >= 1 && !__builtin_mul_overflow(steps, model->recipe.features, &count),
           ctx, ROB_ESHAPE, "steps is %lld; it must be at least 1", (long long)steps);
     for (int64_t i = 0; i < count; i++)
@@ -128,6 +131,8 @@ rob_status rob_model_get(rob_ctx *ctx, const rob_model *model, const char *name,
     if (model == NULL) return null_argument(ctx, "model");
     if (name == NULL) return null_argument(ctx, "name");
     int32_t k = rob_priv_model_find(model, name);
+    CHECK(model->parameters > 0, ctx, ROB_EARGUMENT,
+          "the model has no tensors by name; '%.95s' was asked for", name);
     CHECK(k >= 0, ctx, ROB_EARGUMENT,
           "the model has no tensor '%.95s'; it has '%s' ... '%s'", name,
           model->parameter[0].name, model->parameter[model->parameters - 1].name);

@@ -9,17 +9,14 @@
 #include "api/tape_words.h"
 #include "core/core.h"
 #include "diff/diff.h"
+#include "model/graph.h"
 #include "run/run.h"
 
 #include <string.h>
 
 enum { REPLAYS = 4 };
 
-typedef struct tape_input {
-    rob_id id;
-    int64_t count;
-    double *value;
-} tape_input;
+typedef rob_tape_input_value tape_input;
 
 typedef struct replay {
     rob_id *want;
@@ -432,6 +429,26 @@ rob_status rob_tape_get(rob_ctx *ctx, const rob_tape *t, rob_var y, double *out,
         memcpy(out, input->value, (size_t)size * sizeof *out);
     else if (out != NULL) rob_priv_work_get(t->replay[t->current].work, y, out);
     if (count != NULL) *count = size;
+done:
+    return status;
+}
+
+/* ---- a model of it --------------------------------------------------------------- */
+
+rob_status rob_model_from_tape(rob_ctx *ctx, const rob_tape *t, rob_var x, rob_var y,
+                               rob_model **out)
+{
+    rob_status status = ROB_OK;
+    if (out == NULL) return rob_priv_fail(ctx, ROB_EARGUMENT, "out is NULL");
+    *out = NULL;
+    if (ctx == NULL) return ROB_EARGUMENT;
+    CHECK(t != NULL, ctx, ROB_EARGUMENT, "tape is NULL");
+    TRY(check_var(ctx, t, x, "x"));
+    TRY(check_var(ctx, t, y, "y"));
+    CHECK(find_input(t, x) != NULL, ctx, ROB_EARGUMENT, "x is no input: variable %d",
+          (int)x);
+    const rob_tape_view view = { t->graph, t->input, t->inputs };
+    TRY(rob_priv_model_record(ctx, &view, x, y, out));
 done:
     return status;
 }

@@ -199,6 +199,10 @@ rob_id rob_priv_model_emit(const rob_model *model, rob_graph *g, rob_id x, rob_i
                                    "a model with %lld features got another "
                                    "input",
                                    (long long)r->features);
+    if (model->steps != 0 && shape.dim[0] != model->steps)
+        return rob_priv_graph_fail(g, ROB_ESHAPE,
+                                   "a series of %lld steps; the model takes %lld",
+                                   (long long)shape.dim[0], (long long)model->steps);
     if (r->kind == ROB_KIND_GRAPH) return model->emit(model, g, x, mask);
     layer l = { .model = model,
                 .g = g,

@@ -118,7 +118,7 @@ void rob_model_free(rob_model *model)
     for (int32_t k = 0; k < model->parameters; k++)
         rob_priv_tensor_free(model->parameter[k].tensor);
     rob_priv_release(&m, model->parameter);
-    rob_priv_graph_free(model->graph);
+    if (model->release != NULL) model->release(&m, (void *)model->user);
     rob_priv_release(&m, model);
 }
 

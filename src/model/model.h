@@ -43,9 +43,10 @@ struct rob_model {
     rob_recipe recipe;
     rob_parameter *parameter; /* w_ih, w_hh, b_ih, b_hh per layer, head w, b */
     int32_t parameters;
-    rob_graph *graph; /* ROB_KIND_GRAPH (later): the recorded tape */
     rob_emitter emit; /* ROB_KIND_GRAPH: what writes the graph, and its data */
     const void *user;
+    void (*release)(const rob_memory *m, void *user); /* of user; NULL: not ours */
+    int64_t steps; /* the only number of steps it takes; 0: any */
 };
 
 /* Emit logits (B, L) for x (T, B, D). mask: (T, B, 1) with 1 where step t exists in row

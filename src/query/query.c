@@ -122,6 +122,9 @@ static rob_status check_series(rob_ctx *ctx, const rob_query *q, int64_t i,
     CHECK(steps >= 1 && steps <= INT64_MAX / 16 / features, ctx, ROB_ESHAPE,
           "series %lld: steps is %lld; at least 1 is needed", (long long)i,
           (long long)steps);
+    CHECK(q->model->steps == 0 || steps == q->model->steps, ctx, ROB_ESHAPE,
+          "series %lld: steps is %lld; the model takes %lld", (long long)i,
+          (long long)steps, (long long)q->model->steps);
     CHECK(label >= -1 && label < outputs, ctx, ROB_EARGUMENT,
           "series %lld: label is %lld; the model knows 0 to %lld, and -1 says none",
           (long long)i, (long long)label, (long long)(outputs - 1));

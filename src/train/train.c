@@ -185,6 +185,8 @@ static rob_status check_data(rob_ctx *ctx, const rob_model *model, const rob_dat
                              const char *name)
 {
     rob_status status = ROB_OK;
+    CHECK(model->parameters > 0, ctx, ROB_EUNSUPPORTED,
+          "the model has no tensors by name; only a recipe's model is trained");
     CHECK(data->count > 0, ctx, ROB_ESHAPE, "%s has no series", name);
     CHECK(data->features == model->recipe.features, ctx, ROB_ESHAPE,
           "%s has %lld features a step; the model takes %lld", name,
