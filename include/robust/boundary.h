@@ -10,7 +10,7 @@
  *   normal          n = -grad g(z)/|grad g(z)|, out of the safe side
  *   curvatures      eigenvalues of P Hess g(z) P/|grad g(z)| on the tangent space,
  *                   positive where the boundary bends away from x
- *   estimates       of the distance, by the model of order 1 and 2 of g at x
+ *   estimates       of the distance, by the models of order 1, 2 and 3 of g at x
  * z is nearest among what was looked at: its distance is neither a certificate (an
  * attack's is a proved upper bound, rob_bound_radius a proved lower one) nor is an
  * estimate. Only numbers that may move count, in vectors, Hessians and norms alike.
@@ -24,6 +24,7 @@
  *   slice      0      points a side of a grid of margins; 0 or 1: none
  *   reach      2      half a side of that grid, over the distance
  *   seed       0      added to the context's seed
+ *   order      2      of the estimates; 3 costs some hundred products of third order
  *
  * Piecewise linear models (relu) have a Hessian that is zero wherever it exists: "flat"
  * is 1, order 2 equals order 1 and curvatures are 0, which says nothing about the
@@ -101,7 +102,10 @@ ROB_API rob_status rob_boundary_find(rob_ctx *ctx, rob_boundary *b, rob_query *q
  * mu, the sum over rows; "gradient_norm" |grad g(z)|; "mean_curvature"; "projection"
  * max 1/|1 + r k_i|, r the distance: the condition of z itself; "estimate1",
  * "estimate1_l1", "estimate1_linf" order 1 in each norm; "estimate2" the exact distance
- * to the model of order 2, "estimate2_lower" and "estimate2_upper" around it; "flat";
+ * to the model of order 2, "estimate2_lower" and "estimate2_upper" around it;
+ * "estimate3_lower" and "estimate3_upper" around the distance to the model of order 3,
+ * "third_derivative" max |T[v,v,v]| over unit v, as far as a local search finds it (NaN
+ * unless the option order is 3); "flat";
  * "rows" that vanish at z (a corner where several do: no curvature then, NaN); "steps"
  * Newton steps. Of one series: "point" (T, D) z in the units of the series, x itself
  * when there is none; "normal" (T, D); "curvatures" ascending, in 1/length; "slice" (s,

@@ -92,14 +92,16 @@ static const struct column {
     { "estimate2", offsetof(rob_edge, estimate2), 1 },
     { "estimate2_lower", offsetof(rob_edge, lower2), 1 },
     { "estimate2_upper", offsetof(rob_edge, upper2), 1 },
+    { "estimate3_lower", offsetof(rob_edge, lower3), 1 },
+    { "estimate3_upper", offsetof(rob_edge, upper3), 1 },
+    { "third_derivative", offsetof(rob_edge, third), -3 },
 };
 
 static double scaled(double value, double unit, int32_t power)
 {
-    return power == 1    ? value * unit
-           : power == 2  ? value * unit * unit
-           : power == -1 ? value / unit
-                         : value;
+    for (; power > 0; power--) value *= unit;
+    for (; power < 0; power++) value /= unit;
+    return value;
 }
 
 static bool number_named(const rob_boundary *b, const char *what, int64_t i,
@@ -164,6 +166,7 @@ rob_status rob_boundary_get(rob_ctx *ctx, const rob_boundary *b, const char *wha
           "nothing is called '%.40s'%s; there are distance, residual, converged, "
           "multiplier, gradient_norm, mean_curvature, projection, estimate1, "
           "estimate1_l1, estimate1_linf, estimate2, estimate2_lower, estimate2_upper, "
+          "estimate3_lower, estimate3_upper, third_derivative, "
           "flat, rows, steps, and of one series point, normal, curvatures, slice, "
           "direction",
           what, i < 0 ? " for all series" : "");

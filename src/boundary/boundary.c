@@ -21,6 +21,7 @@ const rob_option rob_priv_boundary_option[ROB_BOUNDARY_OPTIONS] = {
     { "slice", 0, 0, 1024, "points", "a side of the grid of margins; 0: none" },
     { "reach", 2, 1e-3, 1e6, "distance", "from the centre to the side of the grid" },
     { "seed", 0, 0, 9007199254740992.0, "", "added to the context's seed" },
+    { "order", 2, 2, 3, "", "of the estimates; 3 costs some hundred third derivatives" },
 };
 
 static void free_edges(const rob_memory *m, rob_edge *edge, int64_t count)
@@ -60,6 +61,7 @@ static rob_status make_answers(rob_ctx *ctx, const rob_query *q, rob_boundary *t
         e->residual = e->multiplier = e->gradient_norm = e->mean = e->projection = NAN;
         e->estimate1[0] = e->estimate1[1] = e->estimate1[2] = NAN;
         e->estimate2 = e->lower2 = e->upper2 = NAN;
+        e->lower3 = e->upper3 = e->third = NAN;
     }
     return ROB_OK;
 }
@@ -76,6 +78,9 @@ static void keep_guess(rob_edge *e, const rob_guess *g)
     e->estimate2 = nearer(e->estimate2, g->order2);
     e->lower2 = nearer(e->lower2, g->lower2);
     e->upper2 = nearer(e->upper2, g->upper2);
+    e->lower3 = nearer(e->lower3, g->lower3);
+    if (nearer(e->upper3, g->upper3) < e->upper3) e->third = g->third;
+    e->upper3 = nearer(e->upper3, g->upper3);
 }
 
 static int64_t group_end(const rob_spec *s, int64_t first)
@@ -116,7 +121,7 @@ static rob_status guess_groups(rob_site *s, int32_t level)
     rob_guess g = { .d = rob_priv_allocate(&s->memory, s->n, sizeof *g.d) };
     if (!g.d) return rob_priv_no_memory(s->ctx);
     e->estimate1[0] = e->estimate1[1] = e->estimate1[2] = INFINITY;
-    e->estimate2 = e->lower2 = e->upper2 = INFINITY;
+    e->estimate2 = e->lower2 = e->upper2 = e->lower3 = e->upper3 = INFINITY;
     for (int64_t first = 0, next; first < spec->rows && status == ROB_OK;
          first = next) {
         next = group_end(spec, first);
@@ -175,7 +180,7 @@ static rob_status work_on(rob_site *s, int32_t level)
     e->flat = rob_priv_local_flat(s->local);
     if (s->c->wrong) {
         e->estimate1[0] = e->estimate1[1] = e->estimate1[2] = 0;
-        e->estimate2 = e->lower2 = e->upper2 = 0;
+        e->estimate2 = e->lower2 = e->upper2 = e->lower3 = e->upper3 = 0;
         return ROB_OK;
     }
     if (points && s->q->best[s->series] < INFINITY) {
@@ -213,7 +218,10 @@ static void take_back(const rob_memory *m, const rob_case *c, rob_edge *e)
                      .estimate1 = { NAN, NAN, NAN },
                      .estimate2 = NAN,
                      .lower2 = NAN,
-                     .upper2 = NAN };
+                     .upper2 = NAN,
+                     .lower3 = NAN,
+                     .upper3 = NAN,
+                     .third = NAN };
 }
 
 rob_status rob_priv_boundary_run(rob_ctx *ctx, rob_boundary *b, rob_query *q,

@@ -17,6 +17,7 @@ enum {
     ROB_BOUNDARY_SLICE,
     ROB_BOUNDARY_REACH,
     ROB_BOUNDARY_SEED,
+    ROB_BOUNDARY_ORDER,
     ROB_BOUNDARY_OPTIONS
 };
 extern const rob_option rob_priv_boundary_option[ROB_BOUNDARY_OPTIONS];
@@ -31,7 +32,7 @@ typedef struct rob_edge {
     double *direction; /* (size) second axis of the slice */
     double distance, residual, multiplier, gradient_norm, mean, projection;
     double estimate1[3]; /* L2, L1, Linf */
-    double estimate2, lower2, upper2;
+    double estimate2, lower2, upper2, lower3, upper3, third;
     bool found, converged, flat;
     int64_t rows, row, steps; /* rows that hold with equality, the first of them;
                                  Newton steps taken */
@@ -67,6 +68,8 @@ typedef struct rob_site {
 /* A site for series i: program and free coordinates. */
 rob_status rob_priv_site_open(rob_site *s, int64_t i);
 void rob_priv_site_close(rob_site *s); /* everything it holds */
+/* to (n) <- v (m) at the coordinates that may move, 0 elsewhere */
+void rob_priv_site_spread(const rob_site *s, const double *v, double *to);
 void rob_priv_site_place(rob_site *s, const double *z);
 double rob_priv_site_row(const rob_site *s, int64_t r); /* c_r.f + b_r at the place */
 /* gradient (n) of row r at the place, zero where nothing may move */
@@ -75,6 +78,9 @@ void rob_priv_site_gradient(rob_site *s, int64_t r, double *grad);
 void rob_priv_site_combine(rob_site *s, const int64_t *rows, const double *weights,
                            int64_t count, double *grad);
 void rob_priv_site_product(rob_site *s, const double *v, double *hv);
+/* Third derivatives of row r at the series itself: ready, then products (n). */
+rob_status rob_priv_site_third(rob_site *s, int64_t r);
+void rob_priv_site_third_product(rob_site *s, const double *v, double *hv, double *tv);
 /* Hessian (m, m) of row r at z, made symmetric */
 rob_status rob_priv_site_hessian(rob_site *s, int64_t r, const double *z, double *h);
 
@@ -91,9 +97,15 @@ double rob_priv_halfspaces(const double *gram, const double *t, int64_t rows,
                            double *weight);
 /* One group's estimates; d (n): where its model fails first */
 typedef struct rob_guess {
-    double order1[3], order2, lower2, upper2;
+    double order1[3], order2, lower2, upper2, lower3, upper3, third;
     double *d;
 } rob_guess;
+/* smallest positive root of c[0] + c[1] a + c[2] a^2 + c[3] a^3, c[0] > 0; or INFINITY */
+double rob_priv_cubic_root(const double c[4]);
+/* Order 3 of row r: value t, gradient j (n), nu = lambda_max(-H) and its unit vector u
+ * (n; may be NULL). Fills lower3, upper3, third. ROB_STOPPED: cancelled. */
+rob_status rob_priv_third(rob_site *s, int64_t r, double t, const double *j, double nu,
+                          const double *u, rob_guess *g);
 /* second: order 2 as well, which else is NaN */
 rob_status rob_priv_guess(rob_site *s, int64_t first, int64_t next, bool second,
                           rob_guess *g);

@@ -9,7 +9,8 @@
  *     lower  2t / (|J| + sqrt(|J|^2 + 2 nu t)),  nu = lambda_max(-H), and
  *     upper  the same along the lowest eigenvector and along -J, with what J and H have
  *            there, whichever is less.
- * Above `dense` free coordinates only the lower one, nu by Lanczos's method.
+ * Above `dense` free coordinates only the lower one, nu by Lanczos's method. Order 3,
+ * when asked for: third.c.
  * (docs/theory/boundary.md, section 2.)
  */
 #include "boundary/boundary.h"
@@ -59,7 +60,7 @@ typedef struct desk {
     rob_site *s;
     int64_t first, rows, m;
     double *gram, *t, *weight; /* (rows, rows), (rows), (rows) */
-    double *j;                 /* (rows, n) gradients, and one vector more */
+    double *j, *spare;         /* (rows, n) gradients, and two vectors more */
     double *h, *v, *w, *e, *d; /* (m, m) twice, (m) three times */
 } desk;
 
@@ -105,15 +106,16 @@ static rob_status quadric_of_row(desk *k, int64_t r, double t, const double *j,
     g->upper2 = fmin(rob_priv_quadric_lower(t, fabs(k->e[0]), -k->w[0]),
                      rob_priv_quadric_lower(t, norm, -along));
     if (isfinite(g->order2)) out_of_basis(k, to);
-    return ROB_OK;
+    if (k->s->option[ROB_BOUNDARY_ORDER] < 3) return ROB_OK;
+    rob_priv_site_spread(k->s, k->v, k->spare);
+    return rob_priv_third(k->s, r, t, j, -k->w[0], k->spare, g);
 }
 
 static rob_status free_product(void *user, const double *v, double *hv)
 {
     desk *k = user;
     double *full = k->h, *image = k->h + k->s->n;
-    memset(full, 0, (size_t)k->s->n * sizeof *full);
-    for (int64_t c = 0; c < k->m; c++) full[k->s->free[c]] = v[c];
+    rob_priv_site_spread(k->s, v, full);
     rob_priv_site_product(k->s, full, image);
     for (int64_t c = 0; c < k->m; c++) hv[c] = image[k->s->free[c]];
     return rob_priv_cancelled(k->s->ctx) ? ROB_STOPPED : ROB_OK;
@@ -130,15 +132,18 @@ static rob_status lanczos_of_row(desk *k, int64_t r, double t, const double *j,
                       .user = k,
                       .seed =
                           k->s->ctx->seed + (uint64_t)k->s->option[ROB_BOUNDARY_SEED],
-                      .stream = (uint64_t)k->s->series };
+                      .stream = (uint64_t)k->s->series,
+                      .low_vector = k->e };
     rob_priv_site_place(k->s, k->s->c->x);
     rob_priv_site_gradient(k->s, r, k->h);
     rob_status status = rob_priv_la_lanczos(&k->s->memory, &l);
     if (status < ROB_OK) return rob_priv_fail(k->s->ctx, status, "a Hessian at x");
     if (status != ROB_OK) return status;
-    g->lower2 = rob_priv_quadric_lower(t, rob_priv_norm(ROB_NORM_L2, j, k->s->n),
-                                       l.low_residual - l.low);
-    return ROB_OK;
+    double nu = l.low_residual - l.low;
+    g->lower2 = rob_priv_quadric_lower(t, rob_priv_norm(ROB_NORM_L2, j, k->s->n), nu);
+    if (k->s->option[ROB_BOUNDARY_ORDER] < 3) return ROB_OK;
+    rob_priv_site_spread(k->s, k->e, k->spare);
+    return rob_priv_third(k->s, r, t, j, nu, k->spare, g);
 }
 
 /* Order 2 of one row; to (n): the quadric's nearest point, where there is one. */
@@ -149,6 +154,8 @@ static rob_status order_two(desk *k, int64_t r, rob_guess *g, double *to)
     int64_t row = k->first + r;
     one = order_one(ROB_NORM_L2, t, j, k->s->n);
     g->order2 = g->lower2 = g->upper2 = one;
+    g->third = 0;
+    g->lower3 = g->upper3 = k->s->option[ROB_BOUNDARY_ORDER] < 3 ? NAN : one;
     if (!(t > 0)) return ROB_OK;
     double norm = rob_priv_norm(ROB_NORM_L2, j, k->s->n);
     for (int64_t i = 0; i < k->s->n; i++) to[i] = norm > 0 ? -j[i] / norm * one : 0;
@@ -167,13 +174,14 @@ static rob_status make_desk(desk *k, rob_site *s, int64_t rows, bool second)
     *k = (desk){ .s = s, .rows = rows, .m = s->m };
     k->gram = rob_priv_allocate(memory, rows * rows, sizeof *k->gram);
     k->t = rob_priv_allocate(memory, 2 * rows, sizeof *k->t);
-    k->j = rob_priv_allocate(memory, (rows + 1) * s->n, sizeof *k->j);
+    k->j = rob_priv_allocate(memory, (rows + 2) * s->n, sizeof *k->j);
     k->h = rob_priv_allocate(memory, dense ? s->m * s->m : 2 * s->n, sizeof *k->h);
     k->w = rob_priv_allocate(memory, 3 * s->m + 1, sizeof *k->w);
     if (dense) k->v = rob_priv_allocate(memory, s->m * s->m, sizeof *k->v);
     if (!k->gram || !k->t || !k->j || !k->h || !k->w || (dense && !k->v))
         return rob_priv_no_memory(s->ctx);
     k->weight = k->t + rows;
+    k->spare = k->j + (rows + 1) * s->n;
     k->e = k->w + s->m;
     k->d = k->e + s->m;
     return ROB_OK;
@@ -220,16 +228,19 @@ static rob_status order_two_of_group(desk *k, rob_guess *g)
 {
     rob_status status = ROB_OK;
     double *spare = k->j + k->rows * k->s->n;
-    g->order2 = g->lower2 = g->upper2 = 0;
+    g->order2 = g->lower2 = g->upper2 = g->lower3 = g->upper3 = g->third = 0;
     for (int64_t r = 0; r < k->rows && status == ROB_OK; r++) {
         rob_guess row = { 0 };
         TRY(order_two(k, r, &row, k->rows == 1 ? g->d : spare));
         g->order2 = worse(g->order2, row.order2);
         g->lower2 = worse(g->lower2, row.lower2);
         g->upper2 = worse(g->upper2, row.upper2);
+        g->lower3 = worse(g->lower3, row.lower3);
+        g->upper3 = worse(g->upper3, row.upper3);
+        g->third = worse(g->third, row.third);
     }
     if (k->rows > 1 && rob_priv_local_flat(k->s->local))
-        g->order2 = g->lower2 = g->upper2 = g->order1[0];
+        g->order2 = g->lower2 = g->upper2 = g->lower3 = g->upper3 = g->order1[0];
 done:
     return status;
 }
@@ -247,7 +258,7 @@ rob_status rob_priv_guess(rob_site *s, int64_t first, int64_t next, bool second,
         rob_priv_site_gradient(s, first + r, k.j + r * s->n);
     }
     order_one_of_group(&k, g);
-    g->order2 = g->lower2 = g->upper2 = NAN;
+    g->order2 = g->lower2 = g->upper2 = g->lower3 = g->upper3 = g->third = NAN;
     if (second) TRY(order_two_of_group(&k, g));
 done:
     clear_desk(&k);

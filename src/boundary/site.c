@@ -66,6 +66,12 @@ static void keep_free(const rob_site *s, double *v)
     }
 }
 
+void rob_priv_site_spread(const rob_site *s, const double *v, double *to)
+{
+    memset(to, 0, (size_t)s->n * sizeof *to);
+    for (int64_t c = 0; c < s->m; c++) to[s->free[c]] = v[c];
+}
+
 void rob_priv_site_place(rob_site *s, const double *z)
 {
     rob_priv_local_place(s->local, z, s->f);
@@ -103,6 +109,22 @@ void rob_priv_site_product(rob_site *s, const double *v, double *hv)
 {
     rob_priv_local_product(s->local, v, hv);
     keep_free(s, hv);
+}
+
+rob_status rob_priv_site_third(rob_site *s, int64_t r)
+{
+    rob_status status = rob_priv_local_third(s->ctx, s->local);
+    if (status == ROB_OK)
+        rob_priv_local_third_place(s->local, s->c->x,
+                                   s->c->spec.c + r * s->c->spec.outputs);
+    return status;
+}
+
+void rob_priv_site_third_product(rob_site *s, const double *v, double *hv, double *tv)
+{
+    rob_priv_local_third_product(s->local, v, hv, tv);
+    keep_free(s, hv);
+    keep_free(s, tv);
 }
 
 rob_status rob_priv_site_hessian(rob_site *s, int64_t r, const double *z, double *h)

@@ -6,7 +6,8 @@
  * graph of the gradient differentiated along v (Pearlmutter 1994; Griewank & Walther,
  * Evaluating Derivatives, 2nd ed., SIAM 2008, ch. 5). Three stages of one plan, so a
  * second tangent at the same x costs the last stage alone. A dense Hessian is its
- * products with unit vectors, TILE at a time.
+ * products with unit vectors, TILE at a time. Third order: the graph of hv
+ * differentiated along v once more, v itself held fixed.
  */
 #include "query/local.h"
 
@@ -21,7 +22,8 @@ enum { TILE = 32 };
 typedef struct program {
     rob_graph *graph;
     rob_plan *plan;
-    rob_id x, c, v, logits, value, grad, hv;
+    rob_id x, c, v, logits, value, grad, hv, tv;
+    bool third;
     int64_t rows;
     int32_t works;
     rob_work **work;
@@ -33,7 +35,7 @@ struct rob_local {
     int32_t isa;
     int64_t steps, features, outputs;
     bool entropy;
-    program one, many;
+    program one, many, cubic;
 };
 
 /* ---- programs -------------------------------------------------------------------- */
@@ -50,17 +52,19 @@ static void emit_program(const rob_local *l, program *p)
     p->value = g_sum_to(g, g_mul(g, p->logits, p->c), column);
     if (l->entropy) p->value = g_add(g, p->value, g_logsumexp(g, p->logits));
     rob_id one = rob_priv_fill(g, column, 1);
-    p->grad = p->hv = ROB_NONE;
+    p->grad = p->hv = p->tv = ROB_NONE;
     if (rob_priv_graph_failed(g)) return;
     rob_priv_vjp(g, &p->value, &one, 1, &p->x, 1, &p->grad);
     if (p->grad != ROB_NONE) rob_priv_jvp(g, &p->x, &p->v, 1, &p->grad, 1, &p->hv);
+    if (p->third && p->hv != ROB_NONE)
+        rob_priv_jvp(g, &p->x, &p->v, 1, &p->hv, 1, &p->tv);
 }
 
 static rob_status build_program(rob_ctx *ctx, const rob_local *l, program *p)
 {
     rob_status status = ROB_OK;
-    static const int32_t stage[4] = { 0, 1, 1, 2 };
-    rob_id want[4];
+    static const int32_t stage[5] = { 0, 1, 1, 2, 2 };
+    rob_id want[5];
     TRY(rob_priv_graph_create(ctx, &p->graph));
     emit_program(l, p);
     TRY(rob_priv_graph_status(ctx, p->graph));
@@ -68,10 +72,12 @@ static rob_status build_program(rob_ctx *ctx, const rob_local *l, program *p)
     want[1] = p->value;
     want[2] = p->grad;
     want[3] = p->hv;
+    want[4] = p->tv;
     TRY(rob_priv_plan_create(ctx, p->graph, ROB_F64, want, stage,
                              p->grad == ROB_NONE ? 2
                              : p->hv == ROB_NONE ? 3
-                                                 : 4,
+                             : p->tv == ROB_NONE ? 4
+                                                 : 5,
                              &p->plan));
 done:
     if (status < ROB_OK) {
@@ -137,6 +143,7 @@ void rob_priv_local_free(rob_local *l)
     rob_memory memory = l->memory;
     free_program(&memory, &l->one);
     free_program(&memory, &l->many);
+    free_program(&memory, &l->cubic);
     rob_model_free(l->model);
     rob_priv_release(&memory, l);
 }
@@ -152,12 +159,12 @@ bool rob_priv_local_flat(const rob_local *l) { return l->one.hv == ROB_NONE; }
 
 /* ---- at one point ---------------------------------------------------------------- */
 
-/* A value of the single program into out; zeros where the graph has none. An input that
+/* A value of a single program into out; zeros where the graph has none. An input that
  * nothing needs has no storage. */
-static void take(const rob_local *l, rob_id id, int64_t count, double *out)
+static void take(const program *p, rob_id id, int64_t count, double *out)
 {
     if (id == ROB_NONE) memset(out, 0, (size_t)count * sizeof *out);
-    else rob_priv_work_get(l->one.work[0], id, out);
+    else rob_priv_work_get(p->work[0], id, out);
 }
 
 static void put(rob_work *w, rob_id id, const double *values)
@@ -170,7 +177,7 @@ void rob_priv_local_place(rob_local *l, const double *x, double *f)
     rob_work *w = l->one.work[0];
     put(w, l->one.x, x);
     rob_priv_run(w, 0);
-    if (f) take(l, l->one.logits, l->outputs, f);
+    if (f) take(&l->one, l->one.logits, l->outputs, f);
 }
 
 double rob_priv_local_gradient(rob_local *l, const double *c, double *grad)
@@ -178,8 +185,8 @@ double rob_priv_local_gradient(rob_local *l, const double *c, double *grad)
     double value;
     put(l->one.work[0], l->one.c, c);
     rob_priv_run(l->one.work[0], 1);
-    take(l, l->one.value, 1, &value);
-    take(l, l->one.grad, l->steps * l->features, grad);
+    take(&l->one, l->one.value, 1, &value);
+    take(&l->one, l->one.grad, l->steps * l->features, grad);
     return value;
 }
 
@@ -189,7 +196,35 @@ void rob_priv_local_product(rob_local *l, const double *v, double *hv)
         put(l->one.work[0], l->one.v, v);
         rob_priv_run(l->one.work[0], 2);
     }
-    take(l, l->one.hv, l->steps * l->features, hv);
+    take(&l->one, l->one.hv, l->steps * l->features, hv);
+}
+
+/* ---- third order ----------------------------------------------------------------- */
+
+rob_status rob_priv_local_third(rob_ctx *ctx, rob_local *l)
+{
+    l->cubic.third = true;
+    return ready_program(ctx, l, &l->cubic, 1, 1);
+}
+
+void rob_priv_local_third_place(rob_local *l, const double *x, const double *c)
+{
+    rob_work *w = l->cubic.work[0];
+    put(w, l->cubic.x, x);
+    put(w, l->cubic.c, c);
+    rob_priv_run(w, 0);
+    rob_priv_run(w, 1);
+}
+
+void rob_priv_local_third_product(rob_local *l, const double *v, double *hv, double *tv)
+{
+    const program *p = &l->cubic;
+    if (p->hv != ROB_NONE) {
+        put(p->work[0], p->v, v);
+        rob_priv_run(p->work[0], 2);
+    }
+    take(p, p->hv, l->steps * l->features, hv);
+    take(p, p->tv, l->steps * l->features, tv);
 }
 
 /* ---- the dense Hessian ----------------------------------------------------------- */

@@ -29,6 +29,13 @@ double rob_priv_local_gradient(rob_local *l, const double *c, double *grad);
 /* hv (T, D) = Hess g v, of the objective of the last gradient. */
 void rob_priv_local_product(rob_local *l, const double *v, double *hv);
 
+/* Make ready for third derivatives: a program of its own, made once. */
+rob_status rob_priv_local_third(rob_ctx *ctx, rob_local *l);
+/* Objective c at x, for products of third order from here on. */
+void rob_priv_local_third_place(rob_local *l, const double *x, const double *c);
+/* hv = Hess g v and tv = d/de Hess g(x + e v) v at e = 0, (T, D) both. */
+void rob_priv_local_third_product(rob_local *l, const double *v, double *hv, double *tv);
+
 /* Dense Hessian h (m, m) of objective c at x over the coordinates free[0..m), row i the
  * product with unit vector i. Tiles of tangents go to ctx's workers. ROB_STOPPED:
  * cancelled, h is not valid. */
