@@ -14,7 +14,7 @@
  * Operators (x, y, ... are the operands; numbers in braces go to rob_tape_apply_with):
  *   element-wise, one operand   neg abs sign step relu square sqrt rsqrt reciprocal
  *                               exp log tanh sigmoid softplus erf;
- *                               affine {scale, shift}
+ *                               affine {scale, shift}; gelu: x Phi(x), {1}: tanh form
  *   element-wise, more          add sub mul div; where (m, x, y): x where m is not 0;
  *                               sigtanh: sigmoid(x) tanh(y); sigmul: sigmoid(x) y;
  *                               blend (z, n, h): n + sigmoid(z) (h - n)
@@ -22,7 +22,8 @@
  *                               stays with size 1; dot: sum of x y; sum_to {dims}
  *   products                    matmul: last two dimensions, {transpose x, transpose y}
  *                               0 or 1; the second operand may be a vector or a matrix
- *   rows (last axis)            softmax; logsumexp, which leaves size 1
+ *   rows (last axis)            softmax; logsumexp, which leaves size 1; centre:
+ *                               x - mean x; rmsnorm {eps}: x (mean x^2 + eps)^(-1/2)
  *   structure                   reshape {dims}, expand {dims}, permute {order},
  *                               transpose (last two), concat {axis},
  *                               slice {axis, first, count}, also called split

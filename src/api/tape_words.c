@@ -160,6 +160,15 @@ static rob_id word_logsumexp(rob_graph *g, const call *c)
 {
     return g_logsumexp(g, c->in[0]);
 }
+static rob_id word_centre(rob_graph *g, const call *c) { return g_centre(g, c->in[0]); }
+static rob_id word_rmsnorm(rob_graph *g, const call *c)
+{
+    return g_rmsnorm(g, c->in[0], c->number[0]);
+}
+static rob_id word_gelu(rob_graph *g, const call *c)
+{
+    return g_gelu(g, c->in[0], c->numbers > 0 && c->number[0] != 0);
+}
 static rob_id word_transpose(rob_graph *g, const call *c)
 {
     return g_transpose(g, c->in[0]);
@@ -228,6 +237,9 @@ static const word words[] = {
     { "matmul", 2, 0, 2, word_matmul },
     { "softmax", 1, 0, 0, word_softmax },
     { "logsumexp", 1, 0, 0, word_logsumexp },
+    { "centre", 1, 0, 0, word_centre },
+    { "rmsnorm", 1, 1, 1, word_rmsnorm },
+    { "gelu", 1, 0, 1, word_gelu },
     { "transpose", 1, 0, 0, word_transpose },
     { "reshape", 1, 0, 4, word_reshape },
     { "expand", 1, 0, 4, word_expand },
@@ -251,13 +263,15 @@ static bool counts_fit(rob_graph *g, const word *w, const call *c)
     return ins && c->numbers >= w->least && c->numbers <= w->most;
 }
 
-/* All numbers but those of affine are dims, axes or flags. */
+/* All numbers but those of affine and rmsnorm are dims, axes or flags. */
 static bool numbers_fit(rob_graph *g, const word *w, const call *c)
 {
     for (int32_t k = 0; k < c->numbers; k++) {
         double v = c->number[k];
         bool fits =
-            w->build == word_affine ? isfinite(v) : v == floor(v) && fabs(v) < 0x1p31;
+            w->build == word_affine || w->build == word_rmsnorm
+                ? isfinite(v)
+                : v == floor(v) && fabs(v) < 0x1p31;
         if (fits) continue;
         rob_priv_graph_fail(
             g, ROB_EARGUMENT, "number %d of operator %s is %g, must be %s", (int)k,

@@ -188,3 +188,18 @@ rob_id g_logsumexp(rob_graph *g, rob_id a)
 {
     return apply1(g, &rob_priv_op_logsumexp, a, no_attr());
 }
+
+rob_id g_centre(rob_graph *g, rob_id a)
+{
+    return apply1(g, &rob_priv_op_centre, a, no_attr());
+}
+
+rob_id g_rmsnorm(rob_graph *g, rob_id a, double eps)
+{
+    return apply1(g, &rob_priv_op_rmsnorm, a, (rob_attr){.x = {eps}});
+}
+
+rob_id g_gelu(rob_graph *g, rob_id x, int32_t by_tanh)
+{
+    return apply1(g, &rob_priv_op_gelu, x, (rob_attr){.i = {by_tanh != 0}});
+}

@@ -24,6 +24,7 @@ rob_id g_unary(rob_graph *g, const char *op, rob_id a);/* "tanh", "sigmoid", "ex
 rob_id g_sigtanh(rob_graph *g, rob_id x, rob_id y);    /* sigmoid(x) tanh(y) */
 rob_id g_sigmul(rob_graph *g, rob_id x, rob_id y);     /* sigmoid(x) y */
 rob_id g_blend(rob_graph *g, rob_id z, rob_id n, rob_id h); /* n + sigmoid(z) (h - n) */
+rob_id g_gelu(rob_graph *g, rob_id x, int32_t by_tanh); /* x Phi(x), or its tanh form */
 /* op(A) op(B): last two dims; ta/tb transpose; rank 2, or equal leading dims. */
 rob_id g_matmul(rob_graph *g, rob_id a, rob_id b, int ta, int tb);
 /* Structure. */
@@ -41,6 +42,8 @@ rob_id g_slice(rob_graph *g, rob_id a, int32_t axis, int64_t first, int64_t coun
 /* Rows (last axis). */
 rob_id g_softmax(rob_graph *g, rob_id a);
 rob_id g_logsumexp(rob_graph *g, rob_id a);                 /* (..., C) -> (..., 1) */
+rob_id g_centre(rob_graph *g, rob_id a);                    /* a - mean a */
+rob_id g_rmsnorm(rob_graph *g, rob_id a, double eps);       /* a (mean a^2 + eps)^(-1/2) */
 
 /* ---- recurrence ----------------------------------------------------------------------- */
 /* A body is an ordinary graph whose inputs are made with rob_priv_input. The scan takes

@@ -35,6 +35,7 @@ rob_interval rob_priv_range_product(rob_interval a, rob_interval b);
 rob_interval rob_priv_range_sigtanh(rob_interval x, rob_interval y);
 rob_interval rob_priv_range_sigmul(rob_interval x, rob_interval y);
 rob_interval rob_priv_range_blend(rob_interval z, rob_interval n, rob_interval h);
+rob_interval rob_priv_range_gelu(bool by_tanh, rob_interval x);
 
 /* ---- functions of one variable --------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* row.h -- what kernels over rows share: the largest element, and exp(x - most) with
- * its sum. A tail is padded with -inf, which changes neither. */
+ * its sum, the sum. A tail is padded with -inf, which changes neither. */
 #ifndef ROB_ROW_H
 #define ROB_ROW_H
 
@@ -41,6 +41,18 @@ static inline real row_exp(const real *x, real most, int64_t count, real *y)
         sum += e;
     }
     return vm_total(sum);
+}
+
+/* sum of x: in vectors, then over their lanes by halves */
+static inline real row_total(const real *x, int64_t count)
+{
+    vec sum[4] = {{0}, {0}, {0}, {0}};
+    int64_t i = 0;
+    for (; i + 4 * LANES <= count; i += 4 * LANES)
+        for (int k = 0; k < 4; k++) sum[k] += vec_load(x + i + k * LANES);
+    for (; i + LANES <= count; i += LANES) sum[0] += vec_load(x + i);
+    if (i < count) sum[1] += each_load_part(x + i, count - i);
+    return vm_total((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
 #endif

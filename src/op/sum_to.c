@@ -4,7 +4,7 @@
  * i[0] = rank, i[1..4] = dims. Sums run in index order, a row's sum first in vectors
  * and then over their lanes by halves, so the bits do not depend on strides. */
 #ifdef ROB_KERNEL
-#include "op/each.h"
+#include "op/row.h"
 
 /* rank 4, ones in front */
 static void padded_dims(const rob_shape *s, int64_t dim[4])
@@ -19,17 +19,6 @@ static void add_row(real *y, const real *x, int64_t count)
     for (; i + LANES <= count; i += LANES)
         vec_store(y + i, vec_load(y + i) + vec_load(x + i));
     for (; i < count; i++) y[i] += x[i];
-}
-
-static real row_total(const real *x, int64_t count)
-{
-    vec sum[4] = {{0}, {0}, {0}, {0}};
-    int64_t i = 0;
-    for (; i + 4 * LANES <= count; i += 4 * LANES)
-        for (int k = 0; k < 4; k++) sum[k] += vec_load(x + i + k * LANES);
-    for (; i + LANES <= count; i += LANES) sum[0] += vec_load(x + i);
-    if (i < count) sum[1] += each_load_part(x + i, count - i);
-    return vm_total((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
 void R(op_sum_to)(const rob_node *n, const rob_shape *shape, const rob_view *in,

@@ -27,7 +27,8 @@ const rob_op *rob_priv_op_by_id(int32_t id)
     K(add)                                                                             \
     K(sub) K(mul) K(affine) K(reciprocal) K(exp) K(log) K(tanh) K(sigmoid) K(softplus) \
         K(relu) K(step) K(sign) K(abs) K(square) K(sqrt) K(rsqrt) K(erf) K(where)      \
-            K(sigtanh) K(sigmul) K(blend) K(sum_to) K(softmax) K(logsumexp)
+            K(sigtanh) K(sigmul) K(blend) K(sum_to) K(softmax) K(logsumexp)  \
+                K(centre) K(rmsnorm) K(gelu)
 
 #define DECLARE(name)                                                                  \
     rob_eval rob_priv_op_##name##_f32_generic, rob_priv_op_##name##_f64_generic,       \

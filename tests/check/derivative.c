@@ -270,6 +270,28 @@ UNARY(exp) UNARY(log) UNARY(tanh) UNARY(sigmoid) UNARY(softplus) UNARY(relu) UNA
     return g_concat(g, back, 3, 2);
 }
 
+static rob_id build_centre(rob_graph *g, const rob_id *x)
+{
+    return g_mul(g, x[0], g_centre(g, g_unary(g, "square", x[1])));
+}
+
+static rob_id build_rmsnorm(rob_graph *g, const rob_id *x)
+{
+    return g_mul(g, x[0], g_rmsnorm(g, x[1], 0.1));
+}
+
+static rob_id build_layer_norm(rob_graph *g, const rob_id *x)
+{
+    return g_mul(g, x[0], g_rmsnorm(g, g_centre(g, x[1]), 1e-2));
+}
+
+static rob_id build_gelu(rob_graph *g, const rob_id *x) { return g_gelu(g, x[0], 0); }
+
+static rob_id build_gelu_tanh(rob_graph *g, const rob_id *x)
+{
+    return g_gelu(g, x[0], 1);
+}
+
 static rob_id build_slice(rob_graph *g, const rob_id *x)
 {
     return g_mul(g, g_slice(g, x[0], 1, 1, 2), g_slice(g, x[0], 1, 0, 2));
@@ -320,6 +342,11 @@ static const op_case op_cases[] = {
     { "permute", 2, { S235, { 3, { 5, 2, 3 } } }, ANY, build_permute },
     { "softmax", 2, { S235, S235 }, ANY, build_softmax },
     { "logsumexp", 2, { S235, S235 }, ANY, build_logsumexp },
+    { "centre", 2, { S235, S235 }, ANY, build_centre },
+    { "rmsnorm", 2, { S235, S235 }, ANY, build_rmsnorm },
+    { "layer norm", 2, { S235, S235 }, ANY, build_layer_norm },
+    { "gelu", 1, { S235 }, ANY, build_gelu },
+    { "gelu tanh", 1, { S235 }, ANY, build_gelu_tanh },
     { "split", 1, { S235 }, ANY, build_split },
     { "slice", 1, { S235 }, ANY, build_slice },
 };

@@ -170,6 +170,44 @@ static void exact_softmax(const subject *s, int k, mpfr_t z[3][MOST], mpfr_t *y)
     mpfr_clears(sum, e, (mpfr_ptr)0);
 }
 
+/* x less the mean of its row; y = x (mean x^2 + eps)^(-1/2) */
+static void exact_centre(const subject *s, int k, mpfr_t z[3][MOST], mpfr_t *y)
+{
+    int cols = (int)s->in[0].dim[1];
+    mpfr_t mean;
+    (void)k;
+    mpfr_init2(mean, BITS);
+    for (int r = 0; r < s->in[0].dim[0]; r++) {
+        mpfr_set_zero(mean, 1);
+        for (int c = 0; c < cols; c++) mpfr_add(mean, mean, z[0][r * cols + c], MPFR_RNDN);
+        mpfr_div_ui(mean, mean, (unsigned long)cols, MPFR_RNDN);
+        for (int c = 0; c < cols; c++)
+            mpfr_sub(y[r * cols + c], z[0][r * cols + c], mean, MPFR_RNDN);
+    }
+    mpfr_clear(mean);
+}
+
+static void exact_rmsnorm(const subject *s, int k, mpfr_t z[3][MOST], mpfr_t *y)
+{
+    int cols = (int)s->in[0].dim[1];
+    mpfr_t v, t;
+    (void)k;
+    mpfr_inits2(BITS, v, t, (mpfr_ptr)0);
+    for (int r = 0; r < s->in[0].dim[0]; r++) {
+        mpfr_set_zero(v, 1);
+        for (int c = 0; c < cols; c++) {
+            mpfr_sqr(t, z[0][r * cols + c], MPFR_RNDN);
+            mpfr_add(v, v, t, MPFR_RNDN);
+        }
+        mpfr_div_ui(v, v, (unsigned long)cols, MPFR_RNDN);
+        mpfr_add_d(v, v, s->attr.x[0], MPFR_RNDN);
+        mpfr_sqrt(v, v, MPFR_RNDN);
+        for (int c = 0; c < cols; c++)
+            mpfr_div(y[r * cols + c], z[0][r * cols + c], v, MPFR_RNDN);
+    }
+    mpfr_clears(v, t, (mpfr_ptr)0);
+}
+
 static const subject SUBJECTS[] = {
     { "add",
       &rob_priv_op_add,
@@ -341,6 +379,24 @@ static const subject SUBJECTS[] = {
       { S2(3, 4) },
       { S2(3, 1) },
       exact_softmax,
+      -1 },
+    { "centre",
+      &rob_priv_op_centre,
+      { .i = { 0 } },
+      1,
+      1,
+      { S2(3, 4) },
+      { S2(3, 4) },
+      exact_centre,
+      -1 },
+    { "rmsnorm",
+      &rob_priv_op_rmsnorm,
+      { .x = { 1e-5 } },
+      1,
+      1,
+      { S2(3, 4) },
+      { S2(3, 4) },
+      exact_rmsnorm,
       -1 },
 };
 enum { SUBJECT_COUNT = (int)(sizeof SUBJECTS / sizeof *SUBJECTS) };

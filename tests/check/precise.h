@@ -40,6 +40,28 @@ static inline int64_t precise_flat(const rob_shape *s, const int64_t at[4])
     return e;
 }
 
+static inline void precise_gelu(bool by_tanh, mpfr_t y, mpfr_t x)
+{
+    mpfr_t t;
+    mpfr_init2(t, EXACT_BITS);
+    if (by_tanh) { /* x sigmoid(a x (1 + c x^2)) */
+        mpfr_sqr(t, x, MPFR_RNDN);
+        mpfr_mul_d(t, t, 0.044715, MPFR_RNDN);
+        mpfr_add_ui(t, t, 1, MPFR_RNDN);
+        mpfr_mul(t, t, x, MPFR_RNDN);
+        mpfr_mul_d(t, t, 0x1.9884533d43651p+0, MPFR_RNDN);
+        exact_sigmoid(y, t);
+    } else {
+        mpfr_sqrt_ui(t, 2, MPFR_RNDN);
+        mpfr_div(t, x, t, MPFR_RNDN);
+        mpfr_erf(y, t, MPFR_RNDN);
+        mpfr_add_ui(y, y, 1, MPFR_RNDN);
+        mpfr_div_ui(y, y, 2, MPFR_RNDN);
+    }
+    mpfr_mul(y, y, x, MPFR_RNDN);
+    mpfr_clear(t);
+}
+
 static inline void precise_one(int32_t id, const rob_attr *a, mpfr_t y, mpfr_t *x)
 {
     switch (id) {
@@ -65,6 +87,7 @@ static inline void precise_one(int32_t id, const rob_attr *a, mpfr_t y, mpfr_t *
     case ROB_OP_sqrt: mpfr_sqrt(y, x[0], MPFR_RNDN); break;
     case ROB_OP_rsqrt: mpfr_rec_sqrt(y, x[0], MPFR_RNDN); break;
     case ROB_OP_erf: mpfr_erf(y, x[0], MPFR_RNDN); break;
+    case ROB_OP_gelu: precise_gelu(a->i[0] != 0, y, x[0]); break;
     default: abort();
     }
 }
@@ -133,6 +156,30 @@ static inline void precise_rows(int32_t id, int64_t size, int64_t C, mpfr_t *x,
         for (int64_t j = 0; id == ROB_OP_softmax && j < C; j++) {
             mpfr_exp(t, x[j], MPFR_RNDN);
             mpfr_div(y[r * C + j], t, s, MPFR_RNDN);
+        }
+    }
+    mpfr_clears(s, t, (mpfr_ptr)0);
+}
+
+/* centre or rmsnorm of rows of C */
+static inline void precise_norm(int32_t id, double eps, int64_t size, int64_t C,
+                                mpfr_t *x, mpfr_t *y)
+{
+    mpfr_t s, t;
+    mpfr_inits2(EXACT_BITS, s, t, (mpfr_ptr)0);
+    for (int64_t r = 0; r < size / C; r++, x += C, y += C) {
+        mpfr_set_zero(s, 1);
+        for (int64_t j = 0; j < C; j++) {
+            if (id == ROB_OP_centre) mpfr_set(t, x[j], MPFR_RNDN);
+            else mpfr_sqr(t, x[j], MPFR_RNDN);
+            mpfr_add(s, s, t, MPFR_RNDN);
+        }
+        mpfr_div_ui(s, s, (unsigned long)C, MPFR_RNDN);
+        if (id == ROB_OP_rmsnorm) mpfr_add_d(s, s, eps, MPFR_RNDN);
+        if (id == ROB_OP_rmsnorm) mpfr_sqrt(s, s, MPFR_RNDN);
+        for (int64_t j = 0; j < C; j++) {
+            if (id == ROB_OP_centre) mpfr_sub(y[j], x[j], s, MPFR_RNDN);
+            else mpfr_div(y[j], x[j], s, MPFR_RNDN);
         }
     }
     mpfr_clears(s, t, (mpfr_ptr)0);
@@ -273,6 +320,10 @@ static inline void precise_node(precise *p, rob_id id, mpfr_t *const *input)
         precise_rows(n.op->id, rob_priv_shape_size(&s), rob_priv_shape_cols(&s), a, y);
         break;
     }
+    case ROB_OP_centre:
+    case ROB_OP_rmsnorm:
+        precise_norm(n.op->id, n.attr.x[0], size, rob_priv_shape_cols(&n.shape), a, y);
+        break;
     case ROB_OP_reshape:
     case ROB_OP_expand:
     case ROB_OP_sum_to:

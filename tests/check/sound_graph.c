@@ -301,6 +301,14 @@ static rob_id products_with_known(rob_graph *g, rob_id x)
     return g_concat(g, (rob_id[]){all_of(g, left), all_of(g, y)}, 2, 1);
 }
 
+static rob_id norms_of_rows(rob_graph *g, rob_id x)
+{
+    rob_id z = wide(g, x), c = g_centre(g, z);
+    rob_id y = g_mul(g, g_rmsnorm(g, c, 1e-5), weights(g, rob_priv_shape1(6), 1, 30));
+    y = g_add(g, y, g_centre(g, g_gelu(g, z, 0)));
+    return all_of(g, g_add(g, y, g_gelu(g, g_affine(g, c, 2, 0), 1)));
+}
+
 static rob_id sums_and_repeats(rob_graph *g, rob_id x)
 {
     rob_id z = wide(g, x);
@@ -358,7 +366,7 @@ static rob_id under_the_range(rob_graph *g, rob_id x)
 static writer *const GRAPHS[] = {
     uneven_split, uneven_split_backwards, weights_in_two_shapes, weights_and_a_part,
     overlapping_windows, smooth_chain, kinks, rows_of_softmax, products_of_values,
-    products_with_known, sums_and_repeats, two_loops, huge_then_tiny, under_the_range,
+    products_with_known, norms_of_rows, sums_and_repeats, two_loops, huge_then_tiny, under_the_range,
 };
 
 /* ---- where one rounding is all there is ------------------------------------------ */
