@@ -24,7 +24,7 @@ typedef struct subject {
 
 static const subject SUBJECTS[] = {
     { "ItalyPowerDemand", NULL, 2 },
-    { "CBF", NULL, 1 },
+    { "CBF", NULL, 0 },
     { "ECG200", "1,-1", 0 },
     { "GunPoint", NULL, 0 },
 };
