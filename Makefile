@@ -45,7 +45,12 @@ CSTD = -std=c11 -D_POSIX_C_SOURCE=200809L -ffp-contract=off -fPIC -fvisibility=h
 CPPFLAGS += -Iinclude -Isrc -DROB_BUILDING
 ALL_CFLAGS = $(CSTD) $(OPT) $(WARN) -pthread -MMD -MP $(CFLAGS)
 BLAS_LIBS ?= -llapacke -llapack -lblas
-LIBS = $(BLAS_LIBS) -lm -lpthread
+# Optional libraries, used where pkg-config finds them; OPTIONAL= builds without any.
+OPTIONAL ?= zlib cfitsio
+HAVE := $(foreach p,$(OPTIONAL),$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p)))
+OPTIONAL_CFLAGS := $(foreach p,$(HAVE),-DROB_HAS_$(shell echo $(p) | tr a-z A-Z) $(shell pkg-config --cflags $(p)))
+OPTIONAL_LIBS := $(foreach p,$(HAVE),$(shell pkg-config --libs $(p)))
+LIBS = $(BLAS_LIBS) $(OPTIONAL_LIBS) -lm -lpthread
 
 PYTHON ?= python3
 TOOL = $(PYTHON) tests/tools
@@ -78,6 +83,14 @@ KOBJ := $(foreach k,$(KINDS),$(KSRC:src/%.c=$(BUILD)/kernel/$(k)/%.o))
 $(BUILD)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
+
+# what includes an optional library is compiled anew when one comes or goes
+USES_OPTIONAL = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(shell grep -l ROB_HAS_ $(SRC)))
+$(USES_OPTIONAL): CPPFLAGS += $(OPTIONAL_CFLAGS)
+$(USES_OPTIONAL): $(BUILD)/optional.txt
+$(BUILD)/optional.txt: always
+	@mkdir -p $(@D)
+	@echo "$(HAVE)" | cmp -s - $@ || echo "$(HAVE)" > $@
 
 define kernel_rule
 $(BUILD)/kernel/$(1)/%.o: src/%.c
@@ -249,7 +262,7 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all programs deps demo tests locale check check-all asan tsan bench docs install \
+.PHONY: always all programs deps demo tests locale check check-all asan tsan bench docs install \
     uninstall clean $(HOUSE:%=check-%)
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -14,7 +14,10 @@
  * gives them, rob_data_about_text names the units.
  *
  * Options that are numbers (rob_data_set), with defaults:
- *   features 1     values per step in rows of text and of NPY matrices
+ *   features 1     values per step in rows of text and of NPY and IDX matrices
+ *   frames 0       a series' values, in order, are this many steps; 0: the steps are
+ *                  those of the file. Images of 28 x 28: 28 steps of 28 without it,
+ *                  4 steps of 196 with frames = 4
  *   gaps 0.25      largest share of a series that may be missing (NaN, "?", an empty
  *                  field); inside, it becomes linear in time, at the ends constant;
  *                  counted. More is an error. 0: none may
@@ -29,10 +32,13 @@
  *                  simulated transits
  * Options that are texts (rob_data_set_text), with defaults, at most 127 characters:
  *   role auto      what files hold; see rob_data_read
+ *   layout steps   channels: each of the file's D channels is a step and each of its T
+ *                  steps a feature, x (T, D) becomes (D, T)
  *   labels ""      the file's labels in the order of the classes: "1,-1", or words,
- *                  "FALSE POSITIVE,CANDIDATE"
+ *                  "FALSE POSITIVE,CANDIDATE"; without it words have the order a
+ *                  header declares (.ts), those of later files behind
  *   label ""       name of the label's column in a table with a header; "": the first
- *   columns ""     names of the columns with values, commas between; "": all others.
+ *   columns ""     (or column) names of the columns with values, commas between; "": all others.
  *                  Role prices: the price. Role meta: period=NAME,epoch=NAME,...
  *   time ""        name of the column with the time; "": date, time, or the first
  *   split ""       role meta: only rows whose column split is this
@@ -106,14 +112,18 @@ ROB_API rob_status rob_data_set_text(rob_ctx *ctx, rob_data *data, const char *n
 /**
  * Read a file and append what it holds; all of it or nothing.
  *
- * Known by content: NPY (versions 1 to 3; f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1, either byte
- * order, either array order); anything else is text, with tabs, semicolons, commas or
+ * Known by content, never by name: NPY (versions 1 to 3; f4 f8 i1 i2 i4 i8 u1 u2 u4 u8
+ * b1, either byte order, either array order); IDX (the format of MNIST: u1 i1 i2 i4 f4
+ * f8, up to 3 dimensions); .ts (sktime: channels, unequal lengths, missing values, time
+ * stamps, classes or real-valued targets; the channels of one series have one length);
+ * any of these compressed by gzip, to at most 64 MiB and 64 times its own size. Anything
+ * else is text, with tabs, semicolons, commas or
  * blanks between the fields, quoted or not, with or without a header. Numbers have a
  * decimal point, whatever the host's locale. A row shorter than others, or ended by
  * missing values, is a shorter series. With features = D > 1 a row of T D values is T
  * steps. By option role the file holds
  *   table    a row for each series, its label first (or in column `label`)
- *   series   the same without labels; NPY (T), (n, T) or (n, T, D)
+ *   series   the same without labels; NPY and IDX (T), (n, T) or (n, T, D)
  *   label    one label for each series that has none
  *   columns  one series, a column for each feature, times in column `time`
  *   prices   a row for each day: date (yyyy-mm-dd, m/d/yyyy or a number, ascending or
@@ -127,16 +137,18 @@ ROB_API rob_status rob_data_set_text(rob_ctx *ctx, rob_data *data, const char *n
  *            among them) or by option columns. A duration in hours (koi_duration, or
  *            a name that ends in _h) becomes days
  *   time     the time axis of the series read next; NPY of rank 1
- *   auto     table for text, series for NPY of rank 2 and 3, label for rank 1
+ *   auto     table for text, series for NPY and IDX of rank 2 and 3, label for rank 1;
+ *            so images first, then their labels
  * @param ctx  context
  * @param data data set
  * @param path the file
  * @return ROB_EIO: cannot be read. ROB_EFORMAT: not understood; the line names row and
  *         field. ROB_ESHAPE: other features than the series there; not as many labels
  *         or rows of role meta as series; a time axis that is too short. ROB_EDOMAIN: a
- *         flux whose median is not above 0. ROB_EARGUMENT: option labels is no list
+ *         flux whose median is not above 0. ROB_EARGUMENT: option labels is no list, or
+ *         frames and layout with a time axis. ROB_EUNSUPPORTED: gzip without zlib
  * Cost: the file and its series are in memory together; folding n log n. Reference: Dau
- * et al. 2019, The UCR time series archive; NumPy Enhancement Proposal 1; RFC 4180;
+ * et al. 2019, The UCR time series archive; Loening et al. 2019, sktime; NumPy Enhancement Proposal 1; RFC 4180;
  * Shallue and Vanderburg 2018, AJ 155, 94. Since 0.1.
  */
 ROB_API rob_status rob_data_read(rob_ctx *ctx, rob_data *data, const char *path);

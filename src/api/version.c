@@ -17,6 +17,18 @@
 #define KERNELS "generic"
 #endif
 
+#ifdef ROB_HAS_ZLIB
+#define ZLIB "zlib"
+#else
+#define ZLIB "no zlib"
+#endif
+
+#ifdef ROB_HAS_CFITSIO
+#define CFITSIO "cfitsio"
+#else
+#define CFITSIO "no cfitsio"
+#endif
+
 const char *rob_version(void)
 {
     return ROB_VERSION;
@@ -25,7 +37,7 @@ const char *rob_version(void)
 const char *rob_build_info(void)
 {
     return "librobust " ROB_VERSION "; compiler: " COMPILER "; kernels: " KERNELS
-           "; linear algebra: CBLAS and LAPACKE";
+           "; linear algebra: CBLAS and LAPACKE; optional: " ZLIB ", " CFITSIO;
 }
 
 const char *rob_status_string(rob_status status)

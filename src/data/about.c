@@ -94,11 +94,11 @@ done:
 static void class_name(const rob_data *d, int64_t label, char *out, size_t capacity)
 {
     const char *word;
-    double value;
     out[0] = 0;
     if (label < 0) return;
-    int64_t n = rob_priv_list_word(d->text[ROB_DATA_LABELS], label, &word);
-    if (n > 0 && !rob_priv_parse_double(&(const char *){ word }, word + n, &value))
+    const char *labels = rob_priv_data_labels(d);
+    int64_t n = rob_priv_list_word(labels, label, &word);
+    if (n > 0 && rob_priv_labels_are_words(labels, 1))
         snprintf(out, capacity, "%.*s", (int)n, word);
     else rob_priv_print_double(out, capacity, d->class_value[label], 17);
 }

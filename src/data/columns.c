@@ -49,24 +49,6 @@ bool rob_priv_columns_wanted(rob_ctx *ctx, const uint8_t *bytes, int64_t count)
     return wanted;
 }
 
-rob_status rob_priv_columns_label(rob_reading *r, const rob_csv *row, int64_t at,
-                                  double *out)
-{
-    const rob_field *f = &row->field[at];
-    const char *word, *labels = r->d->text[ROB_DATA_LABELS];
-    if (rob_priv_field_number(f, out)) return ROB_OK;
-    for (int64_t k = 0, n; (n = rob_priv_list_word(labels, k, &word)) >= 0; k++) {
-        if (n != f->count || memcmp(word, f->at, (size_t)n) != 0) continue;
-        *out = (double)k;
-        return ROB_OK;
-    }
-    return rob_priv_fail(r->ctx, ROB_EFORMAT,
-                         "'%.200s' line %lld: label '%.*s' is no number; option labels "
-                         "gives words in the order of the classes",
-                         r->path, (long long)row->line,
-                         (int)(f->count < 40 ? f->count : 40), f->at);
-}
-
 /* ---- which columns --------------------------------------------------------------- */
 
 /* One table being read. */
@@ -174,7 +156,7 @@ static rob_status keep_row(rob_reading *r, table *t, int64_t features)
     double label = NAN;
     TRY(check_width(r, t));
     if (t->label >= 0 && t->label < t->csv.fields)
-        TRY(rob_priv_columns_label(r, &t->csv, t->label, &label));
+        TRY(rob_priv_reading_label(r, &t->csv.field[t->label], t->csv.line, &label));
     for (int64_t k = 0; k < t->values; k++)
         TRY(take_number(r, t, t->column[k], &t->x[k]));
     TRY(rob_priv_reading_series(r, t->x, t->values, features, t->csv.line, label));
@@ -249,17 +231,13 @@ done:
 /* The column of times is the axis of this one series. */
 static rob_status keep_steps(rob_reading *r, table *t)
 {
-    rob_data *d = r->d;
-    double *before = d->clock;
-    const double start = rob_priv_data_value(d, "start");
-    const double dt = rob_priv_data_value(d, "dt");
-    const int64_t ticks = d->ticks;
+    const double start = rob_priv_data_value(r->d, "start");
+    const double dt = rob_priv_data_value(r->d, "dt");
     for (int64_t k = 0; k < t->rows; k++) t->moment[k] = start + dt * t->moment[k];
-    if (t->time >= 0) d->clock = t->moment, d->ticks = t->rows;
+    if (t->time >= 0) r->clock = t->moment, r->ticks = t->rows;
     rob_status status =
         rob_priv_reading_series(r, t->x, t->rows * t->values, t->values, 1, NAN);
-    d->clock = before;
-    d->ticks = ticks;
+    r->clock = NULL;
     return status;
 }
 

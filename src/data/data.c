@@ -43,6 +43,7 @@ void rob_data_free(rob_data *d)
     rob_priv_release(&m, d->series);
     rob_priv_release(&m, d->class_value);
     rob_priv_release(&m, d->option);
+    rob_priv_release(&m, d->labels);
     rob_priv_release(&m, d->meta);
     rob_priv_release(&m, d->clock);
     rob_priv_release(&m, d->fitted);
@@ -73,17 +74,13 @@ static int64_t insert_value(double *table, int64_t count, double value)
 static bool are_words(const char *labels)
 {
     const char *at, *other;
-    double value;
-    int64_t k = 0;
-    for (int64_t n; (n = rob_priv_list_word(labels, k, &at)) >= 0; k++) {
-        const char *p = at;
-        if (n == 0 || rob_priv_parse_double(&p, at + n, &value)) return false;
+    if (!rob_priv_labels_are_words(labels, 2)) return false;
+    for (int64_t k = 0, n; (n = rob_priv_list_word(labels, k, &at)) >= 0; k++)
         for (int64_t j = 0; j < k; j++)
             if (rob_priv_list_word(labels, j, &other) == n
                 && memcmp(at, other, (size_t)n) == 0)
                 return false;
-    }
-    return k >= 2;
+    return true;
 }
 
 static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table,
@@ -111,6 +108,25 @@ static rob_status fixed_table(rob_ctx *ctx, const char *labels, double *table,
     return ROB_OK;
 }
 
+/* Declared words are classes in their order; false: there are no such words. */
+static bool declared_words(const rob_data *d, double *table, int64_t *count)
+{
+    const char *word, *list = d->labels;
+    if (list == NULL || !rob_priv_labels_are_words(list, 1)) return false;
+    for (*count = 0; rob_priv_list_next(&list, &word) >= 0; ++*count)
+        if (*count < ROB_CLASSES_CAP) table[*count] = (double)*count;
+    return true;
+}
+
+static void insert_declared(const rob_data *d, double *table, int64_t *count)
+{
+    const char *word, *list = d->labels;
+    double value;
+    while (*count >= 0 && rob_priv_list_next(&list, &word) >= 0)
+        if (rob_priv_parse_double(&word, word + strlen(word), &value))
+            *count = insert_value(table, *count, value);
+}
+
 static rob_status merged_table(rob_ctx *ctx, const rob_data *d, const double *value,
                                int64_t n, const char *path, double *table,
                                int64_t *count)
@@ -118,18 +134,18 @@ static rob_status merged_table(rob_ctx *ctx, const rob_data *d, const double *va
     if (d->text[ROB_DATA_LABELS][0])
         return fixed_table(ctx, d->text[ROB_DATA_LABELS], table, count);
     *count = 0;
-    for (int64_t k = 0; k < d->classes; k++)
-        *count = insert_value(table, *count, d->class_value[k]);
-    for (int64_t k = 0; k < n; k++) {
-        if (isnan(value[k])) continue;
-        *count = insert_value(table, *count, value[k]);
-        if (*count < 0)
-            return rob_priv_fail(ctx, ROB_EFORMAT,
-                                 "'%.200s' has more than %d different "
-                                 "labels; is its first column the label?",
-                                 path, (int)ROB_CLASSES_CAP);
+    if (!declared_words(d, table, count)) {
+        for (int64_t k = 0; k < d->classes; k++)
+            *count = insert_value(table, *count, d->class_value[k]);
+        insert_declared(d, table, count);
+        for (int64_t k = 0; k < n && *count >= 0; k++)
+            if (!isnan(value[k])) *count = insert_value(table, *count, value[k]);
     }
-    return ROB_OK;
+    if (*count >= 0 && *count <= ROB_CLASSES_CAP) return ROB_OK;
+    return rob_priv_fail(ctx, ROB_EFORMAT,
+                         "'%.200s' has more than %d different labels; is its first "
+                         "column the label?",
+                         path, (int)ROB_CLASSES_CAP);
 }
 
 static double value_of(const rob_data *d, int64_t i, int64_t first, const double *value)
@@ -147,8 +163,8 @@ static rob_status check_known(rob_ctx *ctx, const rob_data *d, int64_t first,
         if (isnan(v) || find_value(table, count, v) >= 0) continue;
         return rob_priv_fail(ctx, ROB_EFORMAT,
                              "series %lld has label %g, which is not in "
-                             "option labels=%.100s",
-                             (long long)i, v, d->text[ROB_DATA_LABELS]);
+                             "labels=%.100s",
+                             (long long)i, v, rob_priv_data_labels(d));
     }
     return ROB_OK;
 }

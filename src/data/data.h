@@ -36,6 +36,7 @@ enum {
     ROB_DATA_UNTIL,
     ROB_DATA_UNITS,
     ROB_DATA_TIME_UNITS,
+    ROB_DATA_LAYOUT,
     ROB_DATA_TEXTS
 };
 
@@ -52,6 +53,7 @@ struct rob_data {
     rob_series *series;
     double *class_value;             /* the file's own label of each class */
     double *option;                  /* values of the table in option.c */
+    char *labels;                    /* all labels that files declared, or NULL */
     char text[ROB_DATA_TEXTS][128];  /* in the order above */
     char units[32], time_units[32];  /* of shift + scale x, and of time */
     rob_meta *meta;                  /* rows waiting for series: from `told` on */

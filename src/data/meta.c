@@ -88,7 +88,8 @@ static rob_status take(rob_reading *r, const table *t, int kind, double *out)
 {
     *out = NAN;
     if (t->at[kind] < 0 || t->at[kind] >= t->csv.fields) return ROB_OK;
-    if (kind == LABEL) return rob_priv_columns_label(r, &t->csv, t->at[kind], out);
+    if (kind == LABEL)
+        return rob_priv_reading_label(r, &t->csv.field[t->at[kind]], t->csv.line, out);
     if (rob_priv_field_number(&t->csv.field[t->at[kind]], out)) return ROB_OK;
     return rob_priv_fail(r->ctx, ROB_EFORMAT, "'%.200s' line %lld: %s is no number",
                          r->path, (long long)t->csv.line, KIND[kind].name);

@@ -7,6 +7,8 @@
 static const rob_option TABLE[] = {
     { "features", 1, 1, 1 << 20, "",
       "values per step in rows of text and of NPY matrices" },
+    { "frames", 0, 0, 1 << 20, "steps",
+      "a series' values in order are this many steps; 0: as the file has them" },
     { "gaps", 0.25, 0, 1, "",
       "largest share of a series' values that may be missing; they are interpolated" },
     { "start", 0, -1e9, 1e9, "time units", "time of step 0" },
@@ -28,7 +30,7 @@ static const rob_option TABLE[] = {
       "simulated series: 2 (planet or not) or 3 (star, planet, binary)" },
 };
 
-static const char *const COUNTS[] = { "features", "steps",   "classes", "window",
+static const char *const COUNTS[] = { "features", "frames", "steps",   "classes", "window",
                                       "horizon",  "history", "stride" };
 
 /* In the order of the enumeration; allowed: the words there are, NULL: any text. */
@@ -49,6 +51,7 @@ static const struct text_option {
     { "until", "", NULL },
     { "units", "", NULL },
     { "time_units", "", NULL },
+    { "layout", "steps", "steps,channels" },
 };
 
 int64_t rob_priv_data_options(void) { return COUNT_OF(TABLE); }
@@ -133,11 +136,12 @@ rob_status rob_priv_data_option_text(rob_ctx *ctx, rob_data *d, const char *name
     rob_status status = ROB_OK;
     rob_fold fold;
     int64_t k = 0;
+    if (strcmp(name, "column") == 0) name = "columns";
     while (k < ROB_DATA_TEXTS && strcmp(name, TEXTS[k].name) != 0) k++;
     CHECK(
         k < ROB_DATA_TEXTS, ctx, ROB_EARGUMENT,
         "no text option '%.60s'; there are: role, labels, label, columns, time, split, "
-        "fold, normalize, inputs, target, from, until, units, time_units",
+        "fold, normalize, inputs, target, from, until, units, time_units, layout",
         name);
     if (k == ROB_DATA_ROLE && strcmp(value, "labels") == 0) value = "label";
     CHECK(strlen(value) < sizeof d->text[0], ctx, ROB_EARGUMENT,

@@ -3,7 +3,7 @@
 #define ROB_DATA_PARTS_H
 
 #include "data/data.h"
-#include "io/io.h"
+#include "io/formats.h"
 
 enum { ROB_CLASSES_CAP = 4096 };
 
@@ -25,6 +25,16 @@ double rob_priv_series_time(const rob_series *s, int64_t k);
  * labels of earlier series are mapped along. On failure nothing has changed. */
 rob_status rob_priv_data_classify(rob_ctx *ctx, rob_data *d, int64_t first,
                                   const double *value, const char *path);
+
+/* ---- labels.c -------------------------------------------------------------------- */
+
+/* The labels in the order of their classes: option "labels", else what files declared,
+ * else "". */
+const char *rob_priv_data_labels(const rob_data *d);
+/* The next of comma-separated words from *list on; its length, -1 behind the last. */
+int64_t rob_priv_list_next(const char **list, const char **word);
+/* Words of a list by which files call their classes, none of them a number. */
+bool rob_priv_labels_are_words(const char *list, int64_t least);
 
 /* ---- option.c -------------------------------------------------------------------- */
 
@@ -50,14 +60,37 @@ typedef struct rob_reading {
     int64_t first; /* series there before */
     double *value; /* labels of the series read so far */
     int64_t values, room;
+    const double *clock; /* times of the next series; or NULL */
+    double *target;      /* its targets; or NULL */
+    int64_t ticks, targets;
+    char *labels; /* declared before this file; or NULL */
+    bool declared;
 } rob_reading;
 
 /* `count` values of one row with their label (NaN: none), which may come from a table
  * about the series; prepared, then appended, or left out. */
 rob_status rob_priv_reading_series(rob_reading *r, double *x, int64_t count,
                                    int64_t features, int64_t row, double label);
+/* `count` numbers of a row, in the role that is asked for. */
+rob_status rob_priv_reading_row(rob_reading *r, double *row, int64_t count, int64_t at);
+rob_status rob_priv_reading_clock(rob_reading *r, const double *at, int64_t count);
+bool rob_priv_reading_is(const rob_reading *r, const char *role);
+/* Series that wait for a label. */
+int64_t rob_priv_data_waiting(const rob_data *d);
+/* The words of `list`, separated by `mark`, are labels: classes of their own, also when
+ * no series has them. */
+rob_status rob_priv_reading_declare(rob_reading *r, const rob_field *list, char mark);
+/* What a label field says: a number, or a word of the labels there are. */
+rob_status rob_priv_reading_label(rob_reading *r, const rob_field *f, int64_t line,
+                                  double *out);
 rob_status rob_priv_data_read(rob_ctx *ctx, rob_data *d, const uint8_t *bytes,
                               int64_t count, const char *path);
+
+/* ---- arrays.c, cases.c ----------------------------------------------------------- */
+
+rob_status rob_priv_read_npy(rob_reading *r, const uint8_t *bytes, int64_t count);
+rob_status rob_priv_read_idx(rob_reading *r, const uint8_t *bytes, int64_t count);
+rob_status rob_priv_read_ts(rob_reading *r, const uint8_t *bytes, int64_t count);
 
 /* ---- columns.c, meta.c, prices.c: tables with a header --------------------------- */
 
@@ -71,9 +104,6 @@ rob_status rob_priv_columns_series(rob_reading *r, const uint8_t *bytes, int64_t
 int64_t rob_priv_columns_find(const rob_csv *header, const char *name, int64_t length);
 /* A date, else a number, else NaN. */
 double rob_priv_columns_moment(const rob_field *f);
-/* What a label field says: a number, or a word of option "labels". */
-rob_status rob_priv_columns_label(rob_reading *r, const rob_csv *row, int64_t at,
-                                  double *out);
 rob_status rob_priv_meta_read(rob_reading *r, const uint8_t *bytes, int64_t count);
 rob_status rob_priv_prices_read(rob_reading *r, const uint8_t *bytes, int64_t count);
 

@@ -1,12 +1,13 @@
-/* read.c -- files into series: rows of text, columns, NPY arrays.
+/* read.c -- files into series: which reader, and what every reader's series become.
  *
- * A row of n values is a series of n / D steps of D features. Steps behind the last one
- * with a value are dropped (rows padded with NaN to a common length); values missing
- * inside a series are the gaps of prepare.c. What a file holds ("role"):
- *     table    label first, then the values           (text by default)
- *     series   values only: (T), (n, T) or (n, T, D)  (NPY of rank 2 and 3 by default)
- *     label    one label for each series without one  (NPY of rank 1 by default)
- *     columns  a column for each feature              (columns.c)
+ * A row of n values is a series of n / D steps of D features. Option frames = k makes
+ * it k steps of n / k instead; layout = channels makes each of its D channels a step.
+ * Steps behind the last one with a value are dropped (rows padded with NaN to a common
+ * length); values missing inside a series are the gaps of prepare.c. What a file holds
+ * ("role"): table    label first, then the values           (text by default) series
+ * values only: (T), (n, T) or (n, T, D)  (NPY of rank 2 and 3 by default) label    one
+ * label for each series without one  (NPY of rank 1 by default) IDX: an image is as
+ * many steps as it has rows (arrays.c) columns  a column for each feature (columns.c)
  *     prices   a column of prices, cut into windows   (prices.c)
  *     meta     a row about each series read next      (meta.c)
  *     time     the time axis of the series read next
@@ -18,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_role(const rob_reading *r, const char *role)
+bool rob_priv_reading_is(const rob_reading *r, const char *role)
 {
     return strcmp(r->role, role) == 0;
 }
@@ -74,11 +75,12 @@ static rob_status set_clock(rob_reading *r, rob_series *s, int64_t row)
     rob_data *d = r->d;
     s->start = rob_priv_data_value(d, "start");
     s->dt = rob_priv_data_value(d, "dt");
-    s->time = d->clock;
-    if (d->clock == NULL || s->steps <= d->ticks) return ROB_OK;
+    s->time = r->clock != NULL ? (double *)(uintptr_t)r->clock : d->clock;
+    const int64_t ticks = r->clock != NULL ? r->ticks : d->ticks;
+    if (s->time == NULL || s->steps <= ticks) return ROB_OK;
     return rob_priv_fail(
         r->ctx, ROB_ESHAPE, "'%.200s' row %lld has %lld steps; the time axis has %lld",
-        r->path, (long long)row, (long long)s->steps, (long long)d->ticks);
+        r->path, (long long)row, (long long)s->steps, (long long)ticks);
 }
 
 static rob_status keep_prepared(rob_reading *r, rob_series *s, int64_t features,
@@ -98,23 +100,21 @@ done:
     return status;
 }
 
-rob_status rob_priv_reading_series(rob_reading *r, double *x, int64_t count,
-                                   int64_t features, int64_t row, double label)
+static rob_status add_series(rob_reading *r, double *x, int64_t count, int64_t features,
+                             int64_t row, double label)
 {
     rob_status status = ROB_OK;
     const rob_meta *about;
     int64_t steps = steps_with_values(x, count, features);
     rob_series s = rob_priv_series(x, steps, -1);
-    CHECK(
-        count % features == 0, r->ctx, ROB_EFORMAT,
-        "'%.200s' row %lld has %lld values; option features=%lld does not divide them",
-        r->path, (long long)row, (long long)count, (long long)features);
     CHECK(steps > 0, r->ctx, ROB_EFORMAT, "'%.200s' row %lld has no value", r->path,
           (long long)row);
     CHECK(r->d->count == 0 || r->d->features == features, r->ctx, ROB_ESHAPE,
-          "'%.200s' has %lld features; the series already there have %lld", r->path,
-          (long long)features, (long long)r->d->features);
+          "'%.200s' row %lld has %lld features; the series already there have %lld",
+          r->path, (long long)row, (long long)features, (long long)r->d->features);
     snprintf(s.name, sizeof s.name, "row %lld", (long long)row);
+    s.target = r->target;
+    s.targets = r->target != NULL ? r->targets : 0;
     TRY(take_meta(r, row, &about));
     if (about != NULL && about->left_out) return ROB_OK;
     if (about != NULL) {
@@ -127,12 +127,52 @@ done:
     return status;
 }
 
-static rob_status keep_row(rob_reading *r, double *row, int64_t count, int64_t at)
+/* x (T, D) as (D, T). */
+static rob_status add_turned(rob_reading *r, const double *x, int64_t count,
+                             int64_t features, int64_t row, double label)
+{
+    rob_status status = ROB_OK;
+    const int64_t steps = count / features;
+    double *turned = rob_priv_allocate(&r->ctx->memory, count, (int64_t)sizeof *turned);
+    if (turned == NULL) return rob_priv_no_memory(r->ctx);
+    for (int64_t t = 0; t < steps; t++)
+        for (int64_t f = 0; f < features; f++)
+            turned[f * steps + t] = x[t * features + f];
+    status = add_series(r, turned, count, steps, row, label);
+    rob_priv_release(&r->ctx->memory, turned);
+    return status;
+}
+
+rob_status rob_priv_reading_series(rob_reading *r, double *x, int64_t count,
+                                   int64_t features, int64_t row, double label)
+{
+    rob_status status = ROB_OK;
+    const int64_t frames = (int64_t)rob_priv_data_value(r->d, "frames");
+    const bool turned = strcmp(r->d->text[ROB_DATA_LAYOUT], "channels") == 0;
+    const bool timed = r->clock != NULL || r->d->clock != NULL;
+    CHECK(!timed || (frames == 0 && !turned), r->ctx, ROB_EARGUMENT,
+          "'%.200s' has a time axis; options frames and layout=channels would undo it",
+          r->path);
+    CHECK(frames == 0 || count % frames == 0, r->ctx, ROB_EFORMAT,
+          "'%.200s' row %lld has %lld values; option frames=%lld does not divide them",
+          r->path, (long long)row, (long long)count, (long long)frames);
+    if (frames > 0) features = count / frames;
+    CHECK(
+        features > 0 && count % features == 0, r->ctx, ROB_EFORMAT,
+        "'%.200s' row %lld has %lld values; option features=%lld does not divide them",
+        r->path, (long long)row, (long long)count, (long long)features);
+    TRY(turned ? add_turned(r, x, count, features, row, label)
+               : add_series(r, x, count, features, row, label));
+done:
+    return status;
+}
+
+rob_status rob_priv_reading_row(rob_reading *r, double *row, int64_t count, int64_t at)
 {
     rob_status status = ROB_OK;
     int64_t features = (int64_t)rob_priv_data_value(r->d, "features");
-    bool labelled = is_role(r, "table");
-    if (is_role(r, "label")) {
+    bool labelled = rob_priv_reading_is(r, "table");
+    if (rob_priv_reading_is(r, "label")) {
         CHECK(count == 1, r->ctx, ROB_EFORMAT,
               "'%.200s' row %lld has %lld values; with role=label it must have one",
               r->path, (long long)at, (long long)count);
@@ -161,7 +201,7 @@ static rob_status read_numbers(rob_reading *r, const uint8_t *bytes, int64_t cou
     for (;;) {
         TRY(rob_priv_table_next(r->ctx, &table, row, &fields));
         if (fields == 0) break;
-        TRY(keep_row(r, row, fields, table.line));
+        TRY(rob_priv_reading_row(r, row, fields, table.line));
         rows++;
     }
     CHECK(rows > 0, r->ctx, ROB_EFORMAT, "'%.200s' has no row of numbers", r->path);
@@ -170,7 +210,7 @@ done:
     return status;
 }
 
-static rob_status keep_clock(rob_reading *r, const double *at, int64_t count)
+rob_status rob_priv_reading_clock(rob_reading *r, const double *at, int64_t count)
 {
     rob_status status = ROB_OK;
     double start = rob_priv_data_value(r->d, "start");
@@ -194,90 +234,35 @@ done:
 
 static rob_status read_text(rob_reading *r, const uint8_t *bytes, int64_t count)
 {
-    if (is_role(r, "auto")) r->role = "table";
-    if (is_role(r, "meta")) return rob_priv_meta_read(r, bytes, count);
-    if (is_role(r, "prices")) return rob_priv_prices_read(r, bytes, count);
-    if (is_role(r, "columns")) return rob_priv_columns_series(r, bytes, count);
-    if (is_role(r, "time"))
+    if (rob_priv_reading_is(r, "auto")) r->role = "table";
+    if (rob_priv_reading_is(r, "meta")) return rob_priv_meta_read(r, bytes, count);
+    if (rob_priv_reading_is(r, "prices")) return rob_priv_prices_read(r, bytes, count);
+    if (rob_priv_reading_is(r, "columns"))
+        return rob_priv_columns_series(r, bytes, count);
+    if (rob_priv_reading_is(r, "time"))
         return rob_priv_fail(r->ctx, ROB_EFORMAT,
                              "'%.200s' is text; a time axis is read from NPY", r->path);
-    if (!is_role(r, "label") && rob_priv_columns_wanted(r->ctx, bytes, count))
+    if (!rob_priv_reading_is(r, "label")
+        && rob_priv_columns_wanted(r->ctx, bytes, count))
         return rob_priv_columns_rows(r, bytes, count);
     return read_numbers(r, bytes, count);
 }
 
-/* ---- NPY ------------------------------------------------------------------------- */
+/* ---- labels and the end ---------------------------------------------------------- */
 
-static int64_t series_without_label(const rob_data *d)
+int64_t rob_priv_data_waiting(const rob_data *d)
 {
     int64_t count = 0;
     for (int64_t i = 0; i < d->count; i++) count += d->series[i].label < 0;
     return count;
 }
 
-static rob_status resolve_role(rob_reading *r, const rob_array *a)
-{
-    if (is_role(r, "meta") || is_role(r, "prices") || is_role(r, "columns"))
-        return rob_priv_fail(r->ctx, ROB_EFORMAT,
-                             "'%.200s' is NPY; with role=%s it must be text", r->path,
-                             r->role);
-    if (!is_role(r, "auto")) return ROB_OK;
-    r->role = a->rank >= 2 ? "series" : "label";
-    if (a->rank >= 2 || (a->rank == 1 && a->dim[0] == series_without_label(r->d)))
-        return ROB_OK;
-    return rob_priv_fail(r->ctx, ROB_EFORMAT,
-                         "'%.200s' has %lld numbers of rank %d and %lld "
-                         "series wait for labels; say role=series or role=label",
-                         r->path, (long long)a->size, (int)a->rank,
-                         (long long)series_without_label(r->d));
-}
-
-static rob_status keep_array(rob_reading *r, const rob_array *a)
-{
-    rob_status status = ROB_OK;
-    bool label = strcmp(r->role, "label") == 0, one = a->rank == 1 && !label;
-    int64_t rows = one ? 1 : a->rank > 0 ? a->dim[0] : 0;
-    CHECK(a->rank >= 1 && a->rank <= 3 && a->size > 0, r->ctx, ROB_EFORMAT,
-          "'%.200s' has rank %d and %lld numbers; series need (T), (n, T) or (n, T, D)",
-          r->path, (int)a->rank, (long long)a->size);
-    CHECK(a->rank < 3 || strcmp(r->role, "series") == 0, r->ctx, ROB_EFORMAT,
-          "'%.200s' has rank 3; with role=%s it must have rank 1 or 2", r->path,
-          r->role);
-    int64_t width = a->size / rows;
-    for (int64_t i = 0; i < rows; i++) {
-        double *row = a->at + i * width;
-        if (a->rank < 3) TRY(keep_row(r, row, width, i + 1));
-        else TRY(rob_priv_reading_series(r, row, width, a->dim[2], i + 1, NAN));
-    }
-done:
-    return status;
-}
-
-static rob_status read_array(rob_reading *r, const uint8_t *bytes, int64_t count)
-{
-    rob_status status = ROB_OK;
-    rob_array a;
-    TRY(rob_priv_npy_parse(r->ctx, bytes, count, r->path, &a));
-    status = resolve_role(r, &a);
-    if (status == ROB_OK && is_role(r, "time"))
-        status = a.rank == 1 && a.size > 0
-                     ? keep_clock(r, a.at, a.size)
-                     : rob_priv_fail(r->ctx, ROB_EFORMAT,
-                                     "'%.200s': a time axis has rank 1", r->path);
-    else if (status == ROB_OK) status = keep_array(r, &a);
-    rob_priv_release(&r->ctx->memory, a.at);
-done:
-    return status;
-}
-
-/* ---- labels and the end ---------------------------------------------------------- */
-
 /* Labels read apart go to the series without one, in order. */
 static rob_status give_labels(rob_reading *r)
 {
     rob_status status = ROB_OK;
     rob_data *d = r->d;
-    int64_t waiting = series_without_label(d), next = 0;
+    int64_t waiting = rob_priv_data_waiting(d), next = 0;
     double *value = NULL;
     CHECK(waiting == r->values, r->ctx, ROB_ESHAPE,
           "'%.200s' has %lld labels; %lld series "
@@ -311,13 +296,54 @@ static rob_status forget_meta(rob_reading *r)
 static rob_status finish(rob_reading *r)
 {
     rob_status status = ROB_OK;
-    if (is_role(r, "meta") || is_role(r, "time")) return ROB_OK;
-    if (is_role(r, "label")) return give_labels(r);
-    if (!is_role(r, "prices"))
+    if (rob_priv_reading_is(r, "meta") || rob_priv_reading_is(r, "time")) return ROB_OK;
+    if (rob_priv_reading_is(r, "label")) return give_labels(r);
+    if (!rob_priv_reading_is(r, "prices"))
         TRY(rob_priv_data_classify(r->ctx, r->d, r->first, r->value, r->path));
     TRY(forget_meta(r));
 done:
     return status;
+}
+
+/* Formats by their first bytes; what has none of them is text. */
+static rob_status read_known(rob_reading *r, const uint8_t *bytes, int64_t count)
+{
+    static const struct format {
+        bool (*is)(const uint8_t *bytes, int64_t count);
+        rob_status (*read)(rob_reading *r, const uint8_t *bytes, int64_t count);
+    } FORMATS[] = {
+        { rob_priv_npy_is, rob_priv_read_npy },
+        { rob_priv_idx_is, rob_priv_read_idx },
+        { rob_priv_ts_is, rob_priv_read_ts },
+    };
+    for (int64_t k = 0; k < COUNT_OF(FORMATS); k++)
+        if (FORMATS[k].is(bytes, count)) return FORMATS[k].read(r, bytes, count);
+    return read_text(r, bytes, count);
+}
+
+static rob_status read_unpacked(rob_reading *r, const uint8_t *bytes, int64_t count)
+{
+    rob_bytes inside = { 0 };
+    if (!rob_priv_gzip_is(bytes, count)) return read_known(r, bytes, count);
+    rob_status status = rob_priv_gzip_read(r->ctx, bytes, count, r->path, &inside);
+    if (status == ROB_OK) status = read_known(r, inside.at, inside.count);
+    rob_priv_io_release(&r->ctx->memory, &inside);
+    return status;
+}
+
+/* As if the file had not been read. */
+static void undo(rob_reading *r, const rob_data *before)
+{
+    rob_data *d = r->d;
+    rob_priv_data_cut(d, r->first);
+    d->features = before->features;
+    d->told = before->told;
+    d->skipped = before->skipped;
+    d->classes = before->classes;
+    if (!r->declared) return;
+    rob_priv_release(&d->memory, d->labels);
+    d->labels = r->labels;
+    r->labels = NULL;
 }
 
 rob_status rob_priv_data_read(rob_ctx *ctx, rob_data *d, const uint8_t *bytes,
@@ -329,19 +355,12 @@ rob_status rob_priv_data_read(rob_ctx *ctx, rob_data *d, const uint8_t *bytes,
                       .path = path,
                       .role = d->text[ROB_DATA_ROLE],
                       .first = d->count };
-    const int64_t features = d->features, told = d->told, skipped = d->skipped;
-    const int64_t classes = d->classes;
-    TRY(rob_priv_npy_is(bytes, count) ? read_array(&r, bytes, count)
-                                      : read_text(&r, bytes, count));
+    const rob_data before = *d;
+    TRY(read_unpacked(&r, bytes, count));
     TRY(finish(&r));
 done:
-    if (status < ROB_OK) {
-        rob_priv_data_cut(d, r.first);
-        d->features = features;
-        d->told = told;
-        d->skipped = skipped;
-        d->classes = classes;
-    }
+    if (status < ROB_OK) undo(&r, &before);
     rob_priv_release(&d->memory, r.value);
+    rob_priv_release(&d->memory, r.labels);
     return status;
 }

@@ -59,6 +59,11 @@ static rob_status twin(rob_ctx *ctx, const rob_data *d, rob_data **out)
                (size_t)d->classes * sizeof *d->class_value);
     memcpy(t->option, d->option, (size_t)rob_priv_data_options() * sizeof *d->option);
     memcpy(t->text, d->text, sizeof t->text);
+    t->labels = rob_priv_copy_text(&t->memory, d->labels);
+    if (d->labels != NULL && t->labels == NULL) {
+        rob_data_free(t);
+        return rob_priv_no_memory(ctx);
+    }
     memcpy(t->units, d->units, sizeof t->units);
     memcpy(t->time_units, d->time_units, sizeof t->time_units);
     if (d->fitted != NULL) {

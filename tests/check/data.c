@@ -245,7 +245,7 @@ START_TEST(options_say_what_is_allowed)
     ck_assert_int_eq(rob_data_set(ctx, d, "steps", 5), ROB_EDOMAIN);
     ck_assert_int_eq(rob_data_set(ctx, d, "steps", 64.5), ROB_EDOMAIN);
     ck_assert_int_eq(rob_data_set(ctx, d, "noise", NAN), ROB_EDOMAIN);
-    ck_assert_int_eq(rob_data_set_text(ctx, d, "column", "x"), ROB_EARGUMENT);
+    ck_assert_int_eq(rob_data_set_text(ctx, d, "colour", "x"), ROB_EARGUMENT);
     ck_assert_int_eq(rob_data_simulate(ctx, d, "weather", 3), ROB_EARGUMENT);
     SAYS("transits");
     ck_assert_int_eq(rob_data_simulate(ctx, d, "transits", -1), ROB_EARGUMENT);

@@ -31,7 +31,9 @@ missing() {
     lapacke_works || echo liblapacke-dev
     pkg-config --exists check 2>/dev/null || echo check
     links "$cc" mpfr.h 'mpfr_get_emin() > 0' -lmpfr -lgmp || echo libmpfr-dev
-    links "$cc" zlib.h 'zlibVersion()[0] == 0' -lz || echo zlib1g-dev
+    # optional parts of the library; it builds without them (make OPTIONAL=)
+    pkg-config --exists zlib 2>/dev/null || echo zlib1g-dev
+    pkg-config --exists cfitsio 2>/dev/null || echo libcfitsio-dev
     have clang || echo clang
     links clang stdlib.h 0 -fsanitize=address,undefined || echo libclang-rt
     have gnuplot || echo gnuplot-nox
@@ -62,7 +64,7 @@ if [ -z "${wanted% }" ]; then
 fi
 if ! have apt-get; then
     echo "deps: this is not Debian; please install: a C11 and a C++17 compiler, pkg-config," \
-        "CBLAS, LAPACK with LAPACKE, check, MPFR, zlib, clang with its sanitizers, gnuplot," \
+        "CBLAS, LAPACK with LAPACKE, check, MPFR, zlib and cfitsio (optional), clang with its sanitizers, gnuplot," \
         "python3" >&2
     echo "deps: missing, by Debian's names: $wanted" >&2
     exit 1
