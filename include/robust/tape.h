@@ -15,7 +15,7 @@
  *   element-wise, one operand   neg abs sign step relu square sqrt rsqrt reciprocal
  *                               exp log tanh sigmoid softplus erf;
  *                               affine {scale, shift}; gelu: x Phi(x), {1}: tanh form
- *   element-wise, more          add sub mul div; where (m, x, y): x where m is not 0;
+ *   element-wise, more          add sub mul div max; where (m, x, y): x where m is not 0;
  *                               sigtanh: sigmoid(x) tanh(y); sigmul: sigmoid(x) y;
  *                               blend (z, n, h): n + sigmoid(z) (h - n)
  *   sums                        sum, mean: of all elements, or along {axis}, which

@@ -54,6 +54,10 @@ static rob_id word_mul(rob_graph *g, const call *c)
 {
     return g_mul(g, c->in[0], c->in[1]);
 }
+static rob_id word_max(rob_graph *g, const call *c)
+{
+    return g_max(g, c->in[0], c->in[1]);
+}
 static rob_id word_div(rob_graph *g, const call *c)
 {
     return g_div(g, c->in[0], c->in[1]);
@@ -225,6 +229,7 @@ static const word words[] = {
     { "sub", 2, 0, 0, word_sub },
     { "mul", 2, 0, 0, word_mul },
     { "div", 2, 0, 0, word_div },
+    { "max", 2, 0, 0, word_max },
     { "neg", 1, 0, 0, word_neg },
     { "affine", 1, 2, 2, word_affine },
     { "where", 3, 0, 0, word_where },

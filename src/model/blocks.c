@@ -95,12 +95,12 @@ rob_id rob_priv_block_attention(rob_graph *g, rob_id q, rob_id k, rob_id v,
     return heads_together(g, y, heads);
 }
 
-rob_id rob_priv_block_self_attention(rob_graph *g, rob_id u, const rob_attention *a,
-                                     rob_id mask)
+rob_id rob_priv_block_multi_head(rob_graph *g, rob_id u, rob_id context,
+                                 const rob_attention *a, rob_id mask)
 {
     rob_id q = rob_priv_block_linear(g, u, a->wq, a->bq);
-    rob_id k = rob_priv_block_linear(g, u, a->wk, a->bk);
-    rob_id v = rob_priv_block_linear(g, u, a->wv, a->bv);
+    rob_id k = rob_priv_block_linear(g, context, a->wk, a->bk);
+    rob_id v = rob_priv_block_linear(g, context, a->wv, a->bv);
     if (rob_priv_graph_failed(g)) return ROB_NONE;
     double width = (double)rob_priv_shape(g, q).dim[2] / (double)a->heads;
     rob_id y = rob_priv_block_attention(g, q, k, v, a->heads, 1 / sqrt(width), mask);

@@ -32,10 +32,10 @@ typedef struct rob_attention {
     rob_id wq, bq, wk, bk, wv, bv, wo, bo;
 } rob_attention;
 
-/* Attention of the steps of u (T, B, F) to each other, scale 1 / sqrt(E / heads):
- * (T, B, F), the output's map included. */
-rob_id rob_priv_block_self_attention(rob_graph *g, rob_id u, const rob_attention *a,
-                                     rob_id mask);
+/* Attention of the steps of u (S, B, F) to those of `context` (T, B, F), scale
+ * 1 / sqrt(E / heads): (S, B, F), the output's map included. mask: of the context. */
+rob_id rob_priv_block_multi_head(rob_graph *g, rob_id u, rob_id context,
+                                 const rob_attention *a, rob_id mask);
 
 /* Sinusoids of width F for T steps, (T, 1, F), a constant (Vaswani et al. 2017):
  *     p_{t, 2i} = sin(t r^i), p_{t, 2i+1} = cos(t r^i), r = 10000^(-2/F). */

@@ -48,6 +48,11 @@ rob_id g_div(rob_graph *g, rob_id a, rob_id b)
     return g_mul(g, a, apply1(g, &rob_priv_op_reciprocal, b, no_attr()));
 }
 
+rob_id g_max(rob_graph *g, rob_id a, rob_id b)
+{
+    return apply_broadcast(g, &rob_priv_op_max, a, b);
+}
+
 rob_id g_affine(rob_graph *g, rob_id a, double scale, double shift)
 {
     return apply1(g, &rob_priv_op_affine, a, (rob_attr){.x = {scale, shift}});

@@ -17,6 +17,7 @@ rob_id g_add(rob_graph *g, rob_id a, rob_id b);
 rob_id g_sub(rob_graph *g, rob_id a, rob_id b);
 rob_id g_mul(rob_graph *g, rob_id a, rob_id b);
 rob_id g_div(rob_graph *g, rob_id a, rob_id b);        /* a * reciprocal(b) */
+rob_id g_max(rob_graph *g, rob_id a, rob_id b);
 rob_id g_affine(rob_graph *g, rob_id a, double scale, double shift); /* scale*a + shift */
 rob_id g_neg(rob_graph *g, rob_id a);                  /* affine(-1, 0) */
 rob_id g_where(rob_graph *g, rob_id m, rob_id a, rob_id b); /* m != 0 ? a : b, bits kept */

@@ -26,7 +26,7 @@ const rob_op *rob_priv_op_by_id(int32_t id)
 #define KERNELS(K)                                                                     \
     K(add)                                                                             \
     K(sub) K(mul) K(affine) K(reciprocal) K(exp) K(log) K(tanh) K(sigmoid) K(softplus) \
-        K(relu) K(step) K(sign) K(abs) K(square) K(sqrt) K(rsqrt) K(erf) K(where)      \
+        K(relu) K(step) K(sign) K(abs) K(square) K(sqrt) K(rsqrt) K(erf) K(max) K(where)      \
             K(sigtanh) K(sigmul) K(blend) K(sum_to) K(softmax) K(logsumexp)  \
                 K(centre) K(rmsnorm) K(gelu)
 

@@ -270,6 +270,11 @@ UNARY(exp) UNARY(log) UNARY(tanh) UNARY(sigmoid) UNARY(softplus) UNARY(relu) UNA
     return g_concat(g, back, 3, 2);
 }
 
+static rob_id build_max(rob_graph *g, const rob_id *x)
+{
+    return g_max(g, x[0], g_affine(g, g_unary(g, "square", x[1]), 0.5, -0.3));
+}
+
 static rob_id build_centre(rob_graph *g, const rob_id *x)
 {
     return g_mul(g, x[0], g_centre(g, g_unary(g, "square", x[1])));
@@ -342,6 +347,7 @@ static const op_case op_cases[] = {
     { "permute", 2, { S235, { 3, { 5, 2, 3 } } }, ANY, build_permute },
     { "softmax", 2, { S235, S235 }, ANY, build_softmax },
     { "logsumexp", 2, { S235, S235 }, ANY, build_logsumexp },
+    { "max", 2, { S235, S235 }, ANY, build_max },
     { "centre", 2, { S235, S235 }, ANY, build_centre },
     { "rmsnorm", 2, { S235, S235 }, ANY, build_rmsnorm },
     { "layer norm", 2, { S235, S235 }, ANY, build_layer_norm },

@@ -99,6 +99,7 @@ static inline void precise_more(int32_t id, mpfr_t y, mpfr_t a, mpfr_t b, mpfr_t
     switch (id) {
     case ROB_OP_add: mpfr_add(y, a, b, MPFR_RNDN); break;
     case ROB_OP_sub: mpfr_sub(y, a, b, MPFR_RNDN); break;
+    case ROB_OP_max: mpfr_max(y, a, b, MPFR_RNDN); break;
     case ROB_OP_mul: mpfr_mul(y, a, b, MPFR_RNDN); break;
     case ROB_OP_where: mpfr_set(y, mpfr_sgn(a) != 0 ? b : c, MPFR_RNDN); break;
     case ROB_OP_sigtanh:

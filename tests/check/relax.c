@@ -36,6 +36,7 @@ static void exact_reciprocal(mpfr_t y, mpfr_t *x)
 }
 static void exact_square(mpfr_t y, mpfr_t *x) { mpfr_sqr(y, x[0], MPFR_RNDN); }
 static void exact_abs(mpfr_t y, mpfr_t *x) { mpfr_abs(y, x[0], MPFR_RNDN); }
+static void exact_max(mpfr_t y, mpfr_t *x) { mpfr_max(y, x[0], x[1], MPFR_RNDN); }
 static void exact_mul(mpfr_t y, mpfr_t *x) { mpfr_mul(y, x[0], x[1], MPFR_RNDN); }
 static void exact_step(mpfr_t y, mpfr_t *x)
 {
@@ -119,6 +120,7 @@ static const subject SUBJECTS[] = {
     { &rob_priv_op_abs, exact_abs, REAL, LINEAR_BITS, true },
     { &rob_priv_op_step, exact_step, REAL, LINEAR_BITS, true },
     { &rob_priv_op_sign, exact_sign, REAL, LINEAR_BITS, true },
+    { &rob_priv_op_max, exact_max, REAL, LINEAR_BITS, true },
     { &rob_priv_op_mul, exact_mul, REAL, LINEAR_BITS, true },
     { &rob_priv_op_sigtanh, exact_sigtanh, REAL, FUNCTION_BITS, true },
     { &rob_priv_op_sigmul, exact_sigmul, REAL, FUNCTION_BITS, true },

@@ -272,6 +272,7 @@ static rob_id kinks(rob_graph *g, rob_id x)
 {
     rob_id z = wide(g, x), a = g_unary(g, "abs", z), s = g_unary(g, "step", z);
     rob_id w = g_where(g, s, g_unary(g, "relu", z), g_mul(g, a, z));
+    w = g_max(g, w, g_affine(g, z, -0.7, 0.1));
     return all_of(g, g_add(g, w, g_mul(g, g_unary(g, "sign", z), a)));
 }
 
