@@ -12,15 +12,10 @@ static rob_status null_argument(rob_ctx *ctx, const char *name)
 rob_status rob_model_load(rob_ctx *ctx, const char *path, const char *recipe,
                           rob_model **out)
 {
-    rob_bytes bytes = { 0 };
     if (out == NULL) return null_argument(ctx, "out");
     *out = NULL;
     if (ctx == NULL) return ROB_EARGUMENT;
-    rob_status status = rob_priv_io_read(ctx, path, ROB_IO_FILE_CAP, &bytes);
-    if (status == ROB_OK)
-        status = rob_priv_model_read(ctx, bytes.at, bytes.count, path, recipe, out);
-    rob_priv_io_release(&ctx->memory, &bytes);
-    return rob_priv_leave(ctx, status);
+    return rob_priv_leave(ctx, rob_priv_model_open(ctx, path, recipe, out));
 }
 
 rob_status rob_model_load_bytes(rob_ctx *ctx, const void *bytes, int64_t count,

@@ -105,6 +105,43 @@ rob_status rob_priv_io_read(rob_ctx *ctx, const char *path, int64_t cap, rob_byt
     return status;
 }
 
+/* ---- in pieces ------------------------------------------------------------------- */
+
+rob_status rob_priv_io_open(rob_ctx *ctx, const char *path, int32_t *file, int64_t *size)
+{
+    struct stat about;
+    *size = -1;
+    if (path == NULL) return rob_priv_fail(ctx, ROB_EARGUMENT, "path is NULL");
+    *file = open(path, O_RDONLY | O_CLOEXEC);
+    if (*file < 0) return system_said_no(ctx, "open", path);
+    if (fstat(*file, &about) == 0) {
+        if (S_ISREG(about.st_mode)) *size = about.st_size;
+        return ROB_OK;
+    }
+    rob_status status = system_said_no(ctx, "read", path);
+    close(*file);
+    return status;
+}
+
+rob_status rob_priv_io_piece(rob_ctx *ctx, int32_t file, const char *path, int64_t from,
+                             uint8_t *at, int64_t count)
+{
+    for (int64_t done = 0; done < count;) {
+        int64_t left = count - done;
+        ssize_t n = pread(file, at + done, (size_t)(left < (1 << 30) ? left : 1 << 30),
+                          from + done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return system_said_no(ctx, "read", path);
+        if (n == 0)
+            return rob_priv_fail(ctx, ROB_EIO, "'%.300s' became shorter while it was read",
+                                 path);
+        done += n;
+    }
+    return ROB_OK;
+}
+
+void rob_priv_io_close(int32_t file) { close(file); }
+
 void rob_priv_io_release(const rob_memory *m, rob_bytes *bytes)
 {
     rob_priv_release(m, bytes->at);

@@ -24,6 +24,14 @@ enum { ROB_IO_PIPE_CAP = 1 << 26 }; /* what is no regular file is read up to her
 rob_status rob_priv_io_read(rob_ctx *ctx, const char *path, int64_t cap,
                             rob_bytes *out);
 void rob_priv_io_release(const rob_memory *m, rob_bytes *bytes);
+/* A file to be read in pieces, and its size; -1 in *size: it is no regular file, and can
+ * only be read whole. Close it with rob_priv_io_close. */
+rob_status rob_priv_io_open(rob_ctx *ctx, const char *path, int32_t *file,
+                            int64_t *size);
+/* `count` bytes from byte `from` on, all of them or ROB_EIO. */
+rob_status rob_priv_io_piece(rob_ctx *ctx, int32_t file, const char *path, int64_t from,
+                             uint8_t *at, int64_t count);
+void rob_priv_io_close(int32_t file);
 /* Write the parts in order to path.part, then rename: the old file stays until the new
  * one is whole. */
 rob_status rob_priv_io_write(rob_ctx *ctx, const char *path, const rob_bytes *parts,
@@ -73,14 +81,22 @@ typedef struct rob_safetensors {
     rob_note *note;
     int64_t notes;
     char *text;          /* all strings, unescaped */
-    const uint8_t *data; /* points into the caller's bytes */
+    const uint8_t *data; /* points into the bytes; NULL: read from file when asked */
     int64_t bytes;
+    rob_bytes whole;     /* of what is no regular file */
+    int32_t file;        /* with data NULL: where the data stand, from `origin` on */
+    int64_t origin;
+    const char *path;
 } rob_safetensors;
 
 /* Header checked whole: offsets cover the data exactly, without holes or overlap, and
  * agree with dtype and shape. `bytes` must outlive *out. */
 rob_status rob_priv_safetensors_parse(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
                                       const char *path, rob_safetensors *out);
+/* The same of a file, of which only the header is read: each tensor comes from it when
+ * it is asked for, straight into its own memory. `path` must outlive *out. */
+rob_status rob_priv_safetensors_open(rob_ctx *ctx, const char *path,
+                                     rob_safetensors *out);
 void rob_priv_safetensors_clear(rob_safetensors *s);
 const rob_entry *rob_priv_safetensors_find(const rob_safetensors *s, const char *name);
 const char *rob_priv_safetensors_note(const rob_safetensors *s, const char *key);

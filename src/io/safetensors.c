@@ -6,6 +6,8 @@
  *
  * Accepted when  e - b = prod(shape) * size(dtype)  for every tensor (overflow refused)
  * and the intervals [b, e), sorted, tile [0, bytes of data) without hole or overlap.
+ * Of a file only the header is read here; tensor.c reads each tensor where it shall
+ * stay, so loading needs the weights' own memory once.
  * Reference: the format description of the safetensors project, version 0.4.
  */
 #include "io/io.h"
@@ -269,35 +271,108 @@ static rob_status check_tiling(reading *r)
                          (long long)r->out->bytes, (long long)reached);
 }
 
-rob_status rob_priv_safetensors_parse(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
-                                      const char *path, rob_safetensors *out)
+static rob_status check_length(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
+                               const char *path, int64_t *out)
 {
     rob_status status = ROB_OK;
-    rob_safetensors s = { .memory = ctx->memory };
-    *out = (rob_safetensors){ 0 };
+    uint64_t length = count >= 8 ? rob_priv_io_word(bytes, 8, false) : 0;
     CHECK(count >= 8, ctx, ROB_EFORMAT,
           "'%.200s' has %lld bytes; a safetensors file has at "
           "least 8",
           path, (long long)count);
-    uint64_t length = rob_priv_io_word(bytes, 8, false);
     CHECK(
         length <= HEADER_CAP && (int64_t)length <= count - 8, ctx, ROB_EFORMAT,
         "'%.200s': no safetensors file: its header would have %llu bytes; the file has "
         "%lld and a header at most %d",
         path, (unsigned long long)length, (long long)count, (int)HEADER_CAP);
-    s.data = bytes + 8 + length;
-    s.bytes = count - 8 - (int64_t)length;
-    s.text = rob_priv_allocate(&ctx->memory, (int64_t)length + 1, 1);
-    if (s.text == NULL) return rob_priv_no_memory(ctx);
+    *out = (int64_t)length;
+done:
+    return status;
+}
+
+/* `length` bytes of header, behind which s->bytes bytes of data stand. */
+static rob_status parse_header(rob_ctx *ctx, const uint8_t *header, int64_t length,
+                               const char *path, rob_safetensors *s)
+{
+    rob_status status = ROB_OK;
+    s->text = rob_priv_allocate(&ctx->memory, length + 1, 1);
+    if (s->text == NULL) return rob_priv_no_memory(ctx);
     reading r = { .ctx = ctx,
                   .path = path,
-                  .header = bytes + 8,
-                  .out = &s,
-                  .json = {
-                      .at = bytes + 8, .end = bytes + 8 + length, .text = s.text } };
+                  .header = header,
+                  .out = s,
+                  .json = { .at = header, .end = header + length, .text = s->text } };
     TRY(read_header(&r));
-    sort_entries(s.entry, s.entries);
+    sort_entries(s->entry, s->entries);
     TRY(check_tiling(&r));
+done:
+    return status;
+}
+
+rob_status rob_priv_safetensors_parse(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
+                                      const char *path, rob_safetensors *out)
+{
+    rob_status status = ROB_OK;
+    rob_safetensors s = { .memory = ctx->memory };
+    int64_t length = 0;
+    *out = (rob_safetensors){ 0 };
+    TRY(check_length(ctx, bytes, count, path, &length));
+    s.data = bytes + 8 + length;
+    s.bytes = count - 8 - length;
+    TRY(parse_header(ctx, bytes + 8, length, path, &s));
+    *out = s;
+done:
+    if (status < ROB_OK) rob_priv_safetensors_clear(&s);
+    return status;
+}
+
+/* ---- from a file ----------------------------------------------------------------- */
+
+static rob_status open_whole(rob_ctx *ctx, const char *path, rob_safetensors *out)
+{
+    rob_status status = ROB_OK;
+    rob_bytes whole;
+    TRY(rob_priv_io_read(ctx, path, ROB_IO_FILE_CAP, &whole));
+    status = rob_priv_safetensors_parse(ctx, whole.at, whole.count, path, out);
+    if (status == ROB_OK) out->whole = whole;
+    else rob_priv_io_release(&ctx->memory, &whole);
+done:
+    return status;
+}
+
+static rob_status open_header(rob_ctx *ctx, const char *path, int64_t size,
+                              rob_safetensors *s)
+{
+    rob_status status = ROB_OK;
+    uint8_t first[8] = { 0 }, *header = NULL;
+    int64_t length = 0;
+    TRY(rob_priv_io_piece(ctx, s->file, path, 0, first, size < 8 ? size : 8));
+    TRY(check_length(ctx, first, size, path, &length));
+    header = rob_priv_allocate(&ctx->memory, length + 1, 1);
+    if (header == NULL) return rob_priv_no_memory(ctx);
+    TRY(rob_priv_io_piece(ctx, s->file, path, 8, header, length));
+    s->origin = 8 + length;
+    s->bytes = size - s->origin;
+    TRY(parse_header(ctx, header, length, path, s));
+done:
+    rob_priv_release(&ctx->memory, header);
+    return status;
+}
+
+rob_status rob_priv_safetensors_open(rob_ctx *ctx, const char *path,
+                                     rob_safetensors *out)
+{
+    rob_status status = ROB_OK;
+    rob_safetensors s = { .path = path };
+    int64_t size;
+    *out = (rob_safetensors){ 0 };
+    TRY(rob_priv_io_open(ctx, path, &s.file, &size));
+    s.memory = ctx->memory;
+    if (size < 0) {
+        rob_priv_safetensors_clear(&s);
+        return open_whole(ctx, path, out);
+    }
+    TRY(open_header(ctx, path, size, &s));
     *out = s;
 done:
     if (status < ROB_OK) rob_priv_safetensors_clear(&s);
@@ -307,6 +382,8 @@ done:
 void rob_priv_safetensors_clear(rob_safetensors *s)
 {
     if (s->memory.release == NULL) return;
+    if (s->path != NULL) rob_priv_io_close(s->file);
+    rob_priv_io_release(&s->memory, &s->whole);
     rob_priv_release(&s->memory, s->entry);
     rob_priv_release(&s->memory, s->note);
     rob_priv_release(&s->memory, s->text);

@@ -57,7 +57,8 @@ static const source *source_of(const char *dtype)
     return NULL;
 }
 
-/* Index of the first number that is not finite, or -1. */
+/* Index of the first number that is not finite, or -1. From the last number down, so
+ * that `at` may be t's own memory: no number then lies beyond where it came from. */
 static int64_t take_numbers(const source *from, const uint8_t *at, rob_tensor *t,
                             int64_t size)
 {
@@ -98,8 +99,12 @@ rob_status rob_priv_safetensors_tensor(rob_ctx *ctx, const rob_safetensors *s,
         &ctx->memory, from->number == NULL ? ROB_F64 : ROB_F32, shape, &t);
     if (status == ROB_EMEMORY) rob_priv_no_memory(ctx);
     TRY(status);
-    int64_t bad = take_numbers(from, s->data + entry->begin, t,
-                               (entry->end - entry->begin) / from->size);
+    const int64_t bytes = entry->end - entry->begin;
+    const uint8_t *at = s->data != NULL ? s->data + entry->begin : t->data;
+    if (s->data == NULL)
+        TRY(rob_priv_io_piece(ctx, s->file, s->path, s->origin + entry->begin, t->data,
+                              bytes));
+    int64_t bad = take_numbers(from, at, t, bytes / from->size);
     CHECK(bad < 0, ctx, ROB_EFORMAT, "tensor '%.100s': number %lld is not finite",
           entry->name, (long long)bad);
     *out = t;

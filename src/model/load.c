@@ -71,27 +71,45 @@ static rob_status refuse_extra(rob_ctx *ctx, const rob_safetensors *s, const cha
                          path, extra, extra == 1 ? "" : "s", first);
 }
 
-rob_status rob_priv_model_read(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
-                               const char *path, const char *recipe, rob_model **out)
+static rob_status make_model(rob_ctx *ctx, const rob_safetensors *s, const char *path,
+                             const char *recipe, rob_model **out)
 {
     rob_status status = ROB_OK;
-    rob_safetensors s = { 0 };
     rob_recipe r = { 0 };
     rob_marks marks;
     rob_model *model = NULL;
-    *out = NULL;
-    TRY(rob_priv_safetensors_parse(ctx, bytes, count, path, &s));
-    if (recipe == NULL) recipe = rob_priv_safetensors_note(&s, "robust.recipe");
+    if (recipe == NULL) recipe = rob_priv_safetensors_note(s, "robust.recipe");
     if (recipe != NULL) TRY(rob_priv_recipe_parse(ctx, recipe, &r));
-    TRY(rob_priv_model_infer(ctx, &s, path, recipe != NULL, &r, &marks));
+    TRY(rob_priv_model_infer(ctx, s, path, recipe != NULL, &r, &marks));
     TRY(rob_priv_model_shell(ctx, &r, marks, &model));
-    TRY(load_tensors(ctx, &s, path, marks, model));
-    TRY(refuse_extra(ctx, &s, path, model));
-    TRY(rob_priv_model_check_witness(ctx, model, &s, path));
+    TRY(load_tensors(ctx, s, path, marks, model));
+    TRY(refuse_extra(ctx, s, path, model));
+    TRY(rob_priv_model_check_witness(ctx, model, s, path));
     *out = model;
     model = NULL;
 done:
     rob_model_free(model);
+    return status;
+}
+
+rob_status rob_priv_model_read(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
+                               const char *path, const char *recipe, rob_model **out)
+{
+    rob_safetensors s;
+    *out = NULL;
+    rob_status status = rob_priv_safetensors_parse(ctx, bytes, count, path, &s);
+    if (status == ROB_OK) status = make_model(ctx, &s, path, recipe, out);
+    rob_priv_safetensors_clear(&s);
+    return status;
+}
+
+rob_status rob_priv_model_open(rob_ctx *ctx, const char *path, const char *recipe,
+                               rob_model **out)
+{
+    rob_safetensors s;
+    *out = NULL;
+    rob_status status = rob_priv_safetensors_open(ctx, path, &s);
+    if (status == ROB_OK) status = make_model(ctx, &s, path, recipe, out);
     rob_priv_safetensors_clear(&s);
     return status;
 }

@@ -29,6 +29,9 @@ rob_status rob_priv_model_infer(rob_ctx *ctx, const rob_safetensors *s,
                                 rob_marks *marks);
 rob_status rob_priv_model_read(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
                                const char *path, const char *recipe, rob_model **out);
+/* The same of a file, whose tensors are read one by one into their own memory. */
+rob_status rob_priv_model_open(rob_ctx *ctx, const char *path, const char *recipe,
+                               rob_model **out);
 rob_status rob_priv_model_write(rob_ctx *ctx, const rob_model *model, const char *path);
 rob_status rob_priv_model_random(rob_ctx *ctx, const char *recipe, rob_model **out);
 /* New model, tensor `name` replaced; the others are shared. */

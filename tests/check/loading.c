@@ -1,0 +1,194 @@
+/* loading.c -- safetensors files read in pieces: the same tensors as from bytes, and a
+ * model's weights in memory once.
+ */
+#include "check/harness.h"
+#include "io/io.h"
+
+#include <robust/model.h>
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED ROB_TSAN
+#endif
+
+static rob_ctx *ctx;
+
+static void set_up(void) { ck_assert_int_eq(rob_ctx_create(&ctx), ROB_OK); }
+static void tear_down(void) { rob_ctx_free(ctx); }
+
+static void temporary(char path[64])
+{
+    strcpy(path, "/tmp/robust-load-XXXXXX");
+    int file = mkstemp(path);
+    ck_assert_int_ge(file, 0);
+    close(file);
+}
+
+START_TEST(a_file_gives_the_tensors_its_bytes_give)
+{
+    static const char *const files[] = { "model_gru", "model_lstm_two",
+                                         "model_rnn_tanh" };
+    char path[64];
+    rob_bytes bytes;
+    rob_safetensors a, b;
+    rob_tensor *x, *y;
+    for (int k = 0; k < 3; k++) {
+        snprintf(path, sizeof path, "tests/data/%s.safetensors", files[k]);
+        ck_assert_int_eq(rob_priv_io_read(ctx, path, 1 << 20, &bytes), ROB_OK);
+        ck_assert_int_eq(
+            rob_priv_safetensors_parse(ctx, bytes.at, bytes.count, path, &a), ROB_OK);
+        ck_assert_int_eq(rob_priv_safetensors_open(ctx, path, &b), ROB_OK);
+        ck_assert(a.entries == b.entries && a.bytes == b.bytes);
+        for (int64_t i = 0; i < a.entries; i++) {
+            ck_assert_int_eq(rob_priv_safetensors_tensor(ctx, &a, &a.entry[i], &x), 0);
+            ck_assert_int_eq(rob_priv_safetensors_tensor(ctx, &b, &b.entry[i], &y), 0);
+            ck_assert_mem_eq(x->data, y->data,
+                             (size_t)(a.entry[i].end - a.entry[i].begin));
+            rob_priv_tensor_free(x);
+            rob_priv_tensor_free(y);
+        }
+        rob_priv_safetensors_clear(&a);
+        rob_priv_safetensors_clear(&b);
+        rob_priv_io_release(&ctx->memory, &bytes);
+    }
+    ck_assert_int_eq(rob_priv_safetensors_open(ctx, "/no/such", &b), ROB_EIO);
+    ck_assert_int_eq(rob_priv_safetensors_open(ctx, "/tmp", &b), ROB_EIO);
+    ck_assert_int_eq(rob_priv_safetensors_open(ctx, "/dev/null", &b), ROB_EFORMAT);
+    ck_assert_int_eq(rob_priv_safetensors_open(ctx, NULL, &b), ROB_EARGUMENT);
+}
+END_TEST
+
+/* Half precision is widened in place: the bytes lie in the lower half of the tensor. */
+START_TEST(halves_are_widened_where_they_stand)
+{
+    char path[64];
+    const char *header = "{\"h\":{\"dtype\":\"F16\",\"shape\":[4],"
+                         "\"data_offsets\":[0,8]}}";
+    uint8_t text[128] = { 0 };
+    const float want[] = { 1.0f, -2.0f, 0.5f, 65504.0f };
+    const uint8_t half[] = { 0x00, 0x3c, 0x00, 0xc0, 0x00, 0x38, 0xff, 0x7b };
+    rob_safetensors s;
+    rob_tensor *t;
+    text[0] = (uint8_t)strlen(header);
+    memcpy(text + 8, header, strlen(header));
+    memcpy(text + 8 + strlen(header), half, 8);
+    const rob_bytes part = { text, (int64_t)strlen(header) + 16 };
+    temporary(path);
+    ck_assert_int_eq(rob_priv_io_write(ctx, path, &part, 1), ROB_OK);
+    ck_assert_int_eq(rob_priv_safetensors_open(ctx, path, &s), ROB_OK);
+    ck_assert_int_eq(rob_priv_safetensors_tensor(ctx, &s, &s.entry[0], &t), ROB_OK);
+    ck_assert_mem_eq(t->data, want, sizeof want);
+    rob_priv_tensor_free(t);
+    /* a file cut short while it is open is an error, not a signal */
+    ck_assert_int_eq(truncate(path, part.count - 3), 0);
+    ck_assert_int_eq(rob_priv_safetensors_tensor(ctx, &s, &s.entry[0], &t), ROB_EIO);
+    rob_priv_safetensors_clear(&s);
+    unlink(path);
+}
+END_TEST
+
+typedef struct meter {
+    int64_t now, most;
+} meter;
+
+static void *measured(void *user, int64_t bytes)
+{
+    meter *m = user;
+    int64_t *p = malloc((size_t)bytes + 16);
+    if (p == NULL) return NULL;
+    p[0] = bytes;
+    m->now += bytes;
+    if (m->now > m->most) m->most = m->now;
+    return p + 2;
+}
+
+static void unmeasured(void *user, void *p)
+{
+    if (p == NULL) return;
+    ((meter *)user)->now -= ((int64_t *)p)[-2];
+    free((int64_t *)p - 2);
+}
+
+static int64_t resident_peak(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return 1024 * (int64_t)usage.ru_maxrss;
+}
+
+/* An LSTM of 100 MB, all zeros in a file of holes. The sanitizers' shadow counts as
+ * resident, so there only the allocator is asked. */
+START_TEST(a_large_file_costs_its_weights_once)
+{
+    enum { H = 2500 };
+    const int64_t weights = 4 * (int64_t)(4 * H * (2 + H + 2) + 2 * H + 2);
+    char path[64], header[1024];
+    uint64_t length;
+    int64_t at = 0;
+    meter m = { 0, 0 };
+    rob_ctx *counting;
+    rob_model *model;
+    static const struct {
+        const char *name, *shape;
+        int64_t count;
+    } part[] = {
+        { "rnn.weight_ih_l0", "10000,2", 4 * H * 2 },
+        { "rnn.weight_hh_l0", "10000,2500", 4 * H * H },
+        { "rnn.bias_ih_l0", "10000", 4 * H },
+        { "rnn.bias_hh_l0", "10000", 4 * H },
+        { "fc.weight", "2,2500", 2 * H },
+        { "fc.bias", "2", 2 },
+    };
+    int used = 0;
+    for (int k = 0; k < 6; k++, at += 4 * part[k - 1].count)
+        used += snprintf(header + used, sizeof header - (size_t)used,
+                         "%c\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],"
+                         "\"data_offsets\":[%lld,%lld]}",
+                         k == 0 ? '{' : ',', part[k].name, part[k].shape, (long long)at,
+                         (long long)(at + 4 * part[k].count));
+    header[used++] = '}';
+    length = (uint64_t)used;
+    ck_assert_int_eq(at, weights);
+    temporary(path);
+    const rob_bytes parts[] = { { (uint8_t *)&length, 8 },
+                                { (uint8_t *)header, used } };
+    ck_assert_int_eq(rob_priv_io_write(ctx, path, parts, 2), ROB_OK);
+    ck_assert_int_eq(truncate(path, 8 + used + weights), 0);
+    ck_assert_int_eq(rob_ctx_create_with(measured, unmeasured, &m, &counting), ROB_OK);
+    const int64_t before = resident_peak();
+    ck_assert_int_eq(rob_model_load(counting, path, "lstm readout=last", &model),
+                     ROB_OK);
+    const int64_t resident = resident_peak() - before;
+    printf("peak %.3f of the weights allocated, %.3f resident\n",
+           (double)m.most / (double)weights, (double)resident / (double)weights);
+    ck_assert(m.most >= weights && 10 * m.most <= 11 * weights);
+    if (!SANITIZED) ck_assert(10 * resident <= 11 * weights);
+    rob_model_free(model);
+    rob_ctx_free(counting);
+    ck_assert_int_eq(m.now, 0);
+    unlink(path);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("loading");
+    TCase *c = tcase_create("loading");
+    tcase_add_checked_fixture(c, set_up, tear_down);
+    tcase_add_test(c, a_file_gives_the_tensors_its_bytes_give);
+    tcase_add_test(c, halves_are_widened_where_they_stand);
+    tcase_add_test(c, a_large_file_costs_its_weights_once);
+    suite_add_tcase(s, c);
+    return rob_run_suite(s);
+}
