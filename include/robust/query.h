@@ -7,14 +7,26 @@
  *                  row has c . f(x) + b <= 0. The margin F is the least over groups of
  *                  the largest over the group's rows; F = 0 counts as failed. Default:
  *                  the reference class against every other, one group each;
- *   region         a ball of a norm around x, and a mask of numbers that may move.
+ *   region         a ball of a norm around x, and what else a perturbation must obey.
  * Attacks bound the distance to the nearest failing point from above, bounds from
  * below.
+ *
+ * The region. A perturbation d (T, D) has coordinates u (m):
+ *     d_k = s_k (E u)_k where the mask lets k move, else 0,
+ *     ||u||_p <= radius,  ||(E u)_t||_p <= budget_t at every step,  low <= x + d <= high,
+ *     sum_t |d_{t,j} - d_{t-1,j}| <= variation,  |d_{t,j} - d_{t-1,j}| <= difference,
+ *     d_t is not 0 at no more than `steps` steps,
+ * with E = I (m = T D) and s = 1 unless set; distances are norms of u. Attacks obey all
+ * parts. Bounds use ball, mask, scale, box, budgets and subspace, and prove for the
+ * larger region without the others (rob_bound_get "dropped"). Samplers know mask, scale
+ * and subspace (u is then uniform on the sphere); they and whoever else does not know a
+ * part answer ROB_EUNSUPPORTED, naming it.
  *
  * Units. Series are given in their own ("data") units. The recipe's input map
  * (x - shift)/scale leads to what the network sees ("model" units). Radii set and
  * distances answered are both in the units chosen by rob_query_set_units; model units
- * by default.
+ * by default. Budgets, variation and difference count in the same units; scale has
+ * none; box and series are in the series' own.
  *
  * What holds for all functions. The query keeps the allocator of the ctx it was made
  * with, copies all it is given, and caches predictions and programs: one thread at a
@@ -116,7 +128,9 @@ ROB_API int64_t rob_query_count(const rob_query *q);
  * certified radii it is the cap of the search. Another norm forgets the best distances.
  * @param ctx    context
  * @param q      query
- * @param norm   ROB_NORM_L1, ROB_NORM_L2 or ROB_NORM_LINF over all T x D numbers
+ * @param norm   ROB_NORM_L1, ROB_NORM_L2 or ROB_NORM_LINF of the coordinates, without
+ *               scale and subspace all T x D numbers; ROB_NORM_L0, how many numbers
+ *               move, for attacks that say so
  * @param radius 0 to INFINITY (no cap), in the query's units
  * @return ROB_EDOMAIN: a negative radius or NaN
  * Cost: none. Since 0.1.
@@ -152,6 +166,131 @@ ROB_API rob_status rob_query_set_units(rob_ctx *ctx, rob_query *q, int32_t units
  */
 ROB_API rob_status rob_query_set_mask(rob_ctx *ctx, rob_query *q, int64_t i,
                                       const uint8_t *mask, int64_t count);
+
+/**
+ * Weigh the norm: d_k = s_k u_k.
+ *
+ * A number of scale 0 stays as it is. With measured errors as scale the radius counts
+ * in standard deviations. A mask holds numbers besides.
+ * @param ctx   context
+ * @param q     query
+ * @param i     series, or -1: the default of all, also of those added later
+ * @param scale s >= 0, finite: one for all, one a feature (D), or one a number (T, D).
+ *              NULL: take it away
+ * @param count 1, D or T x D; ignored with NULL
+ * @return ROB_EDOMAIN: a negative number, NaN or INFINITY; ROB_ESHAPE: another count
+ * Cost: a copy; best distances are forgotten. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_scale(rob_ctx *ctx, rob_query *q, int64_t i,
+                                       const double *scale, int64_t count);
+
+/**
+ * Measure relative to the series: s_k = |x_k| where no scale is set.
+ *
+ * Componentwise perturbations |d_k| <= r |x_k| in the L-infinity norm; zeros stay. In
+ * data units the radius is that share.
+ * @param ctx context
+ * @param q   query
+ * @param on  1 relative, 0 not
+ * @return ROB_EARGUMENT: neither
+ * Cost: none; best distances are forgotten. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_relative(rob_ctx *ctx, rob_query *q, int32_t on);
+
+/**
+ * Keep x + d between walls.
+ *
+ * Every series must lie in its box. An infinite number is no wall.
+ * @param ctx   context
+ * @param q     query
+ * @param i     series, or -1: the default of all, also of those added later
+ * @param low   least values in the units of the series: one, D or (T, D); NULL: none
+ * @param high  largest values; NULL: none
+ * @param count of each: 1, D or T x D; ignored when both are NULL
+ * @return ROB_EDOMAIN: NaN, or a series outside, with its step and feature; ROB_ESHAPE:
+ *         another count
+ * Cost: a copy; best distances are forgotten. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_box(rob_ctx *ctx, rob_query *q, int64_t i,
+                                     const double *low, const double *high,
+                                     int64_t count);
+
+/**
+ * Give every step a radius of its own: ||(E u)_t||_p <= budget_t.
+ *
+ * In the query's units and norm, besides the ball; a ball of radius INFINITY leaves the
+ * budgets alone.
+ * @param ctx    context
+ * @param q      query
+ * @param i      series, or -1: the default of all, also of those added later
+ * @param budget 0 to INFINITY, one for all or one a step (T); NULL: take them away
+ * @param count  1 or T; ignored with NULL
+ * @return ROB_EDOMAIN: a negative number or NaN; ROB_ESHAPE: another count
+ * Cost: a copy; best distances are forgotten. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_budget(rob_ctx *ctx, rob_query *q, int64_t i,
+                                        const double *budget, int64_t count);
+
+/**
+ * Move along given directions only: d = E u, the norm that of u.
+ *
+ * Columns may be market factors, templates of a signal, or, noise-shaped, the Cholesky
+ * factor of a measured autocovariance: the L2 ball is then an ellipsoid of equal
+ * likelihood. Columns need not be orthogonal. The band limit is taken away.
+ * @param ctx     context
+ * @param q       query
+ * @param i       series, or -1: the default of all, also of those added later
+ * @param e       (rows, columns) row-major, finite; NULL: take it away
+ * @param rows    T x D, time-major
+ * @param columns m >= 1, the number of directions
+ * @return ROB_ESHAPE: rows is not the size of a series concerned
+ * Cost: a copy; best distances are forgotten. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_subspace(rob_ctx *ctx, rob_query *q, int64_t i,
+                                          const double *e, int64_t rows,
+                                          int64_t columns);
+
+/**
+ * Let slow changes through only: the lowest cosines of every feature.
+ *
+ * The subspace of the first `modes` modes of the orthonormal DCT-II over the T steps,
+ * E_{t,k} = sqrt((2 - [k = 0])/T) cos(pi k (2 t + 1)/(2 T)), for each feature, so the
+ * L2 norm of u is that of d. Series of any length, also those added later. A subspace
+ * of all is taken away; one of a series stays.
+ * @param ctx   context
+ * @param q     query
+ * @param modes 1 or more (more than T: all T); 0: take the limit away
+ * @return ROB_EARGUMENT: negative
+ * Cost: T D x modes D numbers a length; best distances are forgotten. Reference: Ahmed,
+ * Natarajan & Rao, IEEE Trans. Computers 23 (1974). Since 0.1.
+ */
+ROB_API rob_status rob_query_set_band_limit(rob_ctx *ctx, rob_query *q, int64_t modes);
+
+/**
+ * Bound how rough a perturbation may be, feature by feature.
+ *
+ * @param ctx        context
+ * @param q          query
+ * @param variation  largest sum_t |d_{t,j} - d_{t-1,j}| of a feature j, in the query's
+ *                   units; INFINITY: any
+ * @param difference largest |d_{t,j} - d_{t-1,j}|; INFINITY: any
+ * @return ROB_EDOMAIN: a negative number or NaN
+ * Cost: none; best distances are forgotten. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_smoothness(rob_ctx *ctx, rob_query *q,
+                                            double variation, double difference);
+
+/**
+ * Let at most so many time steps move.
+ *
+ * Which ones is part of the search. Not together with a subspace or a band limit.
+ * @param ctx   context
+ * @param q     query
+ * @param steps 1 or more; 0: any number
+ * @return ROB_EARGUMENT: negative
+ * Cost: none; best distances are forgotten. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_steps(rob_ctx *ctx, rob_query *q, int64_t steps);
 
 /**
  * Measure from the prediction or from the label.

@@ -38,8 +38,8 @@ enum {
     ROB_EINTERNAL = -100   /**< a bug in the library */
 };
 
-/** Norms of a perturbation. */
-enum { ROB_NORM_L1 = 1, ROB_NORM_L2 = 2, ROB_NORM_LINF = 100 };
+/** Norms of a perturbation; L0 counts the numbers that move. */
+enum { ROB_NORM_L0 = 0, ROB_NORM_L1 = 1, ROB_NORM_L2 = 2, ROB_NORM_LINF = 100 };
 
 /** Element types. */
 enum { ROB_F32 = 32, ROB_F64 = 64 };

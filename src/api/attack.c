@@ -59,6 +59,16 @@ done:
     return status;
 }
 
+/* Methods that search in ROB_NORM_L0. */
+static const char *const counting[] = { "pgd" };
+
+static bool counts(const rob_method *m)
+{
+    for (int64_t k = 0; k < COUNT_OF(counting); k++)
+        if (strcmp(counting[k], m->name) == 0) return true;
+    return false;
+}
+
 static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius,
                       double *out, int64_t capacity)
 {
@@ -71,9 +81,12 @@ static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius,
     CHECK(!out || capacity >= q->count, ctx, ROB_ESHAPE,
           "capacity is %lld; the query has %lld series", (long long)capacity,
           (long long)q->count);
-    CHECK(!at_radius || isfinite(q->radius), ctx, ROB_EARGUMENT,
+    CHECK(!at_radius || isfinite(q->radius) || isfinite(rob_priv_query_reach(q)), ctx,
+          ROB_EARGUMENT,
           "the ball's radius is infinite; a margin needs a finite one "
           "(rob_query_set_ball)");
+    CHECK(q->norm != ROB_NORM_L0 || counts(a->method), ctx, ROB_EUNSUPPORTED,
+          "method %s does not search in ROB_NORM_L0; pgd does", a->method->name);
     CHECK(!a->cross_entropy || q->rows.rows == 0, ctx, ROB_EUNSUPPORTED,
           "loss ce needs classes; rows of one's own go with loss margin");
     TRY(rob_priv_attack_run(ctx, a, q, at_radius));
@@ -108,6 +121,7 @@ static rob_status check_universal(rob_ctx *ctx, const rob_attack *a, const rob_q
     CHECK(isfinite(q->radius), ctx, ROB_EARGUMENT,
           "the ball's radius is infinite; a perturbation for all needs a finite one "
           "(rob_query_set_ball)");
+    TRY(rob_priv_query_knows((rob_ctx *)ctx, q, 0, "method universal"));
 done:
     return status;
 }

@@ -82,9 +82,11 @@ rob_status rob_query_set_ball(rob_ctx *ctx, rob_query *q, int32_t norm, double r
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(q, ctx, ROB_EARGUMENT, "query is NULL");
-    CHECK(norm == ROB_NORM_L1 || norm == ROB_NORM_L2 || norm == ROB_NORM_LINF, ctx,
-          ROB_EARGUMENT,
-          "norm is %d; allowed are ROB_NORM_L1, ROB_NORM_L2, ROB_NORM_LINF", (int)norm);
+    CHECK(norm == ROB_NORM_L0 || norm == ROB_NORM_L1 || norm == ROB_NORM_L2
+              || norm == ROB_NORM_LINF,
+          ctx, ROB_EARGUMENT,
+          "norm is %d; allowed are ROB_NORM_L0, ROB_NORM_L1, ROB_NORM_L2, ROB_NORM_LINF",
+          (int)norm);
     CHECK(radius >= 0, ctx, ROB_EDOMAIN, "radius is %g; allowed is 0 to INFINITY",
           radius);
     if (norm != q->norm) rob_priv_query_forget(q);

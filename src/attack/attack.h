@@ -4,6 +4,12 @@
  * of gradients for all that are active, then each moves by its method's rule. Lanes
  * that are done leave the batch (rows are compacted), which changes nobody's bits.
  *
+ * Lanes move in the coordinates of the region (query/region.h): delta, grad, best and
+ * spare have rob_priv_lane_size(h, l) numbers and norms are plain there, whatever mask,
+ * scale or subspace is set; only `point` is a series. Before every evaluation delta is
+ * brought within all parts of the region, so a method composes with each of them; it
+ * asks rob_priv_lane_project for its own balls and rob_priv_lane_plane for steps.
+ *
  * Lengths are in the units of the series as given; results turn into the query's units
  * when asked for.
  */
@@ -20,11 +26,11 @@ typedef struct rob_lane {
     int32_t start; /* number of this search among the series' own */
     bool active;
     int64_t aim;   /* first row of the group descended on; -1: the deciding one */
-    double *delta; /* (n) where the lane stands */
-    double *grad;  /* (n) of the objective there; zero where nothing may move */
-    double *best;  /* (n) best failing (distance) or lowest (margin) so far */
-    double *spare; /* (n) the method's own */
-    double *point; /* (n) x + delta */
+    double *delta; /* (m) where the lane stands, coordinates of the region */
+    double *grad;  /* (m) of the objective there; zero where nothing may move */
+    double *best;  /* (m) best failing (distance) or lowest (margin) so far */
+    double *spare; /* (m) the method's own */
+    double *point; /* (n) the series at delta */
     double margin; /* F at delta */
     double value;  /* what grad is the gradient of, when that is a margin */
     double best_norm, best_margin;
@@ -66,7 +72,10 @@ typedef struct rob_hunt {
     rob_query *q;
     rob_evaluator *slope, *wide, *narrow; /* gradients; values in float64, float32 */
     int32_t norm;
-    double cap;            /* radius in the units of the series; INFINITY: none */
+    double cap;            /* radius in the units of the series, or what the other
+                              parts leave of the norm; INFINITY: none */
+    rob_region *region;    /* (series) of this block */
+    double *room;          /* scratch of the region's operations */
     bool at_radius;        /* least margin at radius cap instead of least distance */
     int64_t first, series; /* the block: series first .. first + series - 1 */
     int32_t starts;        /* lanes a series */
@@ -97,20 +106,22 @@ struct rob_method {
 const rob_method *rob_priv_attack_method(const char *name); /* NULL: none */
 double rob_priv_attack_option(const rob_attack *a, const char *name);
 
-/* ---- geometry of the ball (ball.c) ----------------------------------------------- */
-double rob_priv_ball_dual(int32_t norm, const double *g, int64_t n);
-/* d: unit vector of the norm with least g . d = -dual(g); false: g is zero or not
- * finite */
-bool rob_priv_ball_steepest(int32_t norm, const double *g, int64_t n, double *d);
-/* nearest point (L2) of the ball of radius r; its norm, as computed, is <= r */
-void rob_priv_ball_project(int32_t norm, double r, double *d, int64_t n);
-
 /* ---- the block (hunt.c) ---------------------------------------------------------- */
 rob_status rob_priv_hunt_create(rob_ctx *ctx, const rob_attack *a, rob_query *q,
                                 rob_hunt *h);
 void rob_priv_hunt_free(rob_hunt *h);
 void rob_priv_hunt_begin(rob_hunt *h, int64_t first); /* lanes at x, none active */
-int64_t rob_priv_lane_size(const rob_hunt *h, const rob_lane *l); /* n */
+int64_t rob_priv_lane_size(const rob_hunt *h, const rob_lane *l); /* m */
+const rob_region *rob_priv_lane_region(const rob_hunt *h, const rob_lane *l);
+/* u (m) into the region and the ball of that radius (INFINITY: no ball) */
+void rob_priv_lane_project(const rob_hunt *h, const rob_lane *l, double radius,
+                           double *u);
+/* u (m) into the region unless it is there already */
+void rob_priv_lane_settle(const rob_hunt *h, const rob_lane *l, double *u);
+/* step (m), least in the norm with grad . step = -c from delta, between the walls; false:
+ * there is none */
+bool rob_priv_lane_plane(const rob_hunt *h, const rob_lane *l, const double *at,
+                         const double *grad, double c, double *step);
 const rob_case *rob_priv_lane_case(const rob_hunt *h, const rob_lane *l);
 /* Start the lanes numbered `from` to `to` - 1 of every series that is worth it. */
 void rob_priv_hunt_wake(rob_hunt *h, int32_t from, int32_t to);

@@ -59,10 +59,11 @@ static void step_to_plane(const rob_hunt *h, rob_lane *l)
 {
     int64_t n = rob_priv_lane_size(h, l);
     double dual = rob_priv_ball_dual(h->norm, l->grad, n);
-    l->active = rob_priv_ball_steepest(h->norm, l->grad, n, l->spare);
     double length = TOO_FAR * l->value / dual;
-    if (!(length < OUT_OF_REACH)) l->active = false;
-    for (int64_t i = 0; l->active && i < n; i++) l->delta[i] += length * l->spare[i];
+    l->active = length < OUT_OF_REACH
+                && rob_priv_lane_plane(h, l, l->delta, l->grad, TOO_FAR * l->value,
+                                       l->spare);
+    for (int64_t i = 0; l->active && i < n; i++) l->delta[i] += l->spare[i];
 }
 
 rob_status rob_priv_linear_search(rob_hunt *h, int64_t steps)
@@ -87,7 +88,7 @@ static double step_to_radius(const rob_hunt *h, rob_lane *l, double length)
 {
     int64_t n = rob_priv_lane_size(h, l);
     for (int64_t i = 0; i < n; i++) l->delta[i] = length * l->spare[i];
-    rob_priv_ball_project(h->norm, length, l->delta, n);
+    rob_priv_lane_project(h, l, length, l->delta);
     return length;
 }
 

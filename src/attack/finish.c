@@ -1,8 +1,9 @@
 /* finish.c -- from a candidate to a checked counterexample.
  *
- * Along the ray delta(t) = t delta, the point reported is  p(t) = x + delta(t), every
- * moving coordinate rounded to float32 *towards x*, so that |p - x| never exceeds
- * |delta|. The judge is  V(t) = max(F in float64, F in float32) at p(t): the
+ * Along the ray delta(t) = t delta, held within the region, the point reported is
+ * p(t) = x + delta(t), every moving coordinate rounded to float32 *towards x*, so that
+ * |p - x| never exceeds |delta|. (A subspace and a bound on differences would not
+ * survive that: there p(t) keeps float64, and V is also taken at its rounding.) The judge is  V(t) = max(F in float64, F in float32) at p(t): the
  * specification fails in both iff V <= 0. First t just above 1 with V(t) <= 0 is found,
  * then the crossing is bracketed and closed by the Illinois rule (Dowell & Jarratt
  * 1971), keeping the nearest failing point seen; at last t (1 + overshoot) is taken
@@ -30,27 +31,62 @@ static double towards(double x, double moved)
     return (p - x) * (moved - x) > 0 ? p : x;
 }
 
-/* point <- p(t) */
+static void put_once(const rob_hunt *h, rob_lane *l, double t)
+{
+    const rob_region *r = rob_priv_lane_region(h, l);
+    for (int64_t i = 0; i < r->m; i++) l->grad[i] = t * l->best[i];
+    rob_priv_lane_settle(h, l, l->grad);
+    rob_priv_region_move(r, l->grad, l->point);
+    if (!rob_priv_region_rounds(r)) return;
+    for (int64_t i = 0; i < r->n; i++)
+        if (l->point[i] != r->x[i]) l->point[i] = towards(r->x[i], l->point[i]);
+    rob_priv_region_back(r, l->point, l->grad);
+}
+
+/* point <- p(t), grad <- its coordinates: within the region, or a hair less than t */
 static void put_point(const rob_hunt *h, rob_lane *l, double t)
 {
-    const double *x = rob_priv_lane_case(h, l)->x;
-    int64_t n = rob_priv_lane_size(h, l);
-    for (int64_t i = 0; i < n; i++)
-        l->point[i] = l->best[i] == 0 ? x[i] : towards(x[i], x[i] + t * l->best[i]);
+    for (double hair = 1e-7; hair < 0.1; hair *= 8) {
+        put_once(h, l, t);
+        if (rob_priv_region_holds(rob_priv_lane_region(h, l), l->grad, h->room)) return;
+        t *= 1 - hair;
+    }
+    memset(l->best, 0, (size_t)rob_priv_lane_size(h, l) * sizeof *l->best);
+    put_once(h, l, 0);
 }
 
-static double distance_of(const rob_hunt *h, rob_lane *l, const double *point)
+/* of the point just put */
+static double distance_of(const rob_hunt *h, const rob_lane *l)
 {
-    const double *x = rob_priv_lane_case(h, l)->x;
-    int64_t n = rob_priv_lane_size(h, l);
-    for (int64_t i = 0; i < n; i++) l->grad[i] = point[i] - x[i];
-    return rob_priv_norm(h->norm, l->grad, n);
+    return rob_priv_norm(h->norm, l->grad, rob_priv_lane_size(h, l));
 }
 
-/* V at the points of the active lanes, into margin. */
-static rob_status judge_points(rob_hunt *h)
+/* Points that were not rounded: once more where their numbers are float32. */
+static rob_status judge_rounded(rob_hunt *h)
 {
     rob_status status = ROB_OK;
+    int64_t rows = 0;
+    for (int64_t k = 0; k < h->rows; k++) {
+        rob_lane *l = h->row[k];
+        const rob_region *r = rob_priv_lane_region(h, l);
+        if (rob_priv_region_rounds(r)) continue;
+        for (int64_t i = 0; i < r->n; i++) l->spare[i] = (double)(float)l->point[i];
+        h->point[rows] = l->spare;
+        h->steps[rows] = r->steps;
+        h->row[rows++] = l;
+    }
+    TRY(rob_priv_evaluate(h->ctx, h->wide, rows, h->point, h->steps, h->logits));
+    for (int64_t k = 0; k < rows; k++) {
+        const rob_spec *s = &rob_priv_lane_case(h, h->row[k])->spec;
+        double margin = rob_priv_spec_margin(s, h->logits + k * s->outputs, NULL);
+        if (!(margin <= h->row[k]->margin)) h->row[k]->margin = margin;
+    }
+done:
+    return status;
+}
+
+static void collect_points(rob_hunt *h)
+{
     h->rows = 0;
     for (int64_t k = 0; k < h->lanes; k++) {
         if (!h->lane[k].active) continue;
@@ -58,6 +94,13 @@ static rob_status judge_points(rob_hunt *h)
         h->point[h->rows] = h->lane[k].point;
         h->steps[h->rows++] = rob_priv_lane_case(h, &h->lane[k])->steps;
     }
+}
+
+/* V at the points of the active lanes, into margin. */
+static rob_status judge_points(rob_hunt *h)
+{
+    rob_status status = ROB_OK;
+    collect_points(h);
     TRY(rob_priv_evaluate(h->ctx, h->wide, h->rows, h->point, h->steps, h->logits));
     TRY(rob_priv_evaluate(h->ctx, h->narrow, h->rows, h->point, h->steps, h->second));
     for (int64_t k = 0; k < h->rows; k++) {
@@ -66,6 +109,8 @@ static rob_status judge_points(rob_hunt *h)
         double in32 = rob_priv_spec_margin(s, h->second + k * s->outputs, NULL);
         h->row[k]->margin = in64 > in32 || isnan(in64) ? in64 : in32;
     }
+    TRY(judge_rounded(h));
+    collect_points(h);
 done:
     return status;
 }
@@ -80,7 +125,7 @@ static void accept(const rob_hunt *h, rob_lane *l)
 {
     rob_found *f = answer_of(h, l);
     memcpy(f->point, l->point, (size_t)f->size * sizeof *f->point);
-    f->distance = distance_of(h, l, l->point);
+    f->distance = distance_of(h, l);
     f->margin = l->margin;
     f->found = true;
 }
@@ -144,7 +189,7 @@ static void advance(const rob_hunt *h, rob_lane *l)
 {
     if (l->margin <= 0) {
         double best = answer_of(h, l)->distance;
-        if (distance_of(h, l, l->point) < best) accept(h, l);
+        if (distance_of(h, l) < best) accept(h, l);
     }
     if (l->aim == PUSHING) push(l);
     else if (l->aim == BRACKETING) widen_bracket(l);
@@ -179,7 +224,7 @@ static rob_status overshoot_rays(rob_hunt *h)
     TRY(judge_points(h));
     for (int64_t r = 0; r < h->rows; r++) {
         rob_lane *l = h->row[r];
-        if (l->margin <= 0 && distance_of(h, l, l->point) <= h->cap) accept(h, l);
+        if (l->margin <= 0 && distance_of(h, l) <= h->cap) accept(h, l);
     }
 done:
     return status;

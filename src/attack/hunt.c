@@ -5,17 +5,41 @@
  * specification, and the gradient of the objective,
  *     margin:         grad of c_r . f, r the row deciding F (or the group aimed at),
  *     cross-entropy:  grad of -CE(reference), or of +CE(target),
- * both to be made small. Coordinates that may not move have gradient zero, so no rule
- * moves them. (docs/theory/attack.md, section 1.)
+ * both to be made small, in the coordinates of the series' region. Those that may not
+ * move have gradient zero, so no rule moves them. (docs/theory/attack.md, section 1.)
  */
 #include "attack/attack.h"
 
 #include <math.h>
 #include <string.h>
 
+const rob_region *rob_priv_lane_region(const rob_hunt *h, const rob_lane *l)
+{
+    return &h->region[l->series - h->first];
+}
+
 int64_t rob_priv_lane_size(const rob_hunt *h, const rob_lane *l)
 {
-    return h->q->cases[l->series].steps * h->q->model->recipe.features;
+    return rob_priv_lane_region(h, l)->m;
+}
+
+void rob_priv_lane_project(const rob_hunt *h, const rob_lane *l, double radius,
+                           double *u)
+{
+    rob_priv_region_project(rob_priv_lane_region(h, l), radius, u, h->room);
+}
+
+void rob_priv_lane_settle(const rob_hunt *h, const rob_lane *l, double *u)
+{
+    if (rob_priv_region_holds(rob_priv_lane_region(h, l), u, h->room)) return;
+    rob_priv_lane_project(h, l, INFINITY, u);
+}
+
+bool rob_priv_lane_plane(const rob_hunt *h, const rob_lane *l, const double *at,
+                         const double *grad, double c, double *step)
+{
+    return rob_priv_region_plane(rob_priv_lane_region(h, l), at, grad, c, step,
+                                 h->room);
 }
 
 const rob_case *rob_priv_lane_case(const rob_hunt *h, const rob_lane *l)
@@ -61,9 +85,8 @@ static void seed_row(void *user, int64_t row, const double *logits, double *seed
 
 static void place(const rob_hunt *h, rob_lane *l)
 {
-    const double *x = rob_priv_lane_case(h, l)->x;
-    int64_t n = rob_priv_lane_size(h, l);
-    for (int64_t i = 0; i < n; i++) l->point[i] = x[i] + l->delta[i];
+    rob_priv_lane_settle(h, l, l->delta);
+    rob_priv_region_move(rob_priv_lane_region(h, l), l->delta, l->point);
 }
 
 static void collect(rob_hunt *h)
@@ -78,14 +101,6 @@ static void collect(rob_hunt *h)
         h->grad[h->rows] = l->grad;
         h->steps[h->rows++] = rob_priv_lane_case(h, l)->steps;
     }
-}
-
-static void hold_masked(const rob_hunt *h, rob_lane *l)
-{
-    const uint8_t *mask = rob_priv_query_mask_of(h->q, l->series);
-    int64_t n = rob_priv_lane_size(h, l);
-    for (int64_t i = 0; mask && i < n; i++)
-        if (!mask[i]) l->grad[i] = 0;
 }
 
 static int64_t lanes_done(const rob_hunt *h)
@@ -107,8 +122,9 @@ rob_status rob_priv_hunt_gradients(rob_hunt *h)
     TRY(rob_priv_gradients(h->ctx, h->slope, h->rows, h->point, h->steps, h->logits,
                            seed_row, h, h->grad));
     for (int64_t k = 0; k < h->rows; k++) {
-        hold_masked(h, h->row[k]);
-        h->row[k]->calls++;
+        rob_lane *l = h->row[k];
+        rob_priv_region_pull(rob_priv_lane_region(h, l), l->grad, l->grad, h->room);
+        l->calls++;
     }
 done:
     return status;
@@ -144,14 +160,14 @@ void rob_priv_lane_keep(const rob_hunt *h, rob_lane *l)
 
 void rob_priv_lane_scatter(const rob_hunt *h, rob_lane *l, double r, int64_t step)
 {
-    const uint8_t *mask = rob_priv_query_mask_of(h->q, l->series);
-    int64_t n = rob_priv_lane_size(h, l), free_count = 0;
+    const rob_region *region = rob_priv_lane_region(h, l);
+    int64_t n = region->m, free_count = 0;
     uint64_t stream = (uint64_t)l->series << 32 | (uint64_t)(uint32_t)l->start << 20
                       | (uint64_t)(step & 0xfffff);
     double seed = rob_priv_attack_option(h->attack, "seed");
     rob_random random = rob_priv_random(h->ctx->seed + (uint64_t)seed, stream);
     for (int64_t i = 0; i < n; i++) {
-        bool may_move = !mask || mask[i];
+        bool may_move = region->basis || rob_priv_region_scale(region, i) > 0;
         free_count += may_move;
         l->delta[i] = !may_move                  ? 0
                       : h->norm == ROB_NORM_LINF ? 2 * rob_priv_uniform(&random) - 1
@@ -163,7 +179,7 @@ void rob_priv_lane_scatter(const rob_hunt *h, rob_lane *l, double r, int64_t ste
             ? length
             : pow(rob_priv_uniform(&random), 1 / (double)(free_count ? free_count : 1));
     for (int64_t i = 0; length > 0 && i < n; i++) l->delta[i] *= r * share / length;
-    rob_priv_ball_project(h->norm, r, l->delta, n);
+    rob_priv_lane_project(h, l, r, l->delta);
 }
 
 void rob_priv_hunt_wake(rob_hunt *h, int32_t from, int32_t to)
@@ -198,12 +214,17 @@ void rob_priv_hunt_gather(rob_hunt *h)
 
 enum { VECTORS = 5 };
 
+/* Numbers a vector of any lane may need. */
 static int64_t widest(const rob_query *q)
 {
-    int64_t steps = 1;
-    for (int64_t i = 0; i < q->count; i++)
-        if (q->cases[i].steps > steps) steps = q->cases[i].steps;
-    return steps * q->model->recipe.features;
+    int64_t most = 1;
+    rob_region r;
+    for (int64_t i = 0; i < q->count; i++) {
+        rob_priv_query_region(q, i, &r);
+        if (r.n > most) most = r.n;
+        if (r.m > most) most = r.m;
+    }
+    return most;
 }
 
 static rob_status allocate_lanes(rob_ctx *ctx, rob_hunt *h)
@@ -214,13 +235,17 @@ static rob_status allocate_lanes(rob_ctx *ctx, rob_hunt *h)
     h->arena = n > INT64_MAX / 64 / VECTORS / lanes
                    ? NULL
                    : rob_priv_allocate(m, lanes * VECTORS * n, sizeof *h->arena);
+    h->room = n > INT64_MAX / 64 / ROB_REGION_ROOM
+                  ? NULL
+                  : rob_priv_allocate(m, ROB_REGION_ROOM * n, sizeof *h->room);
+    h->region = rob_priv_allocate(m, h->series, sizeof *h->region);
     h->row = rob_priv_allocate(m, lanes, sizeof *h->row);
     h->point = rob_priv_allocate(m, lanes, sizeof *h->point);
     h->grad = rob_priv_allocate(m, lanes, sizeof *h->grad);
     h->steps = rob_priv_allocate(m, lanes, sizeof *h->steps);
     h->logits = rob_priv_allocate(m, lanes * outputs, sizeof *h->logits);
     h->second = rob_priv_allocate(m, lanes * outputs, sizeof *h->second);
-    if (!h->lane || !h->arena || !h->row || !h->point || !h->grad || !h->steps
+    if (!h->lane || !h->arena || !h->room || !h->region || !h->row || !h->point || !h->grad || !h->steps
         || !h->logits || !h->second)
         return rob_priv_no_memory(ctx);
     for (int64_t k = 0; k < lanes; k++) {
@@ -243,7 +268,8 @@ rob_status rob_priv_hunt_create(rob_ctx *ctx, const rob_attack *a, rob_query *q,
     h->attack = a;
     h->q = q;
     h->norm = q->norm;
-    h->cap = rob_priv_query_radius(q);
+    /* boxes and budgets may leave less than the ball; a hair more for rounding */
+    h->cap = fmin(rob_priv_query_radius(q), rob_priv_query_reach(q) * (1 + 0x1p-40));
     h->total = q->count;
     h->cross_entropy = a->cross_entropy;
     h->starts = a->method->starts(a, q);
@@ -265,6 +291,8 @@ void rob_priv_hunt_free(rob_hunt *h)
     const rob_memory *m = &h->q->memory;
     rob_priv_release(m, h->lane);
     rob_priv_release(m, h->arena);
+    rob_priv_release(m, h->room);
+    rob_priv_release(m, h->region);
     rob_priv_release(m, h->row);
     rob_priv_release(m, h->point);
     rob_priv_release(m, h->grad);
@@ -279,6 +307,8 @@ void rob_priv_hunt_begin(rob_hunt *h, int64_t first)
     h->first = first;
     if (left < h->series) h->series = left;
     h->lanes = h->series * h->starts;
+    for (int64_t s = 0; s < h->series; s++)
+        rob_priv_query_region(h->q, first + s, &h->region[s]);
     for (int64_t k = 0; k < h->lanes; k++) {
         rob_lane *l = &h->lane[k];
         l->series = first + k / h->starts;

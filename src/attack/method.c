@@ -112,7 +112,7 @@ static rob_status deepfool_margin(rob_hunt *h)
         if (l->best_norm < INFINITY)
             memcpy(l->delta, l->best,
                    (size_t)rob_priv_lane_size(h, l) * sizeof *l->best);
-        rob_priv_ball_project(h->norm, h->cap, l->delta, rob_priv_lane_size(h, l));
+        rob_priv_lane_project(h, l, h->cap, l->delta);
         l->best_margin = INFINITY;
         l->active = true;
     }

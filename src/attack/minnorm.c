@@ -60,7 +60,7 @@ static void step_inside(const rob_hunt *h, rob_lane *l, double rate, int64_t k)
         return;
     }
     for (int64_t i = 0; i < n; i++) l->delta[i] += rate * spread * l->eps * l->spare[i];
-    rob_priv_ball_project(h->norm, l->eps, l->delta, n);
+    rob_priv_lane_project(h, l, l->eps, l->delta);
 }
 
 rob_status rob_priv_norm_search(rob_hunt *h, int64_t steps)
@@ -98,11 +98,10 @@ static bool propose(const rob_hunt *h, rob_lane *l)
 {
     int64_t n = rob_priv_lane_size(h, l);
     double c = l->low - inner(l->spare, l->best, n);
-    double dual = rob_priv_ball_dual(h->norm, l->spare, n);
-    if (!(c > 0) || !rob_priv_ball_steepest(h->norm, l->spare, n, l->delta))
+    if (!(c > 0) || !rob_priv_lane_plane(h, l, NULL, l->spare, c, l->delta))
         return false;
     for (int64_t i = 0; i < n; i++)
-        l->delta[i] = (1 - l->rate) * l->best[i] + l->rate * (c / dual) * l->delta[i];
+        l->delta[i] = (1 - l->rate) * l->best[i] + l->rate * l->delta[i];
     double nearer = rob_priv_norm(h->norm, l->delta, n);
     if (!(nearer > 0) || nearer >= l->best_norm * (1 - 1e-9)) return false;
     double scale = (nearer + l->best_norm) / 2 / nearer;

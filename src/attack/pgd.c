@@ -23,7 +23,7 @@ static bool move(const rob_hunt *h, rob_lane *l, double length)
     int32_t shape = h->norm == ROB_NORM_LINF ? ROB_NORM_LINF : ROB_NORM_L2;
     if (!rob_priv_ball_steepest(shape, l->grad, n, l->spare)) return false;
     for (int64_t i = 0; i < n; i++) l->delta[i] += length * l->spare[i];
-    rob_priv_ball_project(h->norm, l->radius, l->delta, n);
+    rob_priv_lane_project(h, l, l->radius, l->delta);
     return true;
 }
 
@@ -87,9 +87,9 @@ static rob_status first_radius(rob_hunt *h)
         rob_lane *l = h->row[r];
         int64_t n = rob_priv_lane_size(h, l);
         double dual = rob_priv_ball_dual(h->norm, l->grad, n), guess = l->margin / dual;
-        bool usable =
-            guess > 0 && guess < 1e6 * (1 + rob_priv_norm(h->norm, l->point, n));
-        l->radius = usable ? guess : 1e-3 * (1 + rob_priv_norm(h->norm, l->point, n));
+        double size = 1 + rob_priv_norm(h->norm, l->point, rob_priv_lane_region(h, l)->n);
+        bool usable = guess > 0 && guess < 1e6 * size;
+        l->radius = usable ? guess : 1e-3 * size;
         if (l->radius > h->cap) l->radius = h->cap;
         l->low = 0;
         l->high = INFINITY;
@@ -111,7 +111,7 @@ static bool next_radius(const rob_hunt *h, rob_lane *l)
         if (l->low >= h->cap || l->low > 1e30) return false;
         l->radius = 2 * l->low < h->cap ? 2 * l->low : h->cap;
     }
-    rob_priv_ball_project(h->norm, l->radius, l->delta, rob_priv_lane_size(h, l));
+    rob_priv_lane_project(h, l, l->radius, l->delta);
     return true;
 }
 

@@ -289,6 +289,7 @@ rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, bool r
     solver s = {
         .ctx = ctx, .bound = b, .query = q, .radius = radius, .total = q->count
     };
+    TRY(rob_priv_query_knows(ctx, q, 0, "a bound"));
     TRY(rob_priv_query_prepare(ctx, q));
     if (status == ROB_STOPPED) {
         rob_priv_bound_forget(b);

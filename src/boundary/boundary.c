@@ -232,6 +232,7 @@ rob_status rob_priv_boundary_run(rob_ctx *ctx, rob_boundary *b, rob_query *q,
     rob_site s = { .ctx = ctx, .memory = b->memory, .option = b->option, .q = q };
     fresh.edge = NULL;
     fresh.count = 0;
+    TRY(rob_priv_query_knows(ctx, q, 0, "the boundary's geometry"));
     TRY(rob_priv_query_prepare(ctx, q));
     TRY(make_answers(ctx, q, &fresh));
     fresh.unit = rob_priv_query_unit(q);

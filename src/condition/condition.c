@@ -280,6 +280,7 @@ rob_status rob_priv_condition_run(rob_ctx *ctx, rob_condition *c, rob_query *q)
     fresh.standing = NULL;
     fresh.count = 0;
     start_boundary(c, &fresh.boundary);
+    TRY(rob_priv_query_knows(ctx, q, 0, "a condition number"));
     TRY(rob_priv_query_prepare(ctx, q));
     TRY(make_answers(ctx, q, &fresh));
     TRY(rob_priv_boundary_run(ctx, &fresh.boundary, q, level_of(c, q)));
@@ -303,6 +304,7 @@ rob_status rob_priv_condition_steps(rob_ctx *ctx, rob_query *q, int64_t i, doubl
 {
     rob_status status = ROB_OK;
     ledger l = { .site = { .ctx = ctx, .memory = ctx->memory, .q = q } };
+    TRY(rob_priv_query_knows(ctx, q, 0, "a condition number"));
     TRY(rob_priv_query_prepare(ctx, q));
     TRY(open_series(&l, i, false));
     double *all = l.group + l.width;

@@ -20,7 +20,7 @@ rob_status rob_priv_query_create(rob_ctx *ctx, const rob_model *model, rob_query
     q->memory = ctx->memory;
     q->model = rob_priv_model_keep((rob_model *)model);
     q->norm = ROB_NORM_L2;
-    q->radius = INFINITY;
+    q->radius = q->variation = q->difference = INFINITY;
     *out = q;
     return ROB_OK;
 }
@@ -37,6 +37,8 @@ static void free_case(const rob_memory *m, rob_case *c)
 {
     rob_priv_release(m, c->x);
     rob_priv_release(m, c->mask);
+    rob_priv_parts_free(m, &c->parts);
+    rob_priv_tensor_free(c->band);
     free_spec(m, &c->spec);
     *c = (rob_case){ 0 };
 }
@@ -67,6 +69,7 @@ void rob_priv_query_free(rob_query *q)
     free_spec(&memory, &q->rows);
     rob_priv_release(&memory, q->cases);
     rob_priv_release(&memory, q->mask);
+    rob_priv_parts_free(&memory, &q->parts);
     rob_priv_release(&memory, q->best);
     rob_priv_release(&memory, q->best_point);
     rob_priv_release(&memory, q->proved);
@@ -198,7 +201,9 @@ rob_status rob_priv_query_append(rob_ctx *ctx, rob_query *q, const double *x,
     int64_t features = q->model->recipe.features;
     TRY(check_series(ctx, q, q->count, x, steps, label));
     if (q->mask) TRY(mask_fits(ctx, q, q->count, steps, q->mask_count));
+    TRY(rob_priv_query_fits(ctx, q, q->count, &c.parts, x, steps));
     TRY(make_room(ctx, q));
+    TRY(rob_priv_query_band_of(ctx, q, steps, &c.band));
     TRY(spec_room(ctx, q, least_rows(q), &c.spec));
     c.x = rob_priv_allocate(&q->memory, steps * features, sizeof *c.x);
     CHECK(c.x, ctx, ROB_EMEMORY, "out of memory for series %lld", (long long)q->count);
@@ -217,13 +222,19 @@ rob_status rob_priv_query_replace(rob_ctx *ctx, rob_query *q, int64_t i,
     rob_status status = ROB_OK;
     int64_t size = steps * q->model->recipe.features;
     rob_case *c = &q->cases[i];
+    rob_tensor *band = NULL;
     TRY(check_series(ctx, q, i, x, steps, label));
     if (c->mask || q->mask)
         TRY(mask_fits(ctx, q, i, steps,
                       c->mask ? c->steps * q->model->recipe.features : q->mask_count));
+    TRY(rob_priv_query_fits(ctx, q, i, &c->parts, x, steps));
     if (steps != c->steps) {
+        TRY(rob_priv_query_band_of(ctx, q, steps, &band));
         double *room = rob_priv_allocate(&q->memory, size, sizeof *room);
         CHECK(room, ctx, ROB_EMEMORY, "out of memory for series %lld", (long long)i);
+        rob_priv_tensor_free(c->band);
+        c->band = band;
+        band = NULL;
         rob_priv_release(&q->memory, c->x);
         rob_priv_release(&q->memory, q->best_point[i]);
         q->best_point[i] = NULL;
@@ -234,6 +245,7 @@ rob_status rob_priv_query_replace(rob_ctx *ctx, rob_query *q, int64_t i,
     c->label = label;
     forget_case(q, i);
 done:
+    rob_priv_tensor_free(band);
     return status;
 }
 
@@ -385,6 +397,7 @@ rob_status rob_priv_query_prepare(rob_ctx *ctx, rob_query *q)
     rob_evaluator *e;
     int64_t outputs = q->model->recipe.outputs;
     if (q->prepared || q->count == 0) return ROB_OK;
+    TRY(rob_priv_query_agrees(ctx, q));
     for (int64_t i = 0; i < q->count; i++) {
         q->points[i] = q->cases[i].x;
         q->lengths[i] = q->cases[i].steps;

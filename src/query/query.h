@@ -9,6 +9,7 @@
 #define ROB_QUERY_H
 
 #include "model/model.h"
+#include "query/region.h"
 #include <robust/query.h>
 
 /* One row of a specification: fails when, in some group, every row has c.f + b <= 0. */
@@ -23,6 +24,8 @@ typedef struct rob_case {
     double *x;                    /* (steps, features) as given */
     int64_t steps, label, target; /* -1: none */
     uint8_t *mask;                /* (steps, features) 1: may move; NULL: all may */
+    rob_parts parts;              /* of the region; where empty, the query's */
+    rob_tensor *band;             /* the query's band limit at this length */
     int64_t reference; /* class the distance is measured from; -1 not yet computed */
     int64_t prediction;
     double margin; /* of spec at x, float64 */
@@ -39,6 +42,11 @@ struct rob_query {
     rob_case *cases;
     uint8_t *mask;
     int64_t mask_count; /* default mask for all, or NULL */
+    rob_parts parts;    /* of the region of every series without its own */
+    bool relative;      /* scale |x| */
+    int64_t modes;      /* band limit; 0: none */
+    double variation, difference; /* in the query's units; INFINITY: none */
+    int64_t most_steps; /* that may move; 0: any */
     int32_t norm;       /* ROB_NORM_... */
     double radius;      /* as set; INFINITY: search without cap */
     int32_t units, reference;
@@ -79,6 +87,36 @@ void rob_priv_query_keep_best(rob_query *q, int64_t i, double distance,
 void rob_priv_query_keep_proved(rob_query *q, int64_t i, double distance);
 /* the mask in force for case i, or NULL: all may move */
 const uint8_t *rob_priv_query_mask_of(const rob_query *q, int64_t i);
+
+/* ---- the region (parts.c, region.h) ---------------------------------------------- */
+void rob_priv_query_region(const rob_query *q, int64_t i, rob_region *out);
+/* largest rob_priv_region_reach of any series */
+double rob_priv_query_reach(const rob_query *q);
+/* parts of all series together */
+int32_t rob_priv_query_parts(const rob_query *q);
+/* ROB_EUNSUPPORTED unless the region's parts are among `known`; who: the noun that
+ * refuses */
+rob_status rob_priv_query_knows(rob_ctx *ctx, const rob_query *q, int32_t known,
+                                const char *who);
+/* the lists of series i (-1: of all); values NULL: none */
+rob_status rob_priv_query_scale(rob_ctx *ctx, rob_query *q, int64_t i,
+                                const double *scale, int64_t count);
+rob_status rob_priv_query_box(rob_ctx *ctx, rob_query *q, int64_t i, const double *low,
+                              const double *high, int64_t count);
+rob_status rob_priv_query_budget(rob_ctx *ctx, rob_query *q, int64_t i,
+                                 const double *budget, int64_t count);
+rob_status rob_priv_query_subspace(rob_ctx *ctx, rob_query *q, int64_t i,
+                                   const double *e, int64_t rows, int64_t columns);
+rob_status rob_priv_query_band(rob_ctx *ctx, rob_query *q, int64_t modes);
+/* a series x (steps, D) at place i fits the parts set; band: what a band limit needs at
+ * that length */
+rob_status rob_priv_query_fits(rob_ctx *ctx, const rob_query *q, int64_t i,
+                               const rob_parts *own, const double *x, int64_t steps);
+rob_status rob_priv_query_band_of(rob_ctx *ctx, const rob_query *q, int64_t steps,
+                                  rob_tensor **out);
+void rob_priv_parts_free(const rob_memory *m, rob_parts *p);
+/* parts that exclude each other */
+rob_status rob_priv_query_agrees(rob_ctx *ctx, const rob_query *q);
 
 /* Predict every case, fix reference classes and specifications (untargeted: one group
  * per other class; targeted: one group of all rows f_k - f_target; rows set: those).

@@ -4,7 +4,7 @@
  *     F(f) = min over groups of max over the group's rows of (c_r . f + b_r),
  * and it fails where F <= 0. Untargeted, reference k: one group per other class j with
  * the one row f_k - f_j. Towards target j: one group of all rows f_k - f_j, k != j.
- * Norms: ||d||_1, ||d||_2, ||d||_inf; the Euclidean one is scaled so that it neither
+ * Norms: ||d||_0, ||d||_1, ||d||_2, ||d||_inf; the Euclidean one is scaled so that it neither
  * overflows nor underflows. (docs/theory/query.md, section 1.)
  */
 #include "query/query.h"
@@ -98,6 +98,10 @@ static double squares(const double *d, int64_t n)
 double rob_priv_norm(int32_t norm, const double *d, int64_t n)
 {
     double sum = 0, largest = 0;
+    if (norm == ROB_NORM_L0) {
+        for (int64_t i = 0; i < n; i++) sum += d[i] != 0;
+        return sum;
+    }
     if (norm == ROB_NORM_L2) {
         double square = squares(d, n);
         if (square > 0x1p-900 && square < 0x1p900) return sqrt(square);

@@ -146,6 +146,7 @@ static rob_status ask_model(rob_ctx *ctx, rob_report *r, rob_findings *f)
     TRY(column_of_query(ctx, r, f, "label", ROB_C_LABEL));
     for (int64_t i = 0; i < f->count; i++)
         f->value[ROB_C_NORM][i] = norm_of(r->query, i);
+    TRY(rob_priv_query_knows(ctx, r->query, 0, "a report"));
     TRY(rob_priv_query_prepare(ctx, r->query));
     if (status == ROB_STOPPED) return status;
     TRY(column_of_query(ctx, r, f, "prediction", ROB_C_PREDICTION));

@@ -1,8 +1,8 @@
 /* curve.c -- the probability of failing as a function of the radius, series by series.
  *
- *     F(u) = margin of the specification at x + rho E u,   u in the unit sphere of R^m,
- * E the injection of the m numbers that may move (mask), rho in the units of the
- * series. Evaluated in batches in the chosen precision. P = 1 where x itself fails, P =
+ *     F(u) = margin of the specification at x + rho S E u,   u in the unit sphere of R^m,
+ * E the subspace, or the injection of the m numbers that may move (mask, scale not 0),
+ * S the scale, rho in the units of the series. Evaluated in batches in the chosen precision. P = 1 where x itself fails, P =
  * 0 where nothing may move or rho = 0. (docs/theory/sample.md, sections 5 to 8.)
  */
 #include "sample/curve.h"
@@ -83,12 +83,27 @@ typedef struct sphere {
     rob_evaluator *evaluator;
     const rob_case *series;
     int64_t size, may_move;
+    rob_region region;
     int64_t *place;           /* (may_move) where u[k] belongs */
+    double *scale;            /* (may_move) */
+    double *u;                /* (widest) rho u, with a subspace */
     double radius;            /* in the units of the series */
     double **point;           /* (block) -> (size) */
     double *arena, *logits;   /* (block, widest), (block, L) */
     int64_t *steps;           /* (block) */
 } sphere;
+
+static void place_on(sphere *s, const double *u, double *point)
+{
+    if (s->region.basis) {
+        for (int64_t k = 0; k < s->may_move; k++) s->u[k] = s->radius * u[k];
+        rob_priv_region_move(&s->region, s->u, point);
+        return;
+    }
+    memcpy(point, s->series->x, (size_t)s->size * sizeof(double));
+    for (int64_t k = 0; k < s->may_move; k++)
+        point[s->place[k]] += s->radius * s->scale[k] * u[k];
+}
 
 static rob_status margins_on(void *user, int64_t rows, const double *const *u,
                              double *margin)
@@ -97,9 +112,7 @@ static rob_status margins_on(void *user, int64_t rows, const double *const *u,
     sphere *s = user;
     const rob_spec *spec = &s->series->spec;
     for (int64_t r = 0; r < rows; r++) {
-        memcpy(s->point[r], s->series->x, (size_t)s->size * sizeof(double));
-        for (int64_t k = 0; k < s->may_move; k++)
-            s->point[r][s->place[k]] += s->radius * u[r][k];
+        place_on(s, u[r], s->point[r]);
         s->steps[r] = s->series->steps;
     }
     TRY(rob_priv_evaluate(s->ctx, s->evaluator, rows, (const double *const *)s->point,
@@ -112,15 +125,21 @@ done:
 
 static int64_t widest(const rob_query *q)
 {
-    int64_t steps = 1;
-    for (int64_t i = 0; i < q->count; i++)
-        if (q->cases[i].steps > steps) steps = q->cases[i].steps;
-    return steps * q->model->recipe.features;
+    int64_t most = 1;
+    rob_region r;
+    for (int64_t i = 0; i < q->count; i++) {
+        rob_priv_query_region(q, i, &r);
+        if (r.n > most) most = r.n;
+        if (r.m > most) most = r.m;
+    }
+    return most;
 }
 
 static void free_sphere(const rob_memory *m, sphere *s)
 {
     rob_priv_release(m, s->place);
+    rob_priv_release(m, s->scale);
+    rob_priv_release(m, s->u);
     rob_priv_release(m, s->point);
     rob_priv_release(m, s->arena);
     rob_priv_release(m, s->logits);
@@ -133,12 +152,14 @@ static rob_status make_sphere(rob_ctx *ctx, const rob_query *q, int64_t block,
     int64_t n = widest(q), outputs = q->model->recipe.outputs;
     s->ctx = ctx;
     s->place = rob_priv_allocate(&ctx->memory, n, sizeof *s->place);
+    s->scale = rob_priv_allocate(&ctx->memory, n, sizeof *s->scale);
+    s->u = rob_priv_allocate(&ctx->memory, n, sizeof *s->u);
     s->point = rob_priv_allocate(&ctx->memory, block, sizeof *s->point);
     s->arena = rob_priv_allocate(&ctx->memory, n, block * (int64_t)sizeof *s->arena);
     s->logits =
         rob_priv_allocate(&ctx->memory, outputs, block * (int64_t)sizeof(double));
     s->steps = rob_priv_allocate(&ctx->memory, block, sizeof *s->steps);
-    if (!s->place || !s->point || !s->arena || !s->logits || !s->steps)
+    if (!s->place || !s->scale || !s->u || !s->point || !s->arena || !s->logits || !s->steps)
         return rob_priv_no_memory(ctx);
     for (int64_t r = 0; r < block; r++) s->point[r] = s->arena + r * n;
     return ROB_OK;
@@ -146,12 +167,16 @@ static rob_status make_sphere(rob_ctx *ctx, const rob_query *q, int64_t block,
 
 static void enter_series(sphere *s, const rob_query *q, int64_t i)
 {
-    const uint8_t *mask = rob_priv_query_mask_of(q, i);
+    rob_priv_query_region(q, i, &s->region);
     s->series = &q->cases[i];
-    s->size = s->series->steps * q->model->recipe.features;
+    s->size = s->region.n;
     s->may_move = 0;
-    for (int64_t k = 0; k < s->size; k++)
-        if (!mask || mask[k]) s->place[s->may_move++] = k;
+    for (int64_t k = 0; k < s->region.m; k++) {
+        double scale = s->region.basis ? 1 : rob_priv_region_scale(&s->region, k);
+        if (scale == 0) continue;
+        s->scale[s->may_move] = scale;
+        s->place[s->may_move++] = k;
+    }
 }
 
 /* ---- one radius ------------------------------------------------------------------ */
@@ -248,6 +273,7 @@ rob_status rob_priv_sampler_run(rob_ctx *ctx, rob_sampler *s, rob_query *q,
     fresh.answer = NULL;
     fresh.radius = NULL;
     fresh.count = fresh.radii = 0;
+    TRY(rob_priv_query_knows(ctx, q, ROB_PART_SCALE | ROB_PART_SUBSPACE, "a sampler"));
     TRY(rob_priv_query_prepare(ctx, q));
     TRY(make_answers(ctx, q, radius, radii, &fresh));
     TRY(rob_priv_room_create(ctx, widest(q), settings_of(s).particles, &room));

@@ -244,6 +244,7 @@ rob_status rob_priv_spectrum_run(rob_ctx *ctx, rob_spectrum *s, rob_query *q)
     bench b = { .ctx = ctx, .memory = s->memory, .option = s->option, .q = q };
     fresh.ends = NULL;
     fresh.count = 0;
+    TRY(rob_priv_query_knows(ctx, q, 0, "a spectrum"));
     TRY(rob_priv_query_prepare(ctx, q));
     TRY(make_answers(ctx, q, &fresh));
     fresh.unit = rob_priv_query_unit(q);

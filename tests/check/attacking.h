@@ -58,7 +58,7 @@ static void distances(double *upper)
     ck_assert_msg(status == ROB_OK, "%s", rob_ctx_error(ctx));
 }
 
-static double number(const char *what, int64_t i)
+static inline double number(const char *what, int64_t i)
 {
     double v;
     ck_assert_msg(rob_query_get(ctx, query, what, i, &v, 1, NULL) == ROB_OK, "%s",
@@ -79,7 +79,7 @@ static double margin_of(int32_t dtype, int64_t i, const double *point, int64_t s
     return rob_priv_spec_margin(&query->cases[i].spec, f, NULL);
 }
 
-static void check_points(const double *upper, double cap)
+static inline void check_points(const double *upper, double cap)
 {
     for (int64_t i = 0; i < rob_query_count(query); i++) {
         double x[400], p[400], d[400], found;

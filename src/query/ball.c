@@ -6,9 +6,9 @@
  * The point of {d : g . d = -c} nearest to 0 in the norm is then c/||g||_q times it.
  * Projection (Euclidean): p = 2 scales, p = inf clips, p = 1 shrinks, d_i <- sign(d_i)
  * max(|d_i| - theta, 0) with theta found by bisection (Duchi et al. 2008).
- * (docs/theory/attack.md, section 2.)
+ * p = 0 keeps the r largest. (docs/theory/attack.md, section 2.)
  */
-#include "attack/attack.h"
+#include "query/query.h"
 
 #include <math.h>
 
@@ -70,8 +70,39 @@ static void shrink(double r, double *d, int64_t n)
     }
 }
 
+static int64_t count_above(const double *d, int64_t n, double theta)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) count += fabs(d[i]) > theta;
+    return count;
+}
+
+/* all but the r largest become 0; of equal ones the first stay */
+static void keep_largest(double r, double *d, int64_t n)
+{
+    int64_t left = r < (double)n ? (int64_t)r : n;
+    double low = 0, high = rob_priv_norm(ROB_NORM_LINF, d, n);
+    if (count_above(d, n, 0) <= left) return;
+    for (int k = 0; k < 1100 && low < high; k++) {
+        double theta = k < 60 ? (low + high) / 2 : high - (high - low) / 2;
+        if (theta == low || theta == high) break;
+        if (count_above(d, n, theta) > left) low = theta;
+        else high = theta;
+    }
+    left -= count_above(d, n, high);
+    for (int64_t i = 0; i < n; i++) {
+        double size = fabs(d[i]);
+        if (size > high || (size > low && left-- > 0)) continue;
+        d[i] = 0;
+    }
+}
+
 void rob_priv_ball_project(int32_t norm, double r, double *d, int64_t n)
 {
+    if (norm == ROB_NORM_L0) {
+        keep_largest(r, d, n);
+        return;
+    }
     if (norm == ROB_NORM_LINF) {
         for (int64_t i = 0; i < n; i++) d[i] = clip(d[i], r);
         return;

@@ -1,0 +1,252 @@
+/* region.c -- every method obeys every part of a region; closed forms; refusals. */
+#include "regions.h"
+
+static const int32_t norms[3] = { ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1 };
+static const char *const methods[] = { "fgsm", "pgd", "deepfool", "auto" };
+enum { METHODS = COUNT_OF(methods) };
+
+static void get_point(int64_t i, double *p)
+{
+    int64_t n;
+    fine(rob_attack_get(ctx, attack, "point", i, p, WIDE, &n));
+}
+
+/* ---- every part, every method ---------------------------------------------------- */
+
+static const int mixes[] = {
+    WITH_MASK,
+    WITH_SCALE,
+    WITH_RELATIVE,
+    WITH_BOX,
+    WITH_BUDGET,
+    WITH_SUBSPACE,
+    WITH_BAND,
+    WITH_SMOOTH,
+    WITH_STEPS,
+    WITH_MASK | WITH_SCALE | WITH_BOX,
+    WITH_SCALE | WITH_BUDGET | WITH_BOX,
+    WITH_RELATIVE | WITH_SMOOTH | WITH_BOX,
+    WITH_BUDGET | WITH_SMOOTH | WITH_STEPS,
+    WITH_SCALE | WITH_STEPS | WITH_BOX,
+    WITH_MASK | WITH_SUBSPACE | WITH_BOX,
+    WITH_BAND | WITH_SMOOTH | WITH_BUDGET,
+    WITH_SCALE | WITH_BAND | WITH_BOX | WITH_SMOOTH,
+    WITH_MASK | WITH_SCALE | WITH_BOX | WITH_BUDGET | WITH_SMOOTH | WITH_STEPS,
+};
+
+static int check_answers(const given *g, int32_t norm, double most, const double *upper,
+                         bool margin)
+{
+    int hits = 0;
+    for (int64_t i = 0; i < query->count; i++) {
+        double p[WIDE], found;
+        get_point(i, p);
+        fine(rob_attack_get(ctx, attack, "found", i, &found, 1, NULL));
+        double size = check_inside(&g[i], norm, query->cases[i].x, p);
+        ck_assert_double_le(size, most * (1 + 1e-9) + 1e-10);
+        if (!margin && found == 1)
+            ck_assert_msg(fabs(upper[i] - size) <= 1e-9 * size + 1e-10, "series %d: %.17g, %.17g columns %d", (int)i, upper[i], size, (int)g[i].columns);
+        if (found == 0) continue;
+        hits++;
+        ck_assert_double_le(margin_of(ROB_F64, i, p, g[i].steps), 0);
+        ck_assert_double_le(margin_of(ROB_F32, i, p, g[i].steps), 0);
+    }
+    return hits;
+}
+
+START_TEST(every_method_obeys_every_part)
+{
+    int mix = mixes[_i];
+    int hits = 0;
+    static given g[N];
+    for (int k = 0; k < 3 * METHODS; k++) {
+        double upper[N];
+        rob_model_free(model);
+        model = test_model(ctx, k % 2 ? ROB_KIND_LSTM : ROB_KIND_RNN_TANH, D, 5, 3,
+                           ROB_READOUT_LAST, ROB_F32, k % 2 ? 3 : 1);
+        ask(N, T, norms[k % 3], INFINITY);
+        for (int64_t i = 0; i < N; i++) set_region(i, mix, (uint64_t)(7 * k + i), &g[i]);
+        by(methods[k / 3]);
+        distances(upper);
+        hits += check_answers(g, norms[k % 3], INFINITY, upper, false);
+        fine(rob_query_set_ball(ctx, query, norms[k % 3], 0.7));
+        fine(rob_attack_margin(ctx, attack, query, upper, N));
+        check_answers(g, norms[k % 3], 0.7, upper, true);
+        distances(upper);
+        check_answers(g, norms[k % 3], 0.7, upper, false);
+    }
+    /* a test in which nothing is ever found would be blind */
+    ck_assert_int_gt(hits, 0);
+}
+END_TEST
+
+/* ---- closed forms for affine classifiers ----------------------------------------- */
+
+/* rows of series i: margin and coefficients w (n) of f_c - f_k */
+static double row_of(int64_t i, double *w)
+{
+    double f[8];
+    fine(rob_model_predict(ctx, model, query->cases[i].x, T, f, 8));
+    int64_t c = rob_priv_argmax(f, 2);
+    affine_row(model, c, 1 - c, T, w);
+    return f[c] - f[1 - c];
+}
+
+static double dual_of(int32_t norm, const double *v, int64_t m)
+{
+    return rob_priv_ball_dual(norm, v, m);
+}
+
+/* The net is affine for |x| <= 30 only: answers far out are not looked at. */
+static bool is_near(int64_t i)
+{
+    double p[WIDE];
+    get_point(i, p);
+    return rob_priv_norm(ROB_NORM_LINF, p, SIZE) < 25;
+}
+
+/* overshoot 1e-4, and what float32 may cost F (attack.c's noise) over the slope */
+static void check_distance(double upper, double exact, double dual)
+{
+    ck_assert_double_ge(upper, exact * (1 - 1e-9) - 1e-9);
+    ck_assert_double_le(upper, exact * (1 + 2.1e-4) + 2 * 32 * 0x1p-24 * 100 / dual);
+}
+
+START_TEST(scaled_distances_are_the_closed_form)
+{
+    int32_t norm = norms[_i % 3];
+    double upper[N], w[SIZE];
+    int seen = 0;
+    given g;
+    model = affine_model(ctx, D, 2);
+    ask(N, T, norm, INFINITY);
+    for (int64_t i = 0; i < N; i++)
+        set_region(i, _i / 3 % 2 ? WITH_SCALE : WITH_RELATIVE, (uint64_t)i, &g);
+    by(_i < 6 ? "deepfool" : "auto");
+    distances(upper);
+    for (int64_t i = 0; i < N; i++) {
+        double margin = row_of(i, w);
+        set_region(i, _i / 3 % 2 ? WITH_SCALE : WITH_RELATIVE, (uint64_t)i, &g);
+        for (int64_t k = 0; k < SIZE; k++) w[k] *= g.scale[k];
+        double dual = dual_of(norm, w, SIZE);
+        if (is_near(i)) check_distance(upper[i], margin / dual, dual), seen++;
+    }
+    ck_assert_int_gt(seen, 0);
+}
+END_TEST
+
+START_TEST(subspace_distances_are_the_closed_form)
+{
+    int32_t norm = norms[_i % 3];
+    double upper[N], w[SIZE], v[SIZE];
+    int seen = 0;
+    static given g[N];
+    model = affine_model(ctx, D, 2);
+    ask(N, T, norm, INFINITY);
+    for (int64_t i = 0; i < N; i++)
+        set_region(i, _i / 3 % 2 ? WITH_SUBSPACE | WITH_SCALE : WITH_BAND, (uint64_t)i,
+                   &g[i]);
+    by(_i < 6 ? "deepfool" : "auto");
+    distances(upper);
+    for (int64_t i = 0; i < N; i++) {
+        double margin = row_of(i, w);
+        for (int64_t p = 0; p < g[i].columns; p++) {
+            v[p] = 0;
+            for (int64_t k = 0; k < SIZE; k++)
+                v[p] += w[k] * g[i].scale[k] * g[i].e[k * g[i].columns + p];
+        }
+        double dual = dual_of(norm, v, g[i].columns);
+        if (is_near(i)) check_distance(upper[i], margin / dual, dual), seen++;
+    }
+    ck_assert_int_gt(seen, 0);
+}
+END_TEST
+
+/* least norm with w . d = -margin and |d_k| <= wall_k in the direction of descent:
+ * d_k = -sign(w_k) min(a, wall_k) (Linf), a |w_k| (L2), largest |w_k| first (L1);
+ * INFINITY: out of reach. By bisection on a. */
+static double boxed_norm(int32_t norm, const double *w, const double *wall,
+                         double margin)
+{
+    double low = 0, high = 1e6, d[SIZE], gain = 0;
+    if (norm == ROB_NORM_L1) {
+        double left = margin, sum = 0;
+        bool used[SIZE] = { false };
+        for (int pass = 0; pass < SIZE; pass++) {
+            int best = -1;
+            for (int k = 0; k < SIZE; k++)
+                if (!used[k] && (best < 0 || fabs(w[k]) > fabs(w[best]))) best = k;
+            used[best] = true;
+            double step = fmin(wall[best], left / fabs(w[best]));
+            sum += step;
+            left -= step * fabs(w[best]);
+            if (step < wall[best]) return sum;
+        }
+        return INFINITY;
+    }
+    for (int pass = 0; pass < 200; pass++) {
+        double a = (low + high) / 2;
+        gain = 0;
+        for (int k = 0; k < SIZE; k++) {
+            d[k] = fmin(norm == ROB_NORM_L2 ? a * fabs(w[k]) : a, wall[k]);
+            gain += d[k] * fabs(w[k]);
+        }
+        if (gain < margin) low = a;
+        else high = a;
+    }
+    return gain < margin * (1 - 1e-9) ? INFINITY : rob_priv_norm(norm, d, SIZE);
+}
+
+START_TEST(boxed_distances_are_the_closed_form)
+{
+    int32_t norm = norms[_i % 3];
+    double upper[N], w[SIZE], wall[SIZE], low[SIZE], high[SIZE];
+    int reached = 0;
+    model = affine_model(ctx, D, 2);
+    ask(N, T, norm, INFINITY);
+    for (int64_t i = 0; i < N; i++) {
+        double margin = row_of(i, w), dual = dual_of(norm, w, SIZE);
+        rob_random r = rob_priv_random(3, (uint64_t)i);
+        for (int64_t k = 0; k < SIZE; k++) {
+            double size = 3 * margin / dual * rob_priv_uniform(&r);
+            low[k] = query->cases[i].x[k] - size;
+            high[k] = query->cases[i].x[k] + size * rob_priv_uniform(&r);
+        }
+        fine(rob_query_set_box(ctx, query, i, low, high, SIZE));
+    }
+    by(_i < 3 ? "deepfool" : "auto");
+    distances(upper);
+    for (int64_t i = 0; i < N; i++) {
+        double margin = row_of(i, w), x;
+        for (int64_t k = 0; k < SIZE; k++) {
+            x = query->cases[i].x[k];
+            wall[k] = w[k] > 0 ? x - query->cases[i].parts.low.at[k]
+                               : query->cases[i].parts.high.at[k] - x;
+        }
+        double exact = boxed_norm(norm, w, wall, margin);
+        if (isinf(exact)) {
+            ck_assert(isinf(upper[i]));
+            continue;
+        }
+        reached++;
+        /* DeepFool takes 1.02 of its step and comes back along the ray */
+        double far = boxed_norm(norm, w, wall, 1.02 * margin);
+        if (_i >= 3) check_distance(upper[i], exact, 0.01 * dual_of(norm, w, SIZE));
+        else ck_assert_double_le(upper[i], far);
+    }
+    ck_assert_int_gt(reached, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("region");
+    TCase *c = tcase_create("region");
+    tcase_add_checked_fixture(c, start, stop);
+    tcase_add_loop_test(c, every_method_obeys_every_part, 0, COUNT_OF(mixes));
+    tcase_add_loop_test(c, scaled_distances_are_the_closed_form, 0, 12);
+    tcase_add_loop_test(c, subspace_distances_are_the_closed_form, 0, 12);
+    tcase_add_loop_test(c, boxed_distances_are_the_closed_form, 0, 6);
+    suite_add_tcase(s, c);
+    return rob_run_suite(s);
+}
