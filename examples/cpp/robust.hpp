@@ -547,6 +547,51 @@ private:
     Handle raw_;
 };
 
+/* ---- report -------------------------------------------------------------------- */
+/* Every method about one query, which must live as long: named columns, JSON, a page. */
+class Report {
+public:
+    using Handle = detail::Owned<rob_report, rob_report_free>;
+
+    Report(Ctx &ctx, Query &q) : raw_(ctx.make<Handle>(rob_report_create, q.raw())) {}
+
+    void set(Ctx &ctx, const std::string &name, double value)
+    {
+        ctx.call(rob_report_set, raw(), name.c_str(), value);
+    }
+    void set_text(Ctx &ctx, const std::string &name, const std::string &value)
+    {
+        ctx.call(rob_report_set_text, raw(), name.c_str(), value.c_str());
+    }
+    void run(Ctx &ctx) { ctx.call(rob_report_run, raw()); }
+    /* One change for all series, searched on one query and judged on another. */
+    void add_universal(Ctx &ctx, Query &search, Query &held)
+    {
+        ctx.call(rob_report_add_universal, raw(), search.raw(), held.raw());
+    }
+    std::vector<std::string> columns() const
+    {
+        std::vector<std::string> names;
+        for (std::int64_t k = 0; const char *name = rob_report_column(raw(), k); k++)
+            names.emplace_back(name);
+        return names;
+    }
+    /* The numbers of a column; none where it was not computed. */
+    std::vector<double> get(Ctx &ctx, const std::string &column) const
+    {
+        return ctx.read(rob_report_get, raw(), column.c_str());
+    }
+    /* .json or .html, by the ending of the path */
+    void save(Ctx &ctx, const std::string &path) const
+    {
+        ctx.call(rob_report_save, raw(), path.c_str());
+    }
+    rob_report *raw() const noexcept { return raw_.get(); }
+
+private:
+    Handle raw_;
+};
+
 }  // namespace robust
 
 #endif

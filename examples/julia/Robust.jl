@@ -24,13 +24,13 @@ Arrays come back as vectors, steps by steps; `reshape(v, D, :)` has a column a s
 """
 module Robust
 
-export Ctx, Model, Data, Trainer, Query, Attack, Bound, Sampler, RobustError
+export Ctx, Model, Data, Trainer, Query, Attack, Bound, Sampler, Report, RobustError
 export L1, L2, LINF, UNITS_MODEL, UNITS_DATA, REFERENCE_PREDICTION, REFERENCE_LABEL
 export version, build_info, set_seed!, set_threads!, set_memory!, set_deadline!, set_text!
 export set_progress!, cancel, load, create, save, shape, predict, describe, with_tensor
 export set!, simulate!, add!, split!, classes, run!, add_data!, replace_series!
 export set_ball!, set_units!, set_mask!, set_reference!, set_target!, set_rows!
-export answer, distance!, margin!, radius!, curve!
+export answer, distance!, margin!, radius!, curve!, add_universal!, columns
 
 import Base: read!
 
@@ -557,6 +557,67 @@ answer(ctx::Ctx, s::Sampler, what; i = nothing) =
         @ccall librobust.rob_sampler_get(c::Handle, s.raw::Handle, what::Cstring,
                                          index(i)::Int64, out::Ptr{Float64}, n::Int64,
                                          count::Ref{Int64})::Int32
+    end
+
+# ---- report --------------------------------------------------------------------------
+"Every method about one query, which it keeps alive: named columns, JSON, a page."
+mutable struct Report
+    raw::Handle
+    query::Query
+    Report(raw::Handle, query::Query) = finalizer(release, new(raw, query))
+end
+release(h::Report) = @ccall librobust.rob_report_free(h.raw::Handle)::Cvoid
+
+Report(ctx::Ctx, q::Query) =
+    Report(make(ctx, q) do c, out
+        @ccall librobust.rob_report_create(c::Handle, q.raw::Handle, out::Ref{Handle})::Int32
+    end, q)
+set!(ctx::Ctx, r::Report, name, value) =
+    call(ctx, r) do c
+        @ccall librobust.rob_report_set(c::Handle, r.raw::Handle, name::Cstring,
+                                        value::Float64)::Int32
+    end
+set_text!(ctx::Ctx, r::Report, name, value) =
+    call(ctx, r) do c
+        @ccall librobust.rob_report_set_text(c::Handle, r.raw::Handle, name::Cstring,
+                                             value::Cstring)::Int32
+    end
+run!(ctx::Ctx, r::Report) =
+    call(ctx, r) do c
+        @ccall librobust.rob_report_run(c::Handle, r.raw::Handle)::Int32
+    end
+
+"One change for all series, searched on one query and judged on another."
+add_universal!(ctx::Ctx, r::Report, search::Query, held::Query) =
+    call(ctx, r, search, held) do c
+        @ccall librobust.rob_report_add_universal(c::Handle, r.raw::Handle,
+                                                  search.raw::Handle,
+                                                  held.raw::Handle)::Int32
+    end
+
+"The names of the columns there are."
+function columns(r::Report)
+    names = String[]
+    while true
+        name = @ccall librobust.rob_report_column(r.raw::Handle,
+                                                  length(names)::Int64)::Cstring
+        name == C_NULL && return names
+        push!(names, unsafe_string(name))
+    end
+end
+
+"The numbers of a column; none where it was not computed."
+answer(ctx::Ctx, r::Report, column) =
+    read_numbers(ctx, r) do c, out, n, count
+        @ccall librobust.rob_report_get(c::Handle, r.raw::Handle, column::Cstring,
+                                        out::Ptr{Float64}, n::Int64,
+                                        count::Ref{Int64})::Int32
+    end
+
+"Write .json or .html, by the ending of the path."
+save(ctx::Ctx, r::Report, path) =
+    call(ctx, r) do c
+        @ccall librobust.rob_report_save(c::Handle, r.raw::Handle, path::Cstring)::Int32
     end
 
 end

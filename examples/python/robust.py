@@ -115,6 +115,16 @@ DECLARED = {
     "rob_sampler_curve": "i32 handle handle handle f64* i64 f64* i64",
     "rob_sampler_get": "i32 handle handle text i64 f64* i64 i64*",
     "rob_sampler_free": "void handle",
+
+    "rob_report_create": "i32 handle handle handle*",
+    "rob_report_set": "i32 handle handle text f64",
+    "rob_report_set_text": "i32 handle handle text text",
+    "rob_report_run": "i32 handle handle",
+    "rob_report_add_universal": "i32 handle handle handle handle",
+    "rob_report_get": "i32 handle handle text f64* i64 i64*",
+    "rob_report_column": "text handle i64",
+    "rob_report_save": "i32 handle handle text",
+    "rob_report_free": "void handle",
 }
 
 _STEP = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64,
@@ -578,3 +588,43 @@ class Sampler(_Handle):
 
     def get(self, ctx, what, i=None):
         return ctx.read("rob_sampler_get", self.raw, _text(what), _index(i))
+
+
+# ---- report --------------------------------------------------------------------------
+class Report(_Handle):
+    """Every method about one query: named columns, a JSON file, a page."""
+
+    _free = "rob_report_free"
+
+    def __init__(self, ctx, query):
+        self.query = query                  # a report refers to its query
+        super().__init__(ctx.make("rob_report_create", query.raw))
+
+    def set(self, ctx, name, value):
+        ctx.call("rob_report_set", self.raw, _text(name), value)
+
+    def set_text(self, ctx, name, value):
+        ctx.call("rob_report_set_text", self.raw, _text(name), _text(value))
+
+    def run(self, ctx):
+        ctx.call("rob_report_run", self.raw)
+
+    def add_universal(self, ctx, search, held):
+        """One change for all series, searched on one query and judged on another."""
+        ctx.call("rob_report_add_universal", self.raw, search.raw, held.raw)
+
+    def columns(self):
+        """The names there are."""
+        names, k = [], 0
+        while (name := _lib().rob_report_column(self.raw, k)) is not None:
+            names.append(name.decode())
+            k += 1
+        return names
+
+    def get(self, ctx, column):
+        """The numbers of a column; none where it was not computed."""
+        return ctx.read("rob_report_get", self.raw, _text(column))
+
+    def save(self, ctx, path):
+        """Write .json or .html, by the ending of the path."""
+        ctx.call("rob_report_save", self.raw, _text(path))

@@ -4,6 +4,7 @@
 #include "../../examples/cpp/quickstart.cpp"
 #undef main
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -127,6 +128,28 @@ static void answers_agree()
     expect(back.x == x && back.steps == 12 && back.label == 1, "a series comes back");
 }
 
+static void a_small_report()
+{
+    Ctx ctx;
+    const auto model = Model::create(ctx, recipe);
+    Query q = small(ctx, model), search = small(ctx, model), held = small(ctx, model);
+    q.set_ball(ctx, Norm::l2, infinity);
+    Report report(ctx, q);
+    report.set(ctx, "samples", 50);
+    report.set(ctx, "calls", 60);
+    report.set(ctx, "slices", 0);
+    report.set_text(ctx, "title", "From C++");
+    report.run(ctx);
+    const auto lower = report.get(ctx, "lower"), upper = report.get(ctx, "upper");
+    expect(lower.size() == 3 && lower[0] > 0 && lower[0] <= upper[0], "sandwich");
+    const auto names = report.columns();
+    expect(std::count(names.begin(), names.end(), "curvature") == 1, "columns");
+    report.add_universal(ctx, search, held);
+    expect(report.get(ctx, "universal_fooled").size() == 5, "one change for all");
+    report.save(ctx, folder + "/cpp.json");
+    expect(!contents("cpp.json").empty(), "the file");
+}
+
 static void callbacks_stop()
 {
     Ctx made;
@@ -210,6 +233,7 @@ int main(int argc, char **argv)
         bits_are_those_of_c();
         errors_carry_status_and_line();
         answers_agree();
+        a_small_report();
         callbacks_stop();
         another_thread_cancels();
         handles_move_and_models_are_shared();

@@ -78,6 +78,23 @@ function answers_agree()
     expect(all(iszero, answer(ctx, attack, "perturbation"; i = 0)[7:12]), "mask")
 end
 
+function a_small_report()
+    ctx = Ctx()
+    query = small(ctx)[2]
+    set_ball!(ctx, query, L2, Inf)
+    report = Report(ctx, query)
+    foreach(p -> set!(ctx, report, p...), ("samples" => 50, "calls" => 60, "slices" => 0))
+    set_text!(ctx, report, "title", "From Julia")
+    run!(ctx, report)
+    lower, upper = answer(ctx, report, "lower"), answer(ctx, report, "upper")
+    expect(length(lower) == 3 && all(0 .< lower .<= upper), "the report's sandwich")
+    expect("curvature" in columns(report), "columns")
+    add_universal!(ctx, report, small(ctx)[2], small(ctx)[2])
+    expect(length(answer(ctx, report, "universal_fooled")) == 5, "one change for all")
+    save(ctx, report, joinpath(folder, "julia.html"))
+    expect(occursin("From Julia", read(joinpath(folder, "julia.html"), String)), "page")
+end
+
 function callbacks_stop()
     ctx = Ctx()
     _, query = small(ctx)
@@ -109,6 +126,7 @@ end
 bits_are_those_of_c()
 errors_carry_status_and_line()
 answers_agree()
+a_small_report()
 callbacks_stop()
 finalizers_run()
 println("$passed passed, $failed failed, 0 skipped")

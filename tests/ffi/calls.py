@@ -113,6 +113,30 @@ def training_lowers_the_loss():
     expect(loss[-1] < loss[0], "training lowers the loss")
 
 
+def a_small_report():
+    ctx = robust.Ctx()
+    model, query = small(ctx)
+    query.set_ball(ctx, robust.L2, robust.INFINITY)
+    report = robust.Report(ctx, query)
+    for name, value in (("samples", 50), ("calls", 60), ("slices", 0)):
+        report.set(ctx, name, value)
+    report.set_text(ctx, "title", "From Python")
+    del query                               # the report keeps it
+    gc.collect()
+    report.run(ctx)
+    lower, upper = report.get(ctx, "lower"), report.get(ctx, "upper")
+    expect(lower.shape == (3,) and (lower > 0).all() and (lower <= upper).all(),
+           "the report's sandwich")
+    expect({"lower", "upper", "curvature"} <= set(report.columns()), "columns")
+    _, search = small(ctx)
+    _, held = small(ctx)
+    report.add_universal(ctx, search, held)
+    expect(report.get(ctx, "universal_fooled").size == 5, "one change for all")
+    expect(raised(report.get, ctx, "lwoer")[0] == robust.EARGUMENT, "no such column")
+    report.save(ctx, FOLDER / "python.html")
+    expect("From Python" in (FOLDER / "python.html").read_text(), "the page")
+
+
 def callbacks_stop():
     ctx = robust.Ctx()
     _, query = small(ctx)
@@ -170,7 +194,7 @@ def handles_outlive_what_made_them():
 def main():
     robust.load(*sys.argv[2:])
     for part in (bits_are_those_of_c, errors_carry_status_and_line, answers_agree,
-                 training_lowers_the_loss, callbacks_stop, another_thread_cancels,
+                 training_lowers_the_loss, a_small_report, callbacks_stop, another_thread_cancels,
                  handles_outlive_what_made_them):
         part()
     print("{passed} passed, {failed} failed, {skipped} skipped".format(**count))

@@ -21,6 +21,8 @@ have gcc || cc=cc
 blas_works() { links "$cc" cblas.h 'cblas_dasum(0, 0, 1)' -lblas; }
 lapacke_works() { links "$cc" lapacke.h 'LAPACKE_dlamch(69) > 1' -llapacke -llapack -lblas; }
 
+numpy_works() { python3 -c 'import numpy' 2>/dev/null || /usr/bin/python3 -c 'import numpy' 2>/dev/null; }
+
 missing() {
     have gcc || echo gcc
     links "$cc" stdlib.h 0 || echo libc6-dev
@@ -38,6 +40,8 @@ missing() {
     links clang stdlib.h 0 -fsanitize=address,undefined || echo libclang-rt
     have gnuplot || echo gnuplot-nox
     have python3 || echo python3
+    numpy_works || echo python3-numpy
+    [ -e /usr/share/i18n/locales/de_DE ] || echo locales
 }
 
 # The sanitizers of clang are packaged under its version, apart from it or within it.
@@ -65,7 +69,7 @@ fi
 if ! have apt-get; then
     echo "deps: this is not Debian; please install: a C11 and a C++17 compiler, pkg-config," \
         "CBLAS, LAPACK with LAPACKE, check, MPFR, zlib and cfitsio (optional), clang with its sanitizers, gnuplot," \
-        "python3" >&2
+        "python3 with numpy, the locale de_DE" >&2
     echo "deps: missing, by Debian's names: $wanted" >&2
     exit 1
 fi

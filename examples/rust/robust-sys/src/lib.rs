@@ -42,7 +42,7 @@ macro_rules! opaque {
 }
 
 opaque! { rob_ctx rob_tape rob_model rob_data rob_trainer rob_query rob_attack rob_bound
-rob_sampler }
+rob_sampler rob_report }
 
 #[rustfmt::skip]
 extern "C" {
@@ -312,4 +312,30 @@ extern "C" {
         out: *mut f64, capacity: i64, count: *mut i64
     ) -> rob_status;
     pub fn rob_sampler_free(s: *mut rob_sampler);
+
+    // report.h
+    pub fn rob_report_create(
+        ctx: *mut rob_ctx, q: *mut rob_query, out: *mut *mut rob_report
+    ) -> rob_status;
+    pub fn rob_report_set(
+        ctx: *mut rob_ctx, r: *mut rob_report, name: *const c_char, value: f64
+    ) -> rob_status;
+    pub fn rob_report_set_text(
+        ctx: *mut rob_ctx, r: *mut rob_report, name: *const c_char,
+        value: *const c_char
+    ) -> rob_status;
+    pub fn rob_report_run(ctx: *mut rob_ctx, r: *mut rob_report) -> rob_status;
+    pub fn rob_report_add_universal(
+        ctx: *mut rob_ctx, r: *mut rob_report, search: *mut rob_query,
+        held: *mut rob_query
+    ) -> rob_status;
+    pub fn rob_report_column(r: *const rob_report, k: i64) -> *const c_char;
+    pub fn rob_report_get(
+        ctx: *mut rob_ctx, r: *const rob_report, column: *const c_char, out: *mut f64,
+        capacity: i64, count: *mut i64
+    ) -> rob_status;
+    pub fn rob_report_save(
+        ctx: *mut rob_ctx, r: *const rob_report, path: *const c_char
+    ) -> rob_status;
+    pub fn rob_report_free(r: *mut rob_report);
 }

@@ -39,6 +39,7 @@ mod error;
 mod handle;
 mod model;
 mod query;
+mod report;
 mod sampler;
 mod trainer;
 
@@ -49,5 +50,6 @@ pub use data::{Data, Series};
 pub use error::{code, Error, Result};
 pub use model::{Model, Shape};
 pub use query::{Norm, Query, Reference, Units};
+pub use report::Report;
 pub use sampler::{LogProbability, Sampler};
 pub use trainer::Trainer;

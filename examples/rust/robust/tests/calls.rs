@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use robust::{
-    code, Attack, Bound, Ctx, Data, Model, Norm, Query, Sampler, Trainer, Units,
+    code, Attack, Bound, Ctx, Data, Model, Norm, Query, Report, Sampler, Trainer, Units,
 };
 
 #[path = "../examples/quickstart.rs"]
@@ -192,6 +192,29 @@ fn a_panic_passes_around_c() {
     assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"from the callback"));
     ctx.clear_progress().unwrap();
     bound.radius(ctx, &mut query).unwrap();
+}
+
+#[test]
+fn a_small_report() {
+    let ctx = &mut Ctx::new().unwrap();
+    let (_model, mut query) = small(ctx);
+    let (_second, mut search) = small(ctx);
+    let (_third, mut held) = small(ctx);
+    query.set_ball(ctx, Norm::L2, f64::INFINITY).unwrap();
+    let mut report = Report::new(ctx, query).unwrap();
+    report.set(ctx, "samples", 50.0).unwrap();
+    report.set(ctx, "calls", 60.0).unwrap();
+    report.set(ctx, "slices", 0.0).unwrap();
+    report.set_text(ctx, "title", "From Rust").unwrap();
+    report.run(ctx).unwrap();
+    let lower = report.get(ctx, "lower").unwrap();
+    let upper = report.get(ctx, "upper").unwrap();
+    assert_eq!(lower.len(), report.query().count());
+    assert!(lower.iter().zip(&upper).all(|(l, u)| 0.0 < *l && l <= u));
+    assert!(report.columns().iter().any(|name| name == "curvature"));
+    report.add_universal(ctx, &mut search, &mut held).unwrap();
+    assert_eq!(report.get(ctx, "universal_fooled").unwrap().len(), 5);
+    assert_eq!(report.get(ctx, "lwoer").unwrap_err().code, code::ARGUMENT);
 }
 
 #[test]
