@@ -28,7 +28,8 @@ enum {
     ROB_CELL_SUM,     /* in[0] + sign in[1] */
     ROB_CELL_PRODUCT, /* in[0] (rows, K) times known weights (K, N) */
     ROB_CELL_LINEAR,  /* any other affine operator, by its pull */
-    ROB_CELL_CURVED   /* between planes; operators without planes: between constants */
+    ROB_CELL_CURVED,  /* between planes; operators without planes: between constants */
+    ROB_CELL_COUPLED  /* rows (softmax), products of two uncertain values: couple.c */
 };
 
 /* An operand. sole: no other operand touches these numbers of the root. */
@@ -170,6 +171,17 @@ rob_status rob_priv_ranges(rob_work *w, bool crown);
 void rob_priv_plane_prepare(rob_work *w, int32_t cell);
 /* The planes: operands are the live ones, in order. */
 rob_bend rob_priv_plane_of(const rob_work *w, int32_t cell);
+/* Cells of kind COUPLED. numbers: of their planes in the work's array, before the cell
+ * has links. bend: constants and weights of loss. pull: coefficients a (count, size) to
+ * those on an operand, to (count, its size), cleared before; constants and losses come
+ * with operand 0. */
+bool rob_priv_is_coupled(const rob_node *n);
+int64_t rob_priv_couple_numbers(const rob_network *net, const rob_cell *c,
+                                const rob_link *in);
+void rob_priv_couple_prepare(rob_work *w, int32_t cell);
+rob_bend rob_priv_couple_bend(const rob_work *w, int32_t cell);
+void rob_priv_couple_pull(rob_work *w, int32_t cell, int64_t count, const double *a,
+                          int32_t operand, double *to);
 /* Weights of loss of a product. Both: absolute slack of one row behind the weights. */
 const double *rob_priv_plane_weight(const rob_work *w, int32_t cell);
 /* ranges of the operands of a cell, in w->range */

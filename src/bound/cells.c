@@ -203,8 +203,10 @@ static bool is_linear(const rob_network *net, const rob_node *n, const rob_link 
     return (a->live && is_exact(b)) || (b->live && is_exact(a));
 }
 
-static int64_t numbers_of_planes(const rob_cell *c)
+static int64_t numbers_of_planes(const rob_network *net, const rob_cell *c,
+                                 const rob_link *in)
 {
+    if (c->kind == ROB_CELL_COUPLED) return rob_priv_couple_numbers(net, c, in);
     if (c->kind == ROB_CELL_PRODUCT) return c->size + 1;
     return c->kind == ROB_CELL_CURVED ? (2 * (int64_t)ROB_MAX_INS + 3) * c->size + 1
                                       : 0;
@@ -224,6 +226,8 @@ static void classify(rob_network *net, rob_cell *c, const rob_link *in)
                                    n->attr.i[1] != 0);
     } else if (is_linear(net, n, in)) {
         c->kind = ROB_CELL_LINEAR;
+    } else if (rob_priv_is_coupled(n)) {
+        c->kind = ROB_CELL_COUPLED;
     }
 }
 
@@ -239,7 +243,7 @@ int32_t rob_priv_cell_apply(rob_network *net, const rob_node *n, int32_t k,
     classify(net, &c, in);
     if (c.kind == ROB_CELL_PRODUCT && c.packed == NULL) return ROB_NONE;
     c.plane = net->plane_size;
-    net->plane_size += numbers_of_planes(&c);
+    net->plane_size += numbers_of_planes(net, &c, in);
     return rob_priv_cell_add(net, &c, in);
 }
 
@@ -287,7 +291,8 @@ static void find_tight_cells(rob_network *net)
 {
     for (int32_t i = 0; i < net->cells; i++) {
         const rob_cell *c = &net->cell[i];
-        if (c->kind != ROB_CELL_CURVED || !rob_priv_has_planes(&c->node)) continue;
+        bool curved = c->kind == ROB_CELL_CURVED && rob_priv_has_planes(&c->node);
+        if (!curved && c->kind != ROB_CELL_COUPLED) continue;
         for (int32_t j = 0; j < c->ins; j++) {
             rob_cell *of = &net->cell[net->cell[net->link[c->link + j].cell].root];
             of->tight = of->tight || !interval_is_tight(net, of);

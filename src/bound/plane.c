@@ -145,6 +145,7 @@ void rob_priv_plane_prepare(rob_work *w, int32_t cell)
     int32_t kind = w->net->cell[cell].kind;
     if (kind == ROB_CELL_CURVED) prepare_curved(w, cell);
     if (kind == ROB_CELL_PRODUCT) prepare_product(w, cell);
+    if (kind == ROB_CELL_COUPLED) rob_priv_couple_prepare(w, cell);
 }
 
 rob_bend rob_priv_plane_of(const rob_work *w, int32_t cell)

@@ -277,6 +277,27 @@ static bool through_pull(sweep *s, int32_t i, double *a)
     return true;
 }
 
+/* Operands one after the other: each gets a block of its own, then its place. */
+static bool through_coupled(sweep *s, int32_t i, const double *a)
+{
+    const rob_cell *c = &s->net->cell[i];
+    for (int32_t k = 0; k < c->ins; k++) {
+        const rob_link *in = &s->net->link[c->link + k];
+        const rob_cell *z = &s->net->cell[in->cell];
+        int32_t b = take_block(s->w, s->rows * z->size);
+        if (b < 0) return false;
+        double *to = s->w->pool[b].at;
+        memset(to, 0, (size_t)(s->rows * z->size) * sizeof *to);
+        rob_priv_couple_pull(s->w, i, s->rows, a, k, to);
+        bool fine = true;
+        if (z->live) fine = pass_on(s, in, 1, to, z->size);
+        else end_on_cell(s, in->cell, to, z->size);
+        s->w->pool[b].users--;
+        if (!fine) return false;
+    }
+    return true;
+}
+
 static bool move_on(sweep *s, int32_t i, double *a)
 {
     const rob_cell *c = &s->net->cell[i];
@@ -287,6 +308,7 @@ static bool move_on(sweep *s, int32_t i, double *a)
     case ROB_CELL_PRODUCT: return through_product(s, i, a);
     case ROB_CELL_LINEAR: return through_pull(s, i, a);
     case ROB_CELL_CURVED: return through_planes(s, i, a);
+    case ROB_CELL_COUPLED: return through_coupled(s, i, a);
     default: break;
     }
     rob_priv_ball_collect(&w->ball, c->first, c->size, s->rows, a, c->size, w->base,

@@ -96,7 +96,7 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
 const rob_op rob_priv_op_logsumexp = {
     .name = "logsumexp", .id = ROB_OP_logsumexp, .ins = 1, .kind = ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
-    .interval = interval,
+    .interval = interval, .relax = rob_priv_logsumexp_relax, .parameters = 2,
     .enclose = enclose,
 };
 #endif

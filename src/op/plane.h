@@ -147,6 +147,19 @@ void rob_priv_pull_shift(const rob_rows *out, double shift, double *base, double
 int64_t rob_priv_broadcast_source(const rob_shape *large, const rob_shape *small,
                                   int64_t e);
 
+/* ---- operators over rows --------------------------------------------------------- */
+
+/* Planes of a row couple its numbers: slope_e z_e - left_e <right, z> + offset_e, right
+ * one for each number of the input, slope, left and offset one for each of the output.
+ * touch[0] is scratch. theta: two a number of the input (below, above). */
+void rob_priv_softmax_relax(const rob_node *n, const rob_range *in, const double *theta,
+                            rob_planes *below, rob_planes *above);
+void rob_priv_logsumexp_relax(const rob_node *n, const rob_range *in,
+                              const double *theta, rob_planes *below,
+                              rob_planes *above);
+void rob_priv_rmsnorm_relax(const rob_node *n, const rob_range *in, const double *theta,
+                            rob_planes *below, rob_planes *above);
+
 /* ---- matrix products ------------------------------------------------------------- */
 
 void rob_priv_matmul_interval(const rob_node *n, const rob_range *in, rob_range *out);

@@ -176,7 +176,7 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
 const rob_op rob_priv_op_rmsnorm = {
     .name = "rmsnorm", .id = ROB_OP_rmsnorm, .ins = 1, .kind = ROB_OP_SMOOTH,
     .shape = shape, .fold = fold, .vjp = vjp, .jvp = jvp,
-    .interval = interval,
+    .interval = interval, .relax = rob_priv_rmsnorm_relax, .parameters = 2,
     .enclose = enclose,
 };
 #endif
