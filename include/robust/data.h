@@ -36,7 +36,7 @@
  *                  steps a feature, x (T, D) becomes (D, T)
  *   labels ""      the file's labels in the order of the classes: "1,-1", or words,
  *                  "FALSE POSITIVE,CANDIDATE"; without it words have the order a
- *                  header declares (.ts), those of later files behind
+ *                  header declares (.ts, .arff), those of later files behind
  *   label ""       name of the label's column in a table with a header; "": the first
  *   columns ""     (or column) names of the columns with values, commas between; "": all others.
  *                  Role prices: the price. Role meta: period=NAME,epoch=NAME,...
@@ -116,15 +116,19 @@ ROB_API rob_status rob_data_set_text(rob_ctx *ctx, rob_data *data, const char *n
  * b1, either byte order, either array order); IDX (the format of MNIST: u1 i1 i2 i4 f4
  * f8, up to 3 dimensions); .ts (sktime: channels, unequal lengths, missing values, time
  * stamps, classes or real-valued targets; the channels of one series have one length);
- * any of these compressed by gzip, to at most 64 MiB and 64 times its own size. Anything
- * else is text, with tabs, semicolons, commas or
- * blanks between the fields, quoted or not, with or without a header. Numbers have a
+ * .arff (numeric attributes and a nominal one, the class; relational: channels); NPZ
+ * (arrays x, y, target and time, or those option columns names: "x=NAME,y=NAME"); any of
+ * these compressed by gzip. What is compressed becomes at most 64 MiB and 64 times its
+ * own size. Anything else is text, with tabs, semicolons, commas or blanks between the
+ * fields, quoted or not, with or without a header. Numbers have a
  * decimal point, whatever the host's locale. A row shorter than others, or ended by
  * missing values, is a shorter series. With features = D > 1 a row of T D values is T
  * steps. By option role the file holds
  *   table    a row for each series, its label first (or in column `label`)
  *   series   the same without labels; NPY and IDX (T), (n, T) or (n, T, D)
  *   label    one label for each series that has none
+ *   target   real-valued targets for the series without any: a row of k numbers each, or
+ *            NPY (n) or (n, k)
  *   columns  one series, a column for each feature, times in column `time`
  *   prices   a row for each day: date (yyyy-mm-dd, m/d/yyyy or a number, ascending or
  *            descending) and price. Log returns, cut into windows of `window` days, one
@@ -137,7 +141,7 @@ ROB_API rob_status rob_data_set_text(rob_ctx *ctx, rob_data *data, const char *n
  *            among them) or by option columns. A duration in hours (koi_duration, or
  *            a name that ends in _h) becomes days
  *   time     the time axis of the series read next; NPY of rank 1
- *   auto     table for text, series for NPY and IDX of rank 2 and 3, label for rank 1;
+ *   auto     table for text, series for NPY, NPZ and IDX of rank 2 and 3, label for 1;
  *            so images first, then their labels
  * @param ctx  context
  * @param data data set
@@ -146,9 +150,11 @@ ROB_API rob_status rob_data_set_text(rob_ctx *ctx, rob_data *data, const char *n
  *         field. ROB_ESHAPE: other features than the series there; not as many labels
  *         or rows of role meta as series; a time axis that is too short. ROB_EDOMAIN: a
  *         flux whose median is not above 0. ROB_EARGUMENT: option labels is no list, or
- *         frames and layout with a time axis. ROB_EUNSUPPORTED: gzip without zlib
+ *         frames and layout with a time axis. ROB_EUNSUPPORTED: gzip, or NPZ
+ *         that is packed, without zlib
  * Cost: the file and its series are in memory together; folding n log n. Reference: Dau
- * et al. 2019, The UCR time series archive; Loening et al. 2019, sktime; NumPy Enhancement Proposal 1; RFC 4180;
+ * et al. 2019, The UCR time series archive; Loening et al. 2019, sktime; Hall et
+ * al. 2009, WEKA; NumPy Enhancement Proposal 1; RFC 4180;
  * Shallue and Vanderburg 2018, AJ 155, 94. Since 0.1.
  */
 ROB_API rob_status rob_data_read(rob_ctx *ctx, rob_data *data, const char *path);

@@ -1,10 +1,22 @@
-/* cases.c -- the cases of a .ts file, one series each: channels are features, the label
- * a class or a real-valued target, time stamps the series' own axis.
+/* cases.c -- the cases of .ts and .arff files, one series each: channels are features,
+ * the label is a class or a real-valued target, time stamps are the series' own axis.
  */
 #include "data/parts.h"
 
 #include <math.h>
 #include <string.h>
+
+static rob_status check_role(rob_reading *r, const char *what)
+{
+    rob_status status = ROB_OK;
+    CHECK(rob_priv_reading_is(r, "auto") || rob_priv_reading_is(r, "table")
+              || rob_priv_reading_is(r, "series"),
+          r->ctx, ROB_EFORMAT, "'%.200s' is a %s file; role=%s does not go with it",
+          r->path, what, r->role);
+    r->role = "table";
+done:
+    return status;
+}
 
 static rob_status check_stamps(rob_reading *r, const rob_ts *ts)
 {
@@ -12,7 +24,7 @@ static rob_status check_stamps(rob_reading *r, const rob_ts *ts)
     for (int64_t k = 1; k < ts->steps; k++)
         CHECK(ts->time[k] > ts->time[k - 1], r->ctx, ROB_EFORMAT,
               "'%.200s' line %lld: time stamp %lld is not above the one before it",
-              r->path, (long long)ts->line, (long long)k + 1);
+              r->path, (long long)ts->lines.line, (long long)k + 1);
 done:
     return status;
 }
@@ -24,12 +36,12 @@ static rob_status take_last(rob_reading *r, const rob_ts *ts, double *label,
     rob_status status = ROB_OK;
     *label = NAN;
     r->target = NULL;
-    if (ts->labelled) return rob_priv_reading_label(r, &ts->last, ts->line, label);
+    if (ts->labelled)
+        return rob_priv_reading_label(r, &ts->last, ts->lines.line, label);
     if (!ts->aimed) return ROB_OK;
     CHECK(rob_priv_field_number(&ts->last, target), r->ctx, ROB_EFORMAT,
           "'%.200s' line %lld: target '%.*s' is no finite number", r->path,
-          (long long)ts->line, (int)(ts->last.count < 40 ? ts->last.count : 40),
-          ts->last.at);
+          (long long)ts->lines.line, rob_priv_field_show(&ts->last), ts->last.at);
     if (isnan(*target)) return ROB_OK;
     r->target = target;
     r->targets = 1;
@@ -63,11 +75,7 @@ rob_status rob_priv_read_ts(rob_reading *r, const uint8_t *bytes, int64_t count)
     rob_status status = ROB_OK;
     rob_ts ts = { 0 };
     int64_t cases = 0;
-    CHECK(rob_priv_reading_is(r, "auto") || rob_priv_reading_is(r, "table")
-              || rob_priv_reading_is(r, "series"),
-          r->ctx, ROB_EFORMAT, "'%.200s' is a .ts file; role=%s does not go with it",
-          r->path, r->role);
-    r->role = "table";
+    TRY(check_role(r, ".ts"));
     TRY(rob_priv_ts_open(r->ctx, bytes, count, r->path, &ts));
     if (ts.labelled) TRY(rob_priv_reading_declare(r, &ts.labels, ' '));
     for (;; cases++) {
@@ -78,5 +86,29 @@ rob_status rob_priv_read_ts(rob_reading *r, const uint8_t *bytes, int64_t count)
     CHECK(cases > 0, r->ctx, ROB_EFORMAT, "'%.200s' has no case behind @data", r->path);
 done:
     rob_priv_ts_clear(&ts);
+    return status;
+}
+
+/* A relational attribute says how many channels there are, else option "features". */
+rob_status rob_priv_read_arff(rob_reading *r, const uint8_t *bytes, int64_t count)
+{
+    rob_status status = ROB_OK;
+    rob_arff a = { 0 };
+    int64_t cases = 0;
+    double label = NAN;
+    const int64_t features = (int64_t)rob_priv_data_value(r->d, "features");
+    TRY(check_role(r, ".arff"));
+    TRY(rob_priv_arff_open(r->ctx, bytes, count, r->path, &a));
+    if (a.labelled) TRY(rob_priv_reading_declare(r, &a.labels, ','));
+    for (;; cases++) {
+        TRY(rob_priv_arff_next(r->ctx, &a));
+        if (a.values == 0) break;
+        if (a.labelled) TRY(rob_priv_reading_label(r, &a.last, a.lines.line, &label));
+        TRY(rob_priv_reading_series(
+            r, a.x, a.values, a.relational ? a.channels : features, cases + 1, label));
+    }
+    CHECK(cases > 0, r->ctx, ROB_EFORMAT, "'%.200s' has no case behind @data", r->path);
+done:
+    rob_priv_arff_clear(&a);
     return status;
 }

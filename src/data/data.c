@@ -315,3 +315,47 @@ rob_status rob_priv_data_append(rob_ctx *ctx, rob_data *d, const double *x,
     s.dt = rob_priv_data_value(d, "dt");
     return rob_priv_data_keep(ctx, d, &s, features);
 }
+
+/* ---- targets --------------------------------------------------------------------- */
+
+static int64_t without_target(const rob_data *d)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < d->count; i++) count += d->series[i].targets == 0;
+    return count;
+}
+
+rob_status rob_priv_data_aim(rob_ctx *ctx, rob_data *d, double *value, int64_t count,
+                             int64_t each, const char *path)
+{
+    rob_status status = ROB_OK;
+    const int64_t waiting = without_target(d);
+    rob_series *fresh = NULL;
+    int64_t made = 0;
+    CHECK(each > 0 && count == waiting * each, ctx, ROB_ESHAPE,
+          "'%.200s' has targets for %lld series; %lld wait for some", path,
+          (long long)(each > 0 ? count / each : 0), (long long)waiting);
+    fresh = rob_priv_allocate(&d->memory, waiting + 1, (int64_t)sizeof *fresh);
+    if (fresh == NULL) return rob_priv_no_memory(ctx);
+    for (int64_t i = 0; i < d->count; i++) {
+        rob_series s = d->series[i];
+        if (s.targets > 0) continue;
+        s.target = value + made * each;
+        s.targets = each;
+        if (!copy_arrays(&d->memory, &s, d->features, &fresh[made])) {
+            status = rob_priv_no_memory(ctx);
+            goto done;
+        }
+        made++;
+    }
+    for (int64_t i = 0, k = 0; i < d->count; i++) {
+        if (d->series[i].targets > 0) continue;
+        rob_priv_release(&d->memory, d->series[i].x);
+        d->series[i] = fresh[k++];
+    }
+    made = 0;
+done:
+    for (int64_t k = 0; k < made; k++) rob_priv_release(&d->memory, fresh[k].x);
+    rob_priv_release(&d->memory, fresh);
+    return status;
+}

@@ -96,6 +96,9 @@ static rob_status add_labels(rob_reading *r, rob_text *t, const rob_field *list,
         while (f.count > 0 && (*f.at == ' ' || *f.at == '\t')) f.at++, f.count--;
         while (f.count > 0 && (f.at[f.count - 1] == ' ' || f.at[f.count - 1] == '\t'))
             f.count--;
+        if (f.count > 1 && (*f.at == '\'' || *f.at == '"')
+            && f.at[f.count - 1] == *f.at)
+            f.at++, f.count -= 2;
         if (f.count > 0) TRY(add_label(r, t, &f));
         at = stop + (stop < end);
     }

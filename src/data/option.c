@@ -37,7 +37,7 @@ static const char *const COUNTS[] = { "features", "frames", "steps",   "classes"
 static const struct text_option {
     const char *name, *value, *allowed;
 } TEXTS[ROB_DATA_TEXTS] = {
-    { "role", "auto", "auto,series,label,table,columns,prices,meta,time" },
+    { "role", "auto", "auto,series,label,target,table,columns,prices,meta,time" },
     { "labels", "", NULL },
     { "label", "", NULL },
     { "columns", "", NULL },

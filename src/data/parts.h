@@ -26,6 +26,10 @@ double rob_priv_series_time(const rob_series *s, int64_t k);
 rob_status rob_priv_data_classify(rob_ctx *ctx, rob_data *d, int64_t first,
                                   const double *value, const char *path);
 
+/* Series without targets get `each` of value[0..count) in order; all of them or none. */
+rob_status rob_priv_data_aim(rob_ctx *ctx, rob_data *d, double *value, int64_t count,
+                             int64_t each, const char *path);
+
 /* ---- labels.c -------------------------------------------------------------------- */
 
 /* The labels in the order of their classes: option "labels", else what files declared,
@@ -90,7 +94,9 @@ rob_status rob_priv_data_read(rob_ctx *ctx, rob_data *d, const uint8_t *bytes,
 
 rob_status rob_priv_read_npy(rob_reading *r, const uint8_t *bytes, int64_t count);
 rob_status rob_priv_read_idx(rob_reading *r, const uint8_t *bytes, int64_t count);
+rob_status rob_priv_read_npz(rob_reading *r, const uint8_t *bytes, int64_t count);
 rob_status rob_priv_read_ts(rob_reading *r, const uint8_t *bytes, int64_t count);
+rob_status rob_priv_read_arff(rob_reading *r, const uint8_t *bytes, int64_t count);
 
 /* ---- columns.c, meta.c, prices.c: tables with a header --------------------------- */
 

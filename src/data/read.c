@@ -167,11 +167,31 @@ done:
     return status;
 }
 
+/* As many in every row as in the first. */
+static rob_status keep_targets(rob_reading *r, const double *row, int64_t count,
+                               int64_t at)
+{
+    rob_status status = ROB_OK;
+    if (r->values == 0) r->targets = count;
+    CHECK(count == r->targets, r->ctx, ROB_EFORMAT,
+          "'%.200s' row %lld has %lld targets, the first %lld", r->path, (long long)at,
+          (long long)count, (long long)r->targets);
+    for (int64_t k = 0; k < count; k++) {
+        CHECK(isfinite(row[k]), r->ctx, ROB_EFORMAT,
+              "'%.200s' row %lld: target %lld is not finite", r->path, (long long)at,
+              (long long)k + 1);
+        TRY(keep_label(r, row[k]));
+    }
+done:
+    return status;
+}
+
 rob_status rob_priv_reading_row(rob_reading *r, double *row, int64_t count, int64_t at)
 {
     rob_status status = ROB_OK;
     int64_t features = (int64_t)rob_priv_data_value(r->d, "features");
     bool labelled = rob_priv_reading_is(r, "table");
+    if (rob_priv_reading_is(r, "target")) return keep_targets(r, row, count, at);
     if (rob_priv_reading_is(r, "label")) {
         CHECK(count == 1, r->ctx, ROB_EFORMAT,
               "'%.200s' row %lld has %lld values; with role=label it must have one",
@@ -298,6 +318,9 @@ static rob_status finish(rob_reading *r)
     rob_status status = ROB_OK;
     if (rob_priv_reading_is(r, "meta") || rob_priv_reading_is(r, "time")) return ROB_OK;
     if (rob_priv_reading_is(r, "label")) return give_labels(r);
+    if (rob_priv_reading_is(r, "target"))
+        return rob_priv_data_aim(r->ctx, r->d, r->value, r->values, r->targets,
+                                 r->path);
     if (!rob_priv_reading_is(r, "prices"))
         TRY(rob_priv_data_classify(r->ctx, r->d, r->first, r->value, r->path));
     TRY(forget_meta(r));
@@ -313,8 +336,10 @@ static rob_status read_known(rob_reading *r, const uint8_t *bytes, int64_t count
         rob_status (*read)(rob_reading *r, const uint8_t *bytes, int64_t count);
     } FORMATS[] = {
         { rob_priv_npy_is, rob_priv_read_npy },
+        { rob_priv_zip_is, rob_priv_read_npz },
         { rob_priv_idx_is, rob_priv_read_idx },
         { rob_priv_ts_is, rob_priv_read_ts },
+        { rob_priv_arff_is, rob_priv_read_arff },
     };
     for (int64_t k = 0; k < COUNT_OF(FORMATS); k++)
         if (FORMATS[k].is(bytes, count)) return FORMATS[k].read(r, bytes, count);

@@ -1,4 +1,4 @@
-/* formats.h -- files of series as others write them: gzip, IDX, sktime's .ts.
+/* formats.h -- files of series as others write them: gzip, NPZ, IDX, .ts, .arff.
  *
  * As in io.h: bytes in memory, bounded, and refused unless fully understood. What needs
  * a library that this build lacks fails with ROB_EUNSUPPORTED and the package's name.
@@ -13,6 +13,7 @@
 /* What a compressed file may become: this many bytes, and as many more for each of its
  * own. Deflate reaches 1032 to 1, data 2 to 20; the rest are bombs. */
 enum { ROB_INFLATE_BASE = 1 << 26, ROB_INFLATE_FACTOR = 64 };
+int64_t rob_priv_inflate_cap(int64_t packed);
 
 bool rob_priv_gzip_is(const uint8_t *bytes, int64_t count);
 /* All members of the file, one after the other, their checksums checked. One zero byte
@@ -36,6 +37,25 @@ rob_status rob_priv_idx_open(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
 /* The `width` numbers of one row. */
 void rob_priv_idx_row(const rob_idx *idx, int64_t row, double *out);
 
+/* ---- lines and words ------------------------------------------------------------- */
+
+typedef struct rob_lines {
+    const char *at, *end;
+    int64_t line; /* of the one taken last, from 1 */
+} rob_lines;
+
+rob_lines rob_priv_lines(const uint8_t *bytes, int64_t count);
+/* The next line without outer blanks; false behind the last. */
+bool rob_priv_lines_next(rob_lines *l, rob_field *out);
+/* The same, but for empty lines and those that begin with '%' or '#'. */
+bool rob_priv_lines_telling(rob_lines *l, rob_field *out);
+/* at .. end without outer blanks. */
+rob_field rob_priv_field_trim(const char *at, const char *end);
+/* The first word of *rest, which moves behind it. */
+rob_field rob_priv_field_word(rob_field *rest);
+/* What an error line shows of a field: "%.*s" with these two. */
+int rob_priv_field_show(const rob_field *f);
+
 /* ---- .ts ------------------------------------------------------------------------- */
 
 enum { ROB_TS_FEATURES = 1 << 16 };
@@ -43,8 +63,8 @@ enum { ROB_TS_FEATURES = 1 << 16 };
 /* What the header said, and one case at a time. */
 typedef struct rob_ts {
     rob_memory memory;
-    const char *path, *at, *end;
-    int64_t line;
+    const char *path;
+    rob_lines lines;
     bool stamps, labelled, aimed; /* "@timestamps", "@classlabel", "@targetlabel" */
     rob_field labels;             /* the words behind "@classlabel true" */
     /* of the case read last */
@@ -62,5 +82,57 @@ rob_status rob_priv_ts_open(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
                             const char *path, rob_ts *out);
 rob_status rob_priv_ts_next(rob_ctx *ctx, rob_ts *ts);
 void rob_priv_ts_clear(rob_ts *ts);
+
+/* ---- .arff ----------------------------------------------------------------------- */
+
+typedef struct rob_arff {
+    rob_memory memory;
+    const char *path;
+    rob_lines lines;
+    uint8_t *kind; /* of each attribute */
+    int64_t attributes, kinds_room;
+    bool relational, labelled; /* there is a relational, a nominal attribute */
+    rob_field labels;          /* the nominal attribute's values, commas between */
+    /* of the case read last */
+    int64_t values, channels; /* values 0: behind the last case */
+    double *x;                /* (values); relational: (T, channels) */
+    rob_field last;           /* its label */
+    double *column;           /* (channels, T) as it stands in the file */
+    int64_t room;
+} rob_arff;
+
+bool rob_priv_arff_is(const uint8_t *bytes, int64_t count);
+/* `bytes` must outlive *out; clear it afterwards, whatever came. */
+rob_status rob_priv_arff_open(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
+                              const char *path, rob_arff *out);
+rob_status rob_priv_arff_next(rob_ctx *ctx, rob_arff *a);
+void rob_priv_arff_clear(rob_arff *a);
+
+/* ---- NPZ ------------------------------------------------------------------------- */
+
+enum { ROB_ZIP_MEMBERS = 256 };
+typedef struct rob_member {
+    char name[64];         /* without ".npy" */
+    int32_t method;        /* 0 stored, 8 deflate */
+    uint32_t check;        /* CRC-32 */
+    const uint8_t *at;     /* packed, within the caller's bytes */
+    int64_t packed, count; /* bytes, packed and unpacked */
+} rob_member;
+
+typedef struct rob_zip {
+    const char *path;
+    int64_t members;
+    rob_member member[ROB_ZIP_MEMBERS];
+} rob_zip;
+
+bool rob_priv_zip_is(const uint8_t *bytes, int64_t count);
+rob_status rob_priv_zip_open(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
+                             const char *path, rob_zip *out);
+/* The bytes of one member, its checksum checked. */
+rob_status rob_priv_zip_read(rob_ctx *ctx, const rob_zip *zip, const rob_member *m,
+                             rob_bytes *out);
+/* Exactly `count` bytes out of a deflate stream. */
+rob_status rob_priv_inflate(rob_ctx *ctx, const uint8_t *bytes, int64_t packed,
+                            int64_t count, const char *path, rob_bytes *out);
 
 #endif

@@ -1,6 +1,6 @@
-/* gzip.c -- compressed files unpacked in memory, bounded.
+/* gzip.c -- deflate streams unpacked in memory, bounded: gzip files, members of NPZ.
  *
- *     file = member member ...,  member = header | deflate stream | CRC-32 | length
+ *     gzip = member member ...,  member = header | deflate stream | CRC-32 | length
  *
  * zlib does it, with the context's memory. A file of n bytes becomes at most
  * ROB_INFLATE_BASE + ROB_INFLATE_FACTOR n: the room doubles as the stream goes on,
@@ -16,11 +16,17 @@ bool rob_priv_gzip_is(const uint8_t *bytes, int64_t count)
     return count >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
 }
 
+int64_t rob_priv_inflate_cap(int64_t packed)
+{
+    int64_t cap = ROB_INFLATE_BASE + ROB_INFLATE_FACTOR * packed;
+    return cap < ROB_IO_FILE_CAP ? cap : ROB_IO_FILE_CAP;
+}
+
 #ifdef ROB_HAS_ZLIB
 #define ZLIB_CONST
 #include <zlib.h>
 
-enum { FIRST_ROOM = 1 << 16, ONE_TURN = 1 << 30, GZIP_WINDOW = 31 };
+enum { FIRST_ROOM = 1 << 16, ONE_TURN = 1 << 30, GZIP_WINDOW = 31, RAW_WINDOW = -15 };
 
 /* One unpacking. */
 typedef struct unpacking {
@@ -101,6 +107,15 @@ static bool only_zeros(const uint8_t *at, const uint8_t *end)
     return at == end;
 }
 
+static rob_status open_stream(unpacking *u, int window)
+{
+    u->stream.zalloc = take_memory;
+    u->stream.zfree = give_memory;
+    u->stream.opaque = &u->ctx->memory;
+    return inflateInit2(&u->stream, window) == Z_OK ? ROB_OK
+                                                    : rob_priv_no_memory(u->ctx);
+}
+
 rob_status rob_priv_gzip_read(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
                               const char *path, rob_bytes *out)
 {
@@ -109,13 +124,9 @@ rob_status rob_priv_gzip_read(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
                     .path = path,
                     .from = bytes,
                     .end = bytes + count,
-                    .cap = ROB_INFLATE_BASE + ROB_INFLATE_FACTOR * count };
+                    .cap = rob_priv_inflate_cap(count) };
     *out = (rob_bytes){ 0 };
-    if (u.cap > ROB_IO_FILE_CAP) u.cap = ROB_IO_FILE_CAP;
-    u.stream.zalloc = take_memory;
-    u.stream.zfree = give_memory;
-    u.stream.opaque = &ctx->memory;
-    if (inflateInit2(&u.stream, GZIP_WINDOW) != Z_OK) return rob_priv_no_memory(ctx);
+    TRY(open_stream(&u, GZIP_WINDOW));
     do TRY(inflate_member(&u));
     while (!only_zeros(u.from, u.end));
     u.to.at[u.to.count] = 0;
@@ -126,17 +137,50 @@ done:
     return status;
 }
 
+rob_status rob_priv_inflate(rob_ctx *ctx, const uint8_t *bytes, int64_t packed,
+                            int64_t count, const char *path, rob_bytes *out)
+{
+    rob_status status = ROB_OK;
+    /* one byte more than promised has room, so that a longer stream shows */
+    unpacking u = {
+        .ctx = ctx, .path = path, .from = bytes, .end = bytes + packed, .cap = count + 1
+    };
+    *out = (rob_bytes){ 0 };
+    TRY(open_stream(&u, RAW_WINDOW));
+    TRY(inflate_member(&u));
+    CHECK(u.to.count == count && u.from == u.end, ctx, ROB_EFORMAT,
+          "'%.200s': a packed array does not have the size its archive says", path);
+    *out = u.to;
+done:
+    inflateEnd(&u.stream);
+    if (status < ROB_OK) rob_priv_release(&ctx->memory, u.to.at);
+    return status;
+}
+
 #else
+
+static rob_status no_zlib(rob_ctx *ctx, const char *path, const char *what)
+{
+    return rob_priv_fail(ctx, ROB_EUNSUPPORTED,
+                         "'%.200s' is %s; this library was built without zlib (package "
+                         "zlib1g-dev)",
+                         path, what);
+}
 
 rob_status rob_priv_gzip_read(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
                               const char *path, rob_bytes *out)
 {
     (void)bytes, (void)count;
     *out = (rob_bytes){ 0 };
-    return rob_priv_fail(ctx, ROB_EUNSUPPORTED,
-                         "'%.200s' is gzip; this library was built without zlib "
-                         "(package zlib1g-dev)",
-                         path);
+    return no_zlib(ctx, path, "gzip");
+}
+
+rob_status rob_priv_inflate(rob_ctx *ctx, const uint8_t *bytes, int64_t packed,
+                            int64_t count, const char *path, rob_bytes *out)
+{
+    (void)bytes, (void)packed, (void)count;
+    *out = (rob_bytes){ 0 };
+    return no_zlib(ctx, path, "NPZ");
 }
 
 #endif

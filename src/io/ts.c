@@ -17,41 +17,6 @@
 #include <math.h>
 #include <string.h>
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-
-static rob_field trimmed(const char *at, const char *end)
-{
-    while (at < end && is_blank(*at)) at++;
-    while (end > at && is_blank(end[-1])) end--;
-    return (rob_field){ .at = at, .count = end - at };
-}
-
-/* The next line without outer blanks; false behind the last. */
-static bool take_line(rob_ts *ts, rob_field *out)
-{
-    if (ts->at == ts->end) return false;
-    const char *stop = memchr(ts->at, '\n', (size_t)(ts->end - ts->at));
-    const char *end = stop != NULL ? stop : ts->end;
-    *out = trimmed(ts->at, end);
-    ts->at = stop != NULL ? stop + 1 : end;
-    ts->line++;
-    return true;
-}
-
-static bool says_nothing(const rob_field *line)
-{
-    return line->count == 0 || *line->at == '#' || *line->at == '%';
-}
-
-/* The first word of *rest, which moves behind it. */
-static rob_field take_word(rob_field *rest)
-{
-    const char *at = rest->at, *end = at + rest->count, *stop = at;
-    while (stop < end && !is_blank(*stop)) stop++;
-    *rest = trimmed(stop, end);
-    return (rob_field){ .at = at, .count = stop - at };
-}
-
 /* ---- the header ------------------------------------------------------------------ */
 
 static const char *const KEYS[] = {
@@ -62,11 +27,10 @@ static const char *const KEYS[] = {
 
 bool rob_priv_ts_is(const uint8_t *bytes, int64_t count)
 {
-    rob_ts ts = { .at = (const char *)bytes, .end = (const char *)bytes + count };
-    rob_field line = { 0 };
-    while (take_line(&ts, &line) && says_nothing(&line)) continue;
-    if (line.count == 0 || *line.at != '@') return false;
-    rob_field word = take_word(&line);
+    rob_lines lines = rob_priv_lines(bytes, count);
+    rob_field line;
+    if (!rob_priv_lines_telling(&lines, &line) || *line.at != '@') return false;
+    rob_field word = rob_priv_field_word(&line);
     for (int64_t k = 0; k < COUNT_OF(KEYS); k++)
         if (rob_priv_field_is(&word, KEYS[k])) return true;
     return false;
@@ -75,19 +39,18 @@ bool rob_priv_ts_is(const uint8_t *bytes, int64_t count)
 /* "true" or "false" behind a key; *rest is what follows. */
 static rob_status take_truth(rob_ctx *ctx, const rob_ts *ts, rob_field *rest, bool *out)
 {
-    rob_field word = take_word(rest);
+    rob_field word = rob_priv_field_word(rest);
     *out = rob_priv_field_is(&word, "true");
     if (*out || rob_priv_field_is(&word, "false")) return ROB_OK;
-    return rob_priv_fail(ctx, ROB_EFORMAT,
-                         "'%.200s' line %lld: '%.*s' stands where true or false must",
-                         ts->path, (long long)ts->line,
-                         (int)(word.count < 40 ? word.count : 40), word.at);
+    return rob_priv_fail(
+        ctx, ROB_EFORMAT, "'%.200s' line %lld: '%.*s' stands where true or false must",
+        ts->path, (long long)ts->lines.line, rob_priv_field_show(&word), word.at);
 }
 
 static rob_status read_key(rob_ctx *ctx, rob_ts *ts, rob_field line)
 {
     rob_status status = ROB_OK;
-    rob_field key = take_word(&line);
+    rob_field key = rob_priv_field_word(&line);
     double number;
     if (rob_priv_field_is(&key, "@timestamps"))
         TRY(take_truth(ctx, ts, &line, &ts->stamps));
@@ -101,7 +64,7 @@ static rob_status read_key(rob_ctx *ctx, rob_ts *ts, rob_field line)
         CHECK(rob_priv_field_number(&line, &number) && number >= 1
                   && number <= ROB_TS_FEATURES && number == floor(number),
               ctx, ROB_EFORMAT, "'%.200s' line %lld: dimensions must be 1 to %d",
-              ts->path, (long long)ts->line, (int)ROB_TS_FEATURES);
+              ts->path, (long long)ts->lines.line, (int)ROB_TS_FEATURES);
         ts->features = (int64_t)number;
     }
 done:
@@ -115,15 +78,13 @@ rob_status rob_priv_ts_open(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
     rob_field line, word = { 0 };
     *out = (rob_ts){ .memory = ctx->memory,
                      .path = path,
-                     .at = (const char *)bytes,
-                     .end = (const char *)bytes + count };
-    while (take_line(out, &line)) {
-        if (says_nothing(&line)) continue;
+                     .lines = rob_priv_lines(bytes, count) };
+    while (rob_priv_lines_telling(&out->lines, &line)) {
         word = line;
         CHECK(*line.at == '@', ctx, ROB_EFORMAT,
               "'%.200s' line %lld stands before @data and is no @key", path,
-              (long long)out->line);
-        word = take_word(&word);
+              (long long)out->lines.line);
+        word = rob_priv_field_word(&word);
         if (rob_priv_field_is(&word, "@data")) break;
         TRY(read_key(ctx, out, line));
     }
@@ -169,14 +130,14 @@ static rob_status not_understood(rob_ctx *ctx, const rob_ts *ts, const rob_field
                                  const char *what)
 {
     return rob_priv_fail(ctx, ROB_EFORMAT, "'%.200s' line %lld: '%.*s' is no %s",
-                         ts->path, (long long)ts->line,
-                         (int)(f->count < 40 ? f->count : 40), f->at, what);
+                         ts->path, (long long)ts->lines.line, rob_priv_field_show(f),
+                         f->at, what);
 }
 
 /* Where the item at *at ends: at a ',', ':' or the end; in brackets behind the ')'. */
 static const char *end_of_item(const rob_ts *ts, const char *at, const char *end)
 {
-    while (at < end && is_blank(*at)) at++;
+    while (at < end && (*at == ' ' || *at == '\t')) at++;
     if (ts->stamps && at < end && *at == '(')
         while (at < end && *at != ')') at++;
     while (at < end && *at != ',' && *at != ':') at++;
@@ -195,18 +156,18 @@ static rob_status open_brackets(rob_ctx *ctx, rob_ts *ts, rob_field *item, int64
         return not_understood(ctx, ts, item, "(stamp,value)");
     comma = memchr(at, ',', (size_t)item->count);
     if (comma == NULL) return not_understood(ctx, ts, item, "(stamp,value)");
-    rob_field when = trimmed(at + 1, comma);
+    rob_field when = rob_priv_field_trim(at + 1, comma);
     if ((!rob_priv_field_date(&when, &stamp) && !rob_priv_field_number(&when, &stamp))
         || isnan(stamp))
         return not_understood(ctx, ts, &when, "date or number");
     if (first) ts->time[step] = stamp;
     CHECK(step < ts->steps || first, ctx, ROB_EFORMAT,
           "'%.200s' line %lld: its channels have different lengths", ts->path,
-          (long long)ts->line);
+          (long long)ts->lines.line);
     CHECK(ts->time[step] == stamp, ctx, ROB_EFORMAT,
           "'%.200s' line %lld: its channels have different time stamps", ts->path,
-          (long long)ts->line);
-    *item = trimmed(comma + 1, end - 1);
+          (long long)ts->lines.line);
+    *item = rob_priv_field_trim(comma + 1, end - 1);
 done:
     return status;
 }
@@ -220,7 +181,7 @@ static rob_status read_channel(rob_ctx *ctx, rob_ts *ts, const char **at,
     double *to = ts->column + channel * ts->steps;
     for (;; ++*at) {
         const char *stop = end_of_item(ts, *at, end);
-        rob_field item = trimmed(*at, stop);
+        rob_field item = rob_priv_field_trim(*at, stop);
         if (ts->stamps) TRY(open_brackets(ctx, ts, &item, n, channel == 0));
         if (!rob_priv_field_number(&item, &to[n]))
             return not_understood(ctx, ts, &item, "finite number");
@@ -231,7 +192,7 @@ static rob_status read_channel(rob_ctx *ctx, rob_ts *ts, const char **at,
     if (channel == 0) ts->steps = n;
     CHECK(n == ts->steps, ctx, ROB_EFORMAT,
           "'%.200s' line %lld: channel %lld has %lld values, the first has %lld",
-          ts->path, (long long)ts->line, (long long)channel + 1, (long long)n,
+          ts->path, (long long)ts->lines.line, (long long)channel + 1, (long long)n,
           (long long)ts->steps);
 done:
     return status;
@@ -253,11 +214,11 @@ static rob_status read_case(rob_ctx *ctx, rob_ts *ts, const rob_field *line)
     if (ts->features == 0) ts->features = channels;
     CHECK(channels == ts->features && channels > 0, ctx, ROB_EFORMAT,
           "'%.200s' line %lld has %lld channels%s; %lld are expected", ts->path,
-          (long long)ts->line, (long long)channels,
+          (long long)ts->lines.line, (long long)channels,
           ts->labelled || ts->aimed ? " and a label" : "", (long long)ts->features);
     for (int64_t d = 0; d < channels; d++, at += at < end)
         TRY(read_channel(ctx, ts, &at, end, d));
-    ts->last = trimmed(at, end);
+    ts->last = rob_priv_field_trim(at, end);
     for (int64_t t = 0; t < ts->steps; t++)
         for (int64_t d = 0; d < channels; d++)
             ts->x[t * channels + d] = ts->column[d * ts->steps + t];
@@ -270,9 +231,7 @@ rob_status rob_priv_ts_next(rob_ctx *ctx, rob_ts *ts)
     rob_status status = ROB_OK;
     rob_field line = { 0 };
     ts->steps = 0;
-    do
-        if (!take_line(ts, &line)) return ROB_OK;
-    while (says_nothing(&line));
+    if (!rob_priv_lines_telling(&ts->lines, &line)) return ROB_OK;
     TRY(make_room(ctx, ts, &line));
     TRY(read_case(ctx, ts, &line));
 done:
