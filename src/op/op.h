@@ -32,8 +32,9 @@ const rob_op *rob_priv_op_by_id(int32_t id);
 /* ---- evaluation ------------------------------------------------------------------------ */
 
 /* Where a value lives: rows x cols elements of the plan's precision, `ld` elements from a
- * row to the next. Contiguous when ld == cols. ld = 0: one row seen `rows` times. */
-typedef struct rob_view { void *at; int64_t rows, cols, ld; const void *packed; } rob_view;
+ * row to the next. Contiguous when ld == cols. ld = 0: one row seen `rows` times. still:
+ * the first element of a row is all of it (inputs of element-wise kernels only). */
+typedef struct rob_view { void *at; int64_t rows, cols, ld; const void *packed; int32_t still; } rob_view;
 
 /* y = op(in). Element-wise kernels see equal rows/cols on every operand; others see their
  * shapes through `shape` (inputs) and n->shape (output 0). Output may alias no input

@@ -7,9 +7,7 @@
 
 static inline vec row_load_part(const real *x, int64_t count)
 {
-    vec v = vm_all(-__builtin_inf());
-    memcpy(&v, x, (size_t)count * sizeof *x);
-    return v;
+    return each_load_or(x, count, vm_all(-__builtin_inf()));
 }
 
 /* max x; 0 where that is not finite, so that x - most makes sense. NaN may be passed
@@ -20,8 +18,7 @@ static inline real row_most(const real *x, int64_t count)
     int64_t i = 0;
     for (; i + LANES <= count; i += LANES) most = vm_max(vec_load(x + i), most);
     if (i < count) most = vm_max(row_load_part(x + i, count - i), most);
-    real y = most[0];
-    for (int k = 1; k < LANES; k++) y = most[k] > y ? most[k] : y;
+    real y = vm_most(most);
     return y - y == 0 ? y : 0;
 }
 

@@ -16,12 +16,12 @@ void R(op_softmax)(const rob_node *n, const rob_shape *shape, const rob_view *in
         const real *x = (const real *)in->at + r * in->ld;
         real *y = (real *)out->at + r * out->ld;
         real most = row_most(x, in->cols);
-        real total = row_exp(x, most, in->cols, y);
+        const vec share = vm_all(1 / row_exp(x, most, in->cols, y));
         int64_t i = 0, count = in->cols;
         for (; i + LANES <= count; i += LANES)
-            vec_store(y + i, vec_load(y + i) / total);
+            vec_store(y + i, vec_load(y + i) * share);
         if (i < count)
-            each_store_part(y + i, each_load_part(y + i, count - i) / total, count - i);
+            each_store_part(y + i, each_load_part(y + i, count - i) * share, count - i);
     }
 }
 

@@ -142,15 +142,48 @@ static inline vec vm_sqrt(vec x)
 #endif
 }
 
-/* sum of the lanes, by halves */
+/* OP of the lanes by halves: lane i with lane i + half */
+#if defined(__FMA__) && (defined(ROB_KERNEL_avx512) || defined(ROB_KERNEL_avx2))
+#if defined(ROB_KERNEL_f32)
+#define VM_FOLD_(OP)                                                                   \
+    __m128 q = _mm_##OP##_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));  \
+    q = _mm_##OP##_ps(q, _mm_movehl_ps(q, q));                                         \
+    return _mm_cvtss_f32(_mm_##OP##_ss(q, _mm_movehdup_ps(q)))
+#define VM_HALVE_(OP)                                                                  \
+    __m256 h = _mm256_##OP##_ps(_mm512_castps512_ps256((__m512)x),                     \
+                                _mm512_extractf32x8_ps((__m512)x, 1))
+#define VM_WHOLE_ __m256 h = (__m256)x
+#else
+#define VM_FOLD_(OP)                                                                   \
+    __m128d q = _mm_##OP##_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1)); \
+    return _mm_cvtsd_f64(_mm_##OP##_sd(q, _mm_unpackhi_pd(q, q)))
+#define VM_HALVE_(OP)                                                                  \
+    __m256d h = _mm256_##OP##_pd(_mm512_castpd512_pd256((__m512d)x),                   \
+                                 _mm512_extractf64x4_pd((__m512d)x, 1))
+#define VM_WHOLE_ __m256d h = (__m256d)x
+#endif
+#if defined(ROB_KERNEL_avx512)
+static inline real vm_total(vec x) { VM_HALVE_(add); VM_FOLD_(add); }
+static inline real vm_most(vec x) { VM_HALVE_(max); VM_FOLD_(max); }
+#else
+static inline real vm_total(vec x) { VM_WHOLE_; VM_FOLD_(add); }
+static inline real vm_most(vec x) { VM_WHOLE_; VM_FOLD_(max); }
+#endif
+#else
 static inline real vm_total(vec x)
 {
-    real lane[LANES];
-    vec_store(lane, x);
     for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-    return lane[0];
+        for (int i = 0; i < half; i++) x[i] += x[i + half];
+    return x[0];
 }
+
+static inline real vm_most(vec x)
+{
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) x[i] = x[i] > x[i + half] ? x[i] : x[i + half];
+    return x[0];
+}
+#endif
 
 /* c[0] + c[1] x + ... by Horner */
 static inline vec vm_poly(const real *c, int n, vec x)

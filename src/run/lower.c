@@ -193,6 +193,7 @@ static void lower_concat(run_build *b, rob_id id)
 
 typedef struct fitting {
     int64_t rows, cols, ld[RUN_OPERANDS];
+    bool still[RUN_OPERANDS]; /* one number along a row */
 } fitting;
 
 /* rows x cols for all n places (the last is the output); else the operand in the way */
@@ -210,7 +211,8 @@ static int32_t misfit(const rob_shape *s, const run_place *const *p, int32_t n,
     for (int32_t i = 0; i < n; i++)
         f->ld[i] = loops == 2 || f->rows > 1 ? step[i][0] : f->cols;
     for (int32_t i = 0; i < n - 1; i++) {
-        const bool columns = f->cols == 1 || step[i][loops - 1] == 1;
+        f->still[i] = f->cols > 1 && step[i][loops - 1] == 0;
+        const bool columns = f->cols == 1 || f->still[i] || step[i][loops - 1] == 1;
         if (!columns || (loops > 2 && !rob_priv_run_is_plain(s, p[i]))) return i;
     }
     return -1;
@@ -277,7 +279,8 @@ static void lower_kernel(run_build *b, rob_id id)
     if (n.op->kind & ROB_OP_ELEMENTWISE) {
         fit_elements(b, &n, place, &f);
         for (int32_t i = 0; i <= n.ins; i++)
-            view[i] = (rob_view){ .rows = f.rows, .cols = f.cols, .ld = f.ld[i] };
+            view[i] = (rob_view){ .rows = f.rows, .cols = f.cols, .ld = f.ld[i],
+                                  .still = f.still[i] };
     } else {
         for (int32_t i = 0; i <= n.ins; i++)
             fit_rows(b, id, i < n.ins ? n.in[i] : id, &place[i], &view[i]);

@@ -30,14 +30,15 @@ def peer(name, *arguments, text=""):
     return out
 
 
-def engine(build):
-    print("== engine: LSTM H 64, T 140, float32, one thread, milliseconds")
+def side_by_side(build, name, title):
+    """Lines `what B n ms` of ours against lines `what n ms` of the peer."""
+    print(f"== {title}, float32, one thread, milliseconds")
     ours = {}
-    for line in output([build / "bench" / "engine"]).splitlines():
+    for line in output([build / "bench" / name]).splitlines():
         words = line.replace("B ", " ").split()
         if words and words[0] in ("forward", "gradient", "hvp"):
             ours[words[0], int(words[1])] = float(words[2])
-    for line in peer("engine.py").splitlines():
+    for line in peer(f"{name}.py").splitlines():
         words = line.split()
         if not words or words[0] == "absent":
             continue
@@ -72,7 +73,8 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     build, longest = pathlib.Path(sys.argv[1]), int((sys.argv + ["10"])[2])
-    engine(build)
+    side_by_side(build, "engine", "engine: LSTM H 64, T 140")
+    side_by_side(build, "encoder", "encoder: width 64, 4 heads, 2 layers, T 100")
     bound(build, longest)
     tightness(build, longest)
 
