@@ -77,12 +77,13 @@ ROB_API rob_status rob_bound_set(rob_ctx *ctx, rob_bound *b, const char *name,
  * checked is rounded up and the answer down. 0 for a series that fails at x_i itself.
  * @param ctx      context; progress stage "bound" counts series
  * @param b        bound
- * @param q        query; its ball's radius is the cap, INFINITY: none
+ * @param q        query; its ball's radius is the cap, INFINITY: none; where box and
+ *                 budgets leave nothing that fails, the answer is the cap
  * @param lower    (count of the query) receives L_i in the query's units; NULL: not
  *                 wanted
  * @param capacity numbers lower has room for
  * @return ROB_ESHAPE: capacity too small; ROB_EUNSUPPORTED: an operator of the model
- *         has no sound rule; as rob_query_get for the predictions
+ *         has no sound rule, or the norm is ROB_NORM_L0; as rob_query_get for the predictions
  * Cost: 4 to 10 times rob_bound_margin. Reference: see the methods. Since 0.1.
  */
 ROB_API rob_status rob_bound_radius(rob_ctx *ctx, rob_bound *b, rob_query *q,
@@ -95,7 +96,7 @@ ROB_API rob_status rob_bound_radius(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * it.
  * @param ctx      context; progress stage "bound" counts series
  * @param b        bound
- * @param q        query; its radius must be finite
+ * @param q        query; its radius must be finite, or a box or budgets on all that moves
  * @param lower    (count of the query) receives M_i; NULL: not wanted
  * @param capacity numbers lower has room for
  * @return ROB_EARGUMENT: the radius is INFINITY; else as rob_bound_radius
@@ -112,7 +113,8 @@ ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * "margin" M_i (after rob_bound_radius: the margin proved at L_i); "radius" L_i; "rows"
  * the lower bound of each row of the specification on the last ball tried; "calls"
  * bounds computed; "seconds" of wall time; "depth" steps substituted, 0 all, -1
- * intervals only.
+ * intervals only; "dropped" parts of the region left out, so that more was proved than
+ * asked: 1 variation and differences, 2 the number of steps, 3 both, 0 none.
  * @param ctx      context
  * @param b        bound
  * @param what     one of the names

@@ -46,7 +46,7 @@ static rob_status run(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius,
     CHECK(!lower || capacity >= q->count, ctx, ROB_ESHAPE,
           "capacity is %lld; the query has %lld series", (long long)capacity,
           (long long)q->count);
-    CHECK(radius || isfinite(q->radius), ctx, ROB_EARGUMENT,
+    CHECK(radius || isfinite(q->radius) || isfinite(rob_priv_query_reach(q)), ctx, ROB_EARGUMENT,
           "the ball's radius is infinite; a margin needs a finite one "
           "(rob_query_set_ball)");
     int64_t count = q->count;
@@ -81,6 +81,7 @@ static double get_radius(const rob_answer *a) { return a->radius; }
 static double get_calls(const rob_answer *a) { return a->calls; }
 static double get_seconds(const rob_answer *a) { return a->seconds; }
 static double get_depth(const rob_answer *a) { return a->depth; }
+static double get_dropped(const rob_answer *a) { return a->dropped; }
 
 static const struct column {
     const char *name;
@@ -88,6 +89,7 @@ static const struct column {
 } columns[] = {
     {"margin", get_margin}, {"radius", get_radius}, {"calls", get_calls},
     {"seconds", get_seconds}, {"depth", get_depth},
+    {"dropped", get_dropped},
 };
 
 static const struct column *column_named(const char *name)
@@ -107,7 +109,7 @@ rob_status rob_bound_get(rob_ctx *ctx, const rob_bound *b, const char *what, int
     bool rows = strcmp(what, "rows") == 0;
     CHECK(column || rows, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are margin, radius, calls, seconds, depth, "
-          "rows",
+          "dropped, rows",
           what);
     CHECK((i >= 0 && i < b->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the bound answered for %lld, counted from 0%s",

@@ -17,6 +17,7 @@
 #include "la/la.h"
 #include "la/rows.h"
 #include "op/op.h"
+#include "query/query.h"
 
 /* ---- the network, unrolled ------------------------------------------------------- */
 
@@ -98,12 +99,15 @@ int32_t rob_priv_live_ins(const rob_network *net, const rob_cell *c,
 
 typedef struct rob_block { double *at; int64_t capacity; int32_t users; } rob_block;
 
-/* {x0 + d : ||d||_norm <= eps, d = 0 where mask is 0} */
+/* {x0 + d : ||d||_norm <= eps, d = 0 where mask is 0}. With a region, its set instead,
+ * at radius eps: only ball.c may then say what d is; whoever else computes with x, mask
+ * and eps has to leave such balls alone. */
 typedef struct rob_ball {
     const double *x;
     const uint8_t *mask;
     int32_t norm;
     double eps;
+    const rob_region *region;     /* NULL: nothing but the mask */
 } rob_ball;
 
 /* What a sweep proves of a row: at any radius e <= the ball's, row >= fixed - e slope.
@@ -125,7 +129,9 @@ typedef struct rob_work {
     int32_t blocks, block_capacity;
     int32_t *block;               /* (cells) block held by a root; -1: none */
     int64_t tile;                 /* rows swept at a time */
-    double *base, *loss, *cost, *measure, *base2, *loss2;    /* (tile) */
+    double *base, *loss, *cost, *base2, *loss2;              /* (tile) */
+    double *measure;              /* (tile, width) */
+    int64_t width;
     rob_proof *proof;             /* (tile) */
     rob_range *range;             /* (most_ins) */
     bool broken;                  /* a range is empty or infinite: nothing is proved */
@@ -195,14 +201,19 @@ rob_status rob_priv_sweep(rob_work *w, int32_t cell, int64_t rows, const double 
 /* ---- the ball -------------------------------------------------------------------- */
 void rob_priv_ball_range(const rob_ball *b, int64_t first, int64_t size, double *lo,
                          double *up);
+/* Numbers of a row's measure. */
+int64_t rob_priv_ball_width(const rob_ball *b);
 /* Coefficients a (rows, lda) on x[first..first+size): add a.x0 to base, what it may
- * cost to loss, and to measure what the dual norm needs (squares, absolute sums, or
- * maxima). */
+ * cost to loss, and to measure (rows, width) what the dual norm needs (squares, absolute
+ * sums, or maxima). */
 void rob_priv_ball_collect(const rob_ball *b, int64_t first, int64_t size, int64_t rows,
                            const double *a, int64_t lda, double *base, double *loss,
                            double *measure);
-/* dual norm, rounded up, from a measure of at most `ops` roundings */
-double rob_priv_ball_slope(const rob_ball *b, double measure, double ops);
+/* dual norm, rounded up, from a row's measure of at most `ops` roundings */
+double rob_priv_ball_slope(const rob_ball *b, const double *measure, double ops);
+/* the most A.d can lose on the ball: eps times that slope, or less by other parts */
+double rob_priv_ball_loss(const rob_ball *b, const double *measure, double slope,
+                          double ops);
 
 /* ---- specifications -------------------------------------------------------------- */
 

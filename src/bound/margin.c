@@ -65,6 +65,15 @@ static rob_outcome judge(const rob_demand *d, const rob_proof *row)
 rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_demand *d,
                                bool crown, rob_proof *row, rob_outcome *out)
 {
+    int64_t width = rob_priv_ball_width(ball);
+    if (width > w->width) {
+        double *wider = rob_priv_allocate(&w->memory, w->tile * width,
+                                          (int64_t)sizeof *wider);
+        if (wider == NULL) return ROB_EMEMORY;
+        rob_priv_release(&w->memory, w->measure);
+        w->measure = wider;
+        w->width = width;
+    }
     w->ball = *ball;
     *out = (rob_outcome){-INFINITY, 0};
     for (int64_t r = 0; r < d->rows; r++)

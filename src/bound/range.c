@@ -197,6 +197,7 @@ rob_status rob_priv_work_open(const rob_network *net, rob_work **out)
     w->memory = net->memory;
     w->net = net;
     w->tile = rows_at_a_time(net);
+    w->width = 1;
     bool fine = reserve(w, &w->lo, net->range_size)
                 && reserve(w, &w->up, net->range_size)
                 && reserve(w, &w->big, net->range_size)

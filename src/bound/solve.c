@@ -98,14 +98,22 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
 {
     const rob_case *c = t->series;
     rob_demand d = demand_of(&c->spec);
-    rob_ball ball = {c->x, c->mask, s->query->norm, region_radius(s->query)};
-    if (c->mask == NULL && s->query->mask != NULL) ball.mask = s->query->mask;
+    const double whole = region_radius(s->query);
+    rob_region region;
+    rob_priv_query_region(s->query, c - s->query->cases, &region);
+    rob_ball ball = {c->x, region.mask, s->query->norm, whole, NULL};
+    int32_t parts = rob_priv_region_parts(&region);
+    if (parts != 0) ball.region = &region;
+    /* a box or budgets may end before the ball does: then nothing lies beyond */
+    ball.eps = fp_min(whole, fp_up(rob_priv_region_reach(&region) * (1 + 0x1p-40)));
+    t->answer->dropped = (parts & ROB_PART_SMOOTH ? 1 : 0)
+                         + (parts & ROB_PART_STEPS ? 2 : 0);
     if (!s->radius) {
         rob_outcome out;
         rob_status status = rob_priv_bound_ball(w, &ball, &d, t->crown, row, &out);
         t->answer->calls = 1;
         if (status == ROB_OK) t->answer->margin = out.margin;
-        if (status == ROB_OK && out.margin > 0) t->answer->proved = ball.eps;
+        if (status == ROB_OK && out.margin > 0) t->answer->proved = whole;
         return status;
     }
     rob_search search = { .cap = ball.eps,
@@ -113,6 +121,7 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
                           .calls_max = (int64_t)s->bound->option[ROB_BOUND_CALLS] };
     if (c->wrong) return ROB_OK;
     rob_status status = rob_priv_bound_radius(w, &ball, &d, t->crown, row, &search);
+    if (search.radius >= ball.eps) search.radius = whole;
     t->answer->proved = search.radius;
     t->answer->radius = reported_radius(s->query, search.radius);
     t->answer->margin = search.margin;
@@ -289,7 +298,7 @@ rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, bool r
     solver s = {
         .ctx = ctx, .bound = b, .query = q, .radius = radius, .total = q->count
     };
-    TRY(rob_priv_query_knows(ctx, q, 0, "a bound"));
+    TRY(rob_priv_query_knows(ctx, q, ~ROB_PART_COUNT, "a bound"));
     TRY(rob_priv_query_prepare(ctx, q));
     if (status == ROB_STOPPED) {
         rob_priv_bound_forget(b);

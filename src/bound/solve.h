@@ -13,9 +13,10 @@ extern const char *const rob_priv_bound_method[ROB_BOUND_METHODS];
 extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
 
 /* depth: steps back-substituted; 0 all; -1 none, intervals. proved: the radius that was
- * certified, in the units of the series. */
+ * certified, in the units of the series. dropped: parts of the region left out, 1
+ * variation and differences, 2 number of steps. */
 typedef struct rob_answer {
-    double margin, radius, proved, calls, seconds, depth;
+    double margin, radius, proved, calls, seconds, depth, dropped;
     int64_t rows;
     double *row;
 } rob_answer;

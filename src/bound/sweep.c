@@ -324,11 +324,12 @@ static rob_proof proof_of(const sweep *s, int64_t r)
 {
     const rob_work *w = s->w;
     double loss = fp_mul_up(w->loss[r], fp_up(1 + w->ops * ROB_U));
-    rob_proof p = {.slope = rob_priv_ball_slope(&w->ball, w->measure[r], w->ops)};
+    const double *measure = w->measure + r * rob_priv_ball_width(&w->ball);
+    rob_proof p = {.slope = rob_priv_ball_slope(&w->ball, measure, w->ops)};
     p.fixed = fp_or_lo(fp_add_lo(w->base[r], -loss));
     if (isnan(p.slope)) p.slope = INFINITY;
-    p.value = p.slope == 0 ? p.fixed
-        : fp_or_lo(fp_add_lo(p.fixed, -fp_mul_up(w->ball.eps, p.slope)));
+    double most = rob_priv_ball_loss(&w->ball, measure, p.slope, w->ops);
+    p.value = most == 0 ? p.fixed : fp_or_lo(fp_add_lo(p.fixed, -most));
     return p;
 }
 
@@ -351,6 +352,12 @@ static void try_ending(sweep *s)
     memcpy(w->loss, w->loss2, bytes);
 }
 
+static void forget_measures(rob_work *w, int64_t rows)
+{
+    int64_t numbers = rows * rob_priv_ball_width(&w->ball);
+    memset(w->measure, 0, (size_t)numbers * sizeof *w->measure);
+}
+
 static bool start(sweep *s, int32_t cell, const double *a, int64_t lda,
                   const double *base)
 {
@@ -359,9 +366,10 @@ static bool start(sweep *s, int32_t cell, const double *a, int64_t lda,
     w->ops = 64;
     for (int64_t r = 0; r < s->rows; r++) {
         w->base[r] = base != NULL ? base[r] : 0;
-        w->loss[r] = w->measure[r] = 0;
+        w->loss[r] = 0;
         w->proof[r] = (rob_proof){.value = -INFINITY};
     }
+    forget_measures(w, s->rows);
     if (!place_of(s, cell, true, &p)) return false;
     for (int64_t r = 0; r < s->rows; r++)
         memcpy(p.at + r * p.ld, a + r * lda,
@@ -396,8 +404,9 @@ static rob_status sweep_known(rob_work *w, int32_t cell, int64_t rows, const dou
     w->ops = 64;
     for (int64_t r = 0; r < rows; r++) {
         w->base[r] = base != NULL ? base[r] : 0;
-        w->loss[r] = w->measure[r] = 0;
+        w->loss[r] = 0;
     }
+    forget_measures(w, rows);
     end_on_cell(&s, cell, a, lda);
     for (int64_t r = 0; r < rows; r++) w->proof[r] = proof_of(&s, r);
     return ROB_OK;

@@ -45,13 +45,13 @@ static void ask(int64_t series, int64_t steps, int32_t norm, double radius)
     ck_assert_int_eq(rob_query_set_ball(ctx, query, norm, radius), ROB_OK);
 }
 
-static void by(const char *method)
+static inline void by(const char *method)
 {
     rob_attack_free(attack);
     ck_assert_int_eq(rob_attack_create(ctx, method, &attack), ROB_OK);
 }
 
-static void distances(double *upper)
+static inline void distances(double *upper)
 {
     rob_status status =
         rob_attack_distance(ctx, attack, query, upper, rob_query_count(query));
@@ -68,7 +68,7 @@ static inline double number(const char *what, int64_t i)
 
 /* ---- what is reported holds: fails in both precisions, within its norm ------------------- */
 
-static double margin_of(int32_t dtype, int64_t i, const double *point, int64_t steps)
+static inline double margin_of(int32_t dtype, int64_t i, const double *point, int64_t steps)
 {
     rob_evaluator *e;
     double f[8];

@@ -138,7 +138,7 @@ static void check_rough(const given *g, const double *d)
 }
 
 /* The point is in the region; returns the norm of its coordinates. */
-static double check_inside(const given *g, int32_t norm, const double *x,
+static inline double check_inside(const given *g, int32_t norm, const double *x,
                            const double *p)
 {
     double d[WIDE], w[WIDE], u[WIDE];

@@ -385,7 +385,7 @@ static void check_states(bench *b, rob_work *w, int32_t norm, double eps)
     int64_t T = b->s.T, H = b->s.H, L = b->s.L;
     mpfr_t *h = exact_vector(T * H), *f = exact_vector(L);
     double *p = malloc((size_t)(T * b->s.D) * sizeof *p);
-    w->ball = (rob_ball){b->x, NULL, norm, eps};
+    w->ball = (rob_ball){b->x, NULL, norm, eps, NULL};
     ck_assert_int_eq(rob_priv_ranges(w, true), ROB_OK);
     ck_assert(!w->broken);
     for (int64_t k = 0; k < POINTS; k++) {

@@ -174,11 +174,11 @@ static void check_graph(writer *write)
         for (int i = 0; i < NUMBERS; i++) x[i] = 2 * rob_priv_uniform(&r) - 1;
         for (int64_t n = 0; n < COUNT_OF(norms); n++)
             for (int64_t e = 0; e < COUNT_OF(radii); e++) {
-                rob_ball ball = {x, NULL, norms[n], radii[e]};
+                rob_ball ball = {x, NULL, norms[n], radii[e], NULL};
                 check_ball(&s, &ball, seed);
             }
         proved p;
-        rob_ball ball = {x, NULL, ROB_NORM_L2, 1e-9};
+        rob_ball ball = {x, NULL, ROB_NORM_L2, 1e-9, NULL};
         prove(&s, &ball, true, 0, &p);
         for (int i = 0; i < ROWS; i++) ck_assert(isfinite(p.row[i]));
     }
@@ -418,7 +418,7 @@ static void check_cancelling(stage *s, uint64_t seed)
     rob_proof row;
     rob_outcome out;
     rob_demand d = {1, 1, s->outputs, c, &b, &group};
-    rob_ball ball = {x, NULL, ROB_NORM_L2, 0};
+    rob_ball ball = {x, NULL, ROB_NORM_L2, 0, NULL};
     rob_fp_state fp = rob_priv_fp_enter();
     ck_assert_int_eq(rob_priv_bound_ball(s->work, &ball, &d, true, &row, &out), ROB_OK);
     rob_priv_fp_leave(fp);
