@@ -91,8 +91,9 @@ static rob_id *no_ids(const rob_memory *m, int32_t count)
 /* ---- emission -------------------------------------------------------------------- */
 
 /* One copy: x of `rows` series in the recorded shape -> (rows, L) */
-static rob_id emit_copy(const recording *r, rob_graph *g, rob_id x)
+static rob_id emit_copy(const void *user, rob_graph *g, rob_id x)
 {
+    const recording *r = user;
     const rob_memory *m = rob_priv_graph_memory(g);
     rob_id *map = no_ids(m, rob_priv_graph_count(r->graph));
     if (map == NULL)
@@ -104,26 +105,27 @@ static rob_id emit_copy(const recording *r, rob_graph *g, rob_id x)
 }
 
 /* Series first ... first + rows of x (T, B, D); behind the last one it is repeated. */
-static rob_id rows_of(const recording *r, rob_graph *g, rob_id x, int64_t first,
-                      int64_t batch)
+static rob_id some_rows(rob_graph *g, rob_id x, int64_t first, int64_t rows,
+                        int64_t batch)
 {
-    int64_t there = batch - first < r->rows ? batch - first : r->rows;
+    int64_t there = batch - first < rows ? batch - first : rows;
     rob_id part = g_slice(g, x, 1, first, there);
-    rob_id last = there < r->rows ? g_slice(g, x, 1, batch - 1, 1) : ROB_NONE;
-    for (; there < r->rows; there++)
+    rob_id last = there < rows ? g_slice(g, x, 1, batch - 1, 1) : ROB_NONE;
+    for (; there < rows; there++)
         part = g_concat(g, (rob_id[]){ part, last }, 2, 1);
     return part;
 }
 
-static rob_id emit_batch(const recording *r, rob_graph *g, rob_id x, int64_t batch)
+rob_id rob_priv_graph_rows(rob_graph *g, rob_id x, int64_t rows, rob_emit_rows *emit,
+                           const void *user)
 {
     const rob_memory *m = rob_priv_graph_memory(g);
-    int64_t copies = (batch + r->rows - 1) / r->rows;
+    int64_t batch = rob_priv_shape(g, x).dim[1], copies = (batch + rows - 1) / rows;
     rob_id *part = rob_priv_allocate(m, copies, (int64_t)sizeof *part), y = ROB_NONE;
     if (part == NULL)
         return rob_priv_graph_fail(g, ROB_EMEMORY, "out of memory for a graph");
     for (int64_t k = 0; k < copies; k++)
-        part[k] = emit_copy(r, g, rows_of(r, g, x, k * r->rows, batch));
+        part[k] = emit(user, g, some_rows(g, x, k * rows, rows, batch));
     if (!rob_priv_graph_failed(g)) {
         y = copies > 1 ? g_concat(g, part, (int32_t)copies, 0) : part[0];
         y = g_slice(g, y, 0, 0, batch);
@@ -136,13 +138,12 @@ static rob_id emit_recording(const rob_model *model, rob_graph *g, rob_id x,
                              rob_id mask)
 {
     const recording *r = model->user;
-    rob_shape s = rob_priv_shape(g, x);
     if (mask != ROB_NONE)
         return rob_priv_graph_fail(g, ROB_EUNSUPPORTED,
                                    "series of different lengths; a model from a tape "
                                    "takes %lld steps",
                                    (long long)r->steps);
-    return emit_batch(r, g, x, s.dim[1]);
+    return rob_priv_graph_rows(g, x, r->rows, emit_copy, r);
 }
 
 static void free_recording(const rob_memory *m, void *user)

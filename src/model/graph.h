@@ -21,6 +21,10 @@ typedef struct rob_tape_view {
 /* y of `from` in `to`. map (ids of `from` -> ids of `to`): given where not ROB_NONE,
  * the rest is filled in. Failures are latched in `to`. */
 rob_id rob_priv_graph_copy(rob_graph *to, const rob_graph *from, rob_id y, rob_id *map);
+/* Logits (B, L) of x (T, B, D) by copies of a program for `rows` series. */
+typedef rob_id rob_emit_rows(const void *user, rob_graph *g, rob_id x);
+rob_id rob_priv_graph_rows(rob_graph *g, rob_id x, int64_t rows, rob_emit_rows *emit,
+                           const void *user);
 /* x (T, D) or (T, R, D), y with R L numbers. */
 rob_status rob_priv_model_record(rob_ctx *ctx, const rob_tape_view *t, rob_id x,
                                  rob_id y, rob_model **out);
