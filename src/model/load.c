@@ -4,6 +4,7 @@
  * the recipe needs must be there in its shape, all in one dtype, and no other tensor
  * may be, but the witness "robust.check.x", "robust.check.y", which must agree.
  */
+#include "model/onnx.h"
 #include "model/parts.h"
 
 #include <string.h>
@@ -97,9 +98,29 @@ rob_status rob_priv_model_read(rob_ctx *ctx, const uint8_t *bytes, int64_t count
 {
     rob_safetensors s;
     *out = NULL;
+    if (rob_priv_onnx_is(bytes, count))
+        return rob_priv_onnx_load(ctx, bytes, count, path, recipe, out);
     rob_status status = rob_priv_safetensors_parse(ctx, bytes, count, path, &s);
     if (status == ROB_OK) status = make_model(ctx, &s, path, recipe, out);
     rob_priv_safetensors_clear(&s);
+    return status;
+}
+
+/* false with ROB_OK: a safetensors file, to be read tensor by tensor */
+static rob_status is_read_whole(rob_ctx *ctx, const char *path, bool *whole)
+{
+    rob_status status = ROB_OK;
+    uint8_t head[16];
+    int32_t file = -1;
+    int64_t size;
+    TRY(rob_priv_io_open(ctx, path, &file, &size));
+    *whole = size < 0;
+    if (size >= (int64_t)sizeof head) {
+        status = rob_priv_io_piece(ctx, file, path, 0, head, (int64_t)sizeof head);
+        *whole = status == ROB_OK && rob_priv_onnx_is(head, (int64_t)sizeof head);
+    }
+    rob_priv_io_close(file);
+done:
     return status;
 }
 
@@ -107,8 +128,19 @@ rob_status rob_priv_model_open(rob_ctx *ctx, const char *path, const char *recip
                                rob_model **out)
 {
     rob_safetensors s;
+    rob_bytes bytes = { 0 };
+    bool whole;
     *out = NULL;
-    rob_status status = rob_priv_safetensors_open(ctx, path, &s);
+    rob_status status = is_read_whole(ctx, path, &whole);
+    if (status < ROB_OK) return status;
+    if (whole) {
+        status = rob_priv_io_read(ctx, path, ROB_ONNX_FILE_CAP, &bytes);
+        if (status == ROB_OK)
+            status = rob_priv_model_read(ctx, bytes.at, bytes.count, path, recipe, out);
+        rob_priv_io_release(&ctx->memory, &bytes);
+        return status;
+    }
+    status = rob_priv_safetensors_open(ctx, path, &s);
     if (status == ROB_OK) status = make_model(ctx, &s, path, recipe, out);
     rob_priv_safetensors_clear(&s);
     return status;

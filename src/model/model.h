@@ -25,6 +25,7 @@ typedef struct rob_recipe {
     char body[64];     /* tensor prefix of the recurrence, e.g. "lstm" */
     char classes[512]; /* comma-separated names, or "" */
     int32_t dtype;     /* ROB_F32 or ROB_F64: of the stored weights */
+    char layout[9];    /* of an ONNX file's input: b, t, d, 1 by axis; else "" */
 } rob_recipe;
 
 /* One named tensor, in the order of rob_priv_model_tensor. */
@@ -63,6 +64,9 @@ rob_status rob_priv_model_custom(rob_ctx *ctx, int64_t features, int64_t outputs
                                  rob_emitter emit, const void *user, rob_model **out);
 /* Parse a recipe string; errors say which word and what is allowed. */
 rob_status rob_priv_recipe_parse(rob_ctx *ctx, const char *text, rob_recipe *out);
+/* One word's value, at ... end, into *out; false: no such word, or not allowed. */
+bool rob_priv_recipe_value(const char *name, const char *at, const char *end,
+                           rob_recipe *out);
 void rob_priv_recipe_print(const rob_recipe *recipe, char *out, size_t capacity);
 rob_model *rob_priv_model_keep(rob_model *model);
 

@@ -272,15 +272,17 @@ static rob_status try_file(rob_ctx *ctx, imported *f, int64_t *steps)
     int64_t rows = f->series == 0 ? 2 : f->series;
     *steps = f->steps;
     if (f->steps > 0) return try_steps(ctx, f, f->steps, rows);
+    char first[sizeof ctx->error] = "";
     for (int64_t k = 0; k < COUNT_OF(lengths); k++) {
-        char first[sizeof ctx->error];
         *steps = lengths[k];
-        if (k == 1) memcpy(first, ctx->error, sizeof first);
         rob_status again = try_steps(ctx, f, *steps, rows);
-        if (k == 0) status = again;
-        if (again == ROB_OK || again != ROB_EFORMAT) return again;
-        if (k > 0) memcpy(ctx->error, first, sizeof first);
+        if (again != ROB_EFORMAT) return again;
+        if (k == 0) {
+            status = again;
+            memcpy(first, ctx->error, sizeof first);
+        }
     }
+    memcpy(ctx->error, first, sizeof first);
     return status;
 }
 
@@ -356,11 +358,7 @@ static rob_status read_recipe(rob_ctx *ctx, const char *path, const char *words,
 {
     rob_status status = ROB_OK;
     *r = (rob_recipe){ .kind = ROB_KIND_GRAPH, .input_scale = 1.0 };
-    TRY(rob_priv_recipe_words(ctx, words, "onnx", r));
-    CHECK(r->layout[0], ctx, ROB_EARGUMENT,
-          "recipe '%.200s' does not say layout=; the file does not tell which axis is "
-          "time",
-          words);
+    TRY(rob_priv_onnx_words(ctx, words, r));
     strcpy(f->layout, r->layout);
     f->shift = r->input_shift;
     f->scale = r->input_scale;

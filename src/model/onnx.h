@@ -163,9 +163,13 @@ typedef struct rob_onnx_entry {
 extern const rob_onnx_entry rob_priv_onnx_each[];      /* element-wise */
 extern const rob_onnx_entry rob_priv_onnx_shape[];     /* structure */
 extern const rob_onnx_entry rob_priv_onnx_rows[];      /* reductions, norms, softmax */
-extern const rob_onnx_entry rob_priv_onnx_products[];  /* products, windows */
+extern const rob_onnx_entry rob_priv_onnx_products[];
+extern const rob_onnx_entry rob_priv_onnx_windows[];   /* Conv, pools */
 extern const rob_onnx_entry rob_priv_onnx_recurrent[]; /* RNN, LSTM, GRU */
 extern const rob_onnx_entry rob_priv_onnx_attention[]; /* Attention, RotaryEmbedding */
+
+/* Words of a recipe that begins with onnx. */
+rob_status rob_priv_onnx_words(rob_ctx *ctx, const char *text, rob_recipe *r);
 
 /* ---- a model --------------------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
  *     Selu       g relu(x) + g a (exp(x - relu x) - 1)  Celu relu(x) + a (exp((x - relu x)/a) - 1)
  *     Softsign   x / (1 + |x|)                     Swish       x sigmoid(a x)
  *     Mish       x tanh(softplus(x))               ThresholdedRelu  x step(x - a)
- *     max(a, b) = b + relu(a - b),  min(a, b) = a - relu(a - b)
+ *     min(a, b) = -max(-a, -b)
  * They are written so that x stands in as few places as can be: each kink is one relu,
  * and what is linear around it stays linear in a relaxation.
  * Reference: ONNX operators, opset 25.
@@ -21,12 +21,12 @@ static rob_id relu(rob_graph *g, rob_id x) { return g_unary(g, "relu", x); }
 
 rob_id o_larger(rob_graph *g, rob_id a, rob_id b)
 {
-    return g_add(g, b, relu(g, g_sub(g, a, b)));
+    return g_max(g, a, b);
 }
 
 rob_id o_smaller(rob_graph *g, rob_id a, rob_id b)
 {
-    return g_sub(g, a, relu(g, g_sub(g, a, b)));
+    return g_neg(g, g_max(g, g_neg(g, a), g_neg(g, b)));
 }
 
 /* exp(s min(x, 0)) - 1 */

@@ -279,13 +279,10 @@ static void op_pow(rob_machine *m, const rob_value *in, int32_t ins, rob_value *
 /* A limit beyond which single precision has no numbers is none. */
 static bool is_limit(double x) { return fabs(x) < FLT_MAX; }
 
-/* max(x, c), exact where x wins when c is far away, where c wins when it is near */
 static rob_id at_least(rob_graph *g, rob_id x, double c)
 {
     if (c == 0) return g_unary(g, "relu", x);
-    if (fabs(c) <= 1e6)
-        return g_affine(g, g_unary(g, "relu", g_affine(g, x, 1, -c)), 1, c);
-    return g_add(g, x, g_unary(g, "relu", g_affine(g, x, -1, c)));
+    return g_max(g, x, rob_priv_fill(g, rob_priv_shape(g, x), c));
 }
 
 static rob_id at_most(rob_graph *g, rob_id x, double c)

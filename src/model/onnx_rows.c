@@ -3,7 +3,7 @@
  *     LayerNormalization  g (x - mean x) / sqrt(var x + eps) + b, var with 1/n, over the
  *                         axes from `axis` on; RMSNormalization  g x / sqrt(mean x^2 + eps)
  *     BatchNormalization  x a + b - mean a, a = scale / sqrt(var + eps), by channel
- * A maximum over n is a tree of max(a, b) = b + relu(a - b).
+ * A maximum over n is a tree of maxima of two.
  * Reference: ONNX operators; Ba, Kiros and Hinton 2016; Ioffe and Szegedy 2015.
  */
 #include "model/onnx.h"

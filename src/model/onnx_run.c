@@ -226,7 +226,8 @@ static const rob_onnx_entry *find(const char *op)
 {
     const rob_onnx_entry *const tables[] = {
         rob_priv_onnx_each,     rob_priv_onnx_shape,     rob_priv_onnx_rows,
-        rob_priv_onnx_products, rob_priv_onnx_recurrent, rob_priv_onnx_attention,
+        rob_priv_onnx_products, rob_priv_onnx_windows,   rob_priv_onnx_recurrent,
+        rob_priv_onnx_attention,
     };
     for (int64_t t = 0; t < COUNT_OF(tables); t++)
         for (const rob_onnx_entry *e = tables[t]; e->name != NULL; e++)

@@ -151,6 +151,15 @@ static const word WORDS[] = {
     { "dtype", read_dtype, "f32 or f64" },
 };
 
+bool rob_priv_recipe_value(const char *name, const char *at, const char *end,
+                           rob_recipe *out)
+{
+    for (int64_t k = 0; k < COUNT_OF(WORDS); k++)
+        if (strcmp(WORDS[k].name, name) == 0)
+            return WORDS[k].read((value){ at, end }, out);
+    return false;
+}
+
 static const char *const KINDS[] = { "rnn", "rnn", "lstm", "gru" };
 
 static bool read_kind(value v, rob_recipe *r)
@@ -278,18 +287,23 @@ void rob_priv_recipe_print(const rob_recipe *r, char *out, size_t capacity)
 {
     printed p = { out, 0, capacity };
     if (capacity > 0) out[0] = '\0';
-    add(&p, r->kind >= 0 && r->kind <= ROB_KIND_GRU ? KINDS[r->kind] : "graph", "");
+    add(&p, r->kind >= 0 && r->kind <= ROB_KIND_GRU ? KINDS[r->kind]
+            : r->layout[0]                           ? "onnx"
+                                                     : "graph",
+        "");
+    if (r->layout[0]) add(&p, " layout=", r->layout);
     if (r->kind == ROB_KIND_RNN_TANH) add(&p, " nonlinearity=tanh", "");
     if (r->kind == ROB_KIND_RNN_RELU) add(&p, " nonlinearity=relu", "");
     add_count(&p, " layers=", r->layers);
     add_count(&p, " features=", r->features);
     add_count(&p, " hidden=", r->hidden);
     add_count(&p, " outputs=", r->outputs);
-    if (r->readout >= 0)
+    if (r->readout >= 0 && !r->layout[0])
         add(&p, " readout=", r->readout == ROB_READOUT_LAST ? "last" : "mean");
     if (r->body[0]) add(&p, " body=", r->body);
-    if (r->head[0]) add(&p, " head=", r->head);
-    if (r->dtype != 0) add(&p, " dtype=", r->dtype == ROB_F32 ? "f32" : "f64");
+    if (r->head[0]) add(&p, r->layout[0] ? " output=" : " head=", r->head);
+    if (r->dtype != 0 && !r->layout[0])
+        add(&p, " dtype=", r->dtype == ROB_F32 ? "f32" : "f64");
     add_input(&p, r);
     if (r->classes[0]) add(&p, " classes=", r->classes);
 }
