@@ -17,6 +17,11 @@
  *   "auto"      DeepFool, then an adaptive-ball search (DDN, Rony et al. 2019; FMN,
  *               Pintor et al. 2021), then along the boundary to where its normal meets
  *               x; for margins, projected descent with restarts
+ *               (a callback without gradients: "hopskipjump", 16 `queries` a call)
+ *   "hopskipjump" sees only which points fail: normals estimated from random directions
+ *               (Chen, Jordan & Wainwright 2020)
+ *   "boundary"  the same, by random steps along the sphere and inward (Brendel, Rauber &
+ *               Bethge 2018)
  * Options by name, with defaults (evaluations: forward passes; gradients: both passes):
  *   fgsm      steps 60 sizes tried
  *   pgd       steps 40 gradients of one descent; step 0 length of a step over the
@@ -26,6 +31,9 @@
  *   deepfool  steps 50 gradients; candidates 10 groups (classes) tried
  *   auto      calls 300 gradients a series, all searches together; searches 0 started a
  *             series, 0: two to four
+ *   hopskipjump queries 5000 evaluations a series, start and line search to the boundary
+ *             ("search") not counted; directions 100 of the first estimate
+ *   boundary  queries 5000
  *   universal passes 30 over the series; batch 64 of one step; restarts 2, all but the
  *             first from a random point; confidence 0.95 of the interval of "fooled",
  *             precision and seed as below
@@ -57,7 +65,8 @@ typedef struct rob_attack rob_attack;
  * Make an attack by the name of its method.
  *
  * @param ctx    context
- * @param method "fgsm", "pgd", "deepfool", "auto" or "universal"
+ * @param method "fgsm", "pgd", "deepfool", "auto", "hopskipjump", "boundary" or
+ *               "universal"
  * @param out    receives the attack; NULL on error
  * @return ROB_EARGUMENT: no such method
  * Cost: one allocation. Since 0.1.
@@ -181,7 +190,7 @@ ROB_API rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q
  * nothing was found; after rob_attack_margin the point of the margin); "perturbation"
  * (T, D) point minus series; "distance" its norm in the units the query then had,
  * INFINITY when nothing was found; "margin" the margin at the point; "calls" gradients
- * taken; "found" 1 when the point fails. Method "universal", whatever i: "universal"
+ * taken, with "hopskipjump" and "boundary" evaluations; "found" 1 when the point fails. Method "universal", whatever i: "universal"
  * (T, D) the perturbation found; "fooled" 5 numbers: series broken, of how many that
  * held at x_i, their share, and the ends of its Clopper-Pearson interval, which covers
  * the true share with at least `confidence` when the series had no part in the search.

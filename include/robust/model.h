@@ -111,6 +111,46 @@ ROB_API rob_status rob_model_from_tape(rob_ctx *ctx, const rob_tape *t, rob_var 
                                        rob_var y, rob_model **out);
 
 /**
+ * Logits of R series of one length: logits (R, L) = f(x_r), x (R, T, D).
+ *
+ * Called on the thread that made the public call, never on two at once for one call of
+ * the library; a model shared by threads may be called by each of them. 0: success;
+ * anything else ends the call with ROB_ECALLBACK. It may call rob_ctx_cancel.
+ */
+typedef int32_t (*rob_model_logits)(void *user, const double *x, int64_t rows,
+                                    int64_t steps, double *logits);
+
+/**
+ * Gradients: grad (R, T, D) = d (sum_k s_rk f_k(x_r)) / d x_r, seed s (R, L). As above.
+ */
+typedef int32_t (*rob_model_pullback)(void *user, const double *x, const double *seed,
+                                      int64_t rows, int64_t steps, double *grad);
+
+/**
+ * Make a model of two functions, so that any inference engine can be attacked and
+ * sampled.
+ *
+ * Attacks that use gradients need `pullback`; "boundary" and "hopskipjump" need the
+ * answer alone, and so do samplers and predictions. What needs to know how f computes
+ * (bounds, second derivatives, training, saving) answers ROB_EUNSUPPORTED. The logits
+ * are taken as they come, float32 or float64; points are judged at x and, for float32,
+ * at x rounded to it.
+ * @param ctx      context
+ * @param features D, numbers a step
+ * @param outputs  L, number of logits
+ * @param logits   f
+ * @param pullback its gradients; NULL: none
+ * @param user     handed to both; must outlive the model and every query on it
+ * @param out      receives the model, of series of any length; NULL on error
+ * @return ROB_ESHAPE: features or outputs below 1
+ * Cost: one allocation. Since 0.1.
+ */
+ROB_API rob_status rob_model_from_callback(rob_ctx *ctx, int64_t features,
+                                           int64_t outputs, rob_model_logits logits,
+                                           rob_model_pullback pullback, void *user,
+                                           rob_model **out);
+
+/**
  * Save a model as safetensors: weights, recipe, and a witness made here.
  *
  * The file loads without a recipe, here and (the tensors) in PyTorch. Weights keep

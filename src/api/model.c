@@ -40,6 +40,23 @@ rob_status rob_model_create(rob_ctx *ctx, const char *recipe, rob_model **out)
     return rob_priv_model_random(ctx, recipe, out);
 }
 
+rob_status rob_model_from_callback(rob_ctx *ctx, int64_t features, int64_t outputs,
+                                   rob_model_logits logits, rob_model_pullback pullback,
+                                   void *user, rob_model **out)
+{
+    rob_status status = ROB_OK;
+    if (out == NULL) return null_argument(ctx, "out");
+    *out = NULL;
+    if (ctx == NULL) return ROB_EARGUMENT;
+    if (logits == NULL) return null_argument(ctx, "logits");
+    CHECK(features >= 1 && outputs >= 1 && features < INT32_MAX && outputs < INT32_MAX,
+          ctx, ROB_ESHAPE, "features is %lld and outputs %lld; both are at least 1",
+          (long long)features, (long long)outputs);
+    TRY(rob_priv_model_wrap(ctx, features, outputs, logits, pullback, user, out));
+done:
+    return status;
+}
+
 rob_status rob_model_save(rob_ctx *ctx, const rob_model *model, const char *path)
 {
     if (ctx == NULL) return ROB_EARGUMENT;

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+enum { QUERIES_A_CALL = 16 };
 enum { PUSHES = 12 }; /* trials that take 1e-6 beyond x to 8 times as far */
 
 static void free_found(const rob_memory *m, rob_found *found, int64_t count)
@@ -86,11 +87,31 @@ done:
     return status;
 }
 
+/* What runs: the attack itself, or, where "auto" meets a callback that gives no
+ * gradients, the method that needs none, with the options both have. */
+static void stand_in(const rob_attack *a, const rob_model *model, rob_attack *to)
+{
+    *to = *a;
+    bool blind = model->callback.logits && !model->callback.pullback;
+    if (!blind || strcmp(a->method->name, "auto") != 0) return;
+    to->method = rob_priv_attack_method("hopskipjump");
+    for (int64_t k = 0; k < to->method->options; k++) {
+        const rob_option *o = &to->method->option[k];
+        to->option[k] = o->value;
+        for (int64_t j = 0; j < a->method->options; j++)
+            if (strcmp(o->name, a->method->option[j].name) == 0)
+                to->option[k] = a->option[j];
+        if (strcmp(o->name, "queries") == 0)
+            to->option[k] =
+                fmax(o->min, QUERIES_A_CALL * rob_priv_attack_option(a, "calls"));
+    }
+}
+
 rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,
                                bool at_radius)
 {
     rob_status status = ROB_OK;
-    rob_attack fresh = *a;
+    rob_attack fresh = *a, used;
     rob_hunt h = { .at_radius = at_radius };
     fresh.found = NULL;
     fresh.x = NULL;
@@ -99,7 +120,8 @@ rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,
     TRY(rob_priv_query_prepare(ctx, q));
     TRY(rob_priv_attack_answers(ctx, q, &fresh));
     fresh.unit = rob_priv_query_unit(q);
-    if (q->count > 0) TRY(rob_priv_hunt_create(ctx, a, q, &h));
+    stand_in(a, q->model, &used);
+    if (q->count > 0) TRY(rob_priv_hunt_create(ctx, &used, q, &h));
     for (int64_t first = 0; first < q->count && status == ROB_OK; first += h.series)
         TRY(attack_block(&h, &fresh, first));
     if (status == ROB_OK) TRY(rob_priv_progress(ctx, "attack", q->count, q->count));

@@ -152,6 +152,12 @@ rob_status rob_priv_descend(rob_hunt *h, int64_t steps, double rate,
                             bool stop);                        /* pgd.c */
 rob_status rob_priv_norm_search(rob_hunt *h, int64_t steps);   /* minnorm.c */
 rob_status rob_priv_normal_search(rob_hunt *h, int64_t steps); /* minnorm.c */
+rob_status rob_priv_hopskipjump_distance(rob_hunt *h);         /* decision.c */
+rob_status rob_priv_hopskipjump_margin(rob_hunt *h);
+rob_status rob_priv_boundary_distance(rob_hunt *h);
+rob_status rob_priv_boundary_margin(rob_hunt *h);
+/* margins where every lane's best is drawn into the ball (method.c) */
+rob_status rob_priv_draw_into_ball(rob_hunt *h);
 
 /* ---- a whole attack (attack.c) --------------------------------------------------- */
 rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,

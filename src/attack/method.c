@@ -46,6 +46,15 @@ static const rob_option auto_options[] = {
     COMMON
 };
 
+static const rob_option hopskipjump_options[] = {
+    { "queries", 5000, 64, 1e9, "evaluations", "a series, the line search not counted" },
+    { "directions", 100, 4, 1e6, "", "of the first estimate; times sqrt(k) in round k" },
+    COMMON
+};
+static const rob_option boundary_options[] = {
+    { "queries", 5000, 64, 1e9, "evaluations", "a series, the line search not counted" },
+    COMMON
+};
 static const rob_option universal_options[] = {
     { "passes", 30, 1, 1e6, "", "over the series, in one descent" },
     { "batch", 64, 1, 1e6, "series", "of one step" },
@@ -101,12 +110,9 @@ static rob_status deepfool_distance(rob_hunt *h)
     return rob_priv_linear_search(h, count_option(h->attack, "steps"));
 }
 
-/* The linear search, with every lane's end drawn into the ball. */
-static rob_status deepfool_margin(rob_hunt *h)
+rob_status rob_priv_draw_into_ball(rob_hunt *h)
 {
     rob_status status = ROB_OK;
-    TRY(rob_priv_linear_search(h, count_option(h->attack, "steps")));
-    if (status == ROB_STOPPED) goto done;
     for (int64_t k = 0; k < h->lanes; k++) {
         rob_lane *l = &h->lane[k];
         if (l->best_norm < INFINITY)
@@ -122,6 +128,16 @@ static rob_status deepfool_margin(rob_hunt *h)
         l->best_margin = l->margin;
         memcpy(l->best, l->delta, (size_t)rob_priv_lane_size(h, l) * sizeof *l->best);
     }
+done:
+    return status;
+}
+
+/* The linear search, with every lane's end drawn into the ball. */
+static rob_status deepfool_margin(rob_hunt *h)
+{
+    rob_status status = ROB_OK;
+    TRY(rob_priv_linear_search(h, count_option(h->attack, "steps")));
+    if (status == ROB_OK) TRY(rob_priv_draw_into_ball(h));
 done:
     return status;
 }
@@ -191,6 +207,10 @@ static const rob_method methods[] = {
       deepfool_distance, deepfool_margin },
     { "auto", auto_options, COUNT_OF(auto_options), false, searches, auto_distance,
       auto_margin },
+    { "hopskipjump", hopskipjump_options, COUNT_OF(hopskipjump_options), false, one,
+      rob_priv_hopskipjump_distance, rob_priv_hopskipjump_margin },
+    { "boundary", boundary_options, COUNT_OF(boundary_options), false, one,
+      rob_priv_boundary_distance, rob_priv_boundary_margin },
     { "universal", universal_options, COUNT_OF(universal_options), false, one, NULL,
       NULL },
 };

@@ -154,7 +154,7 @@ rob_status rob_priv_model_write(rob_ctx *ctx, const rob_model *model, const char
     rob_tensor *tensors[ROB_LAYER_TENSORS * ROB_MAX_LAYERS + 4], *x = NULL, *y = NULL;
     int64_t count = 0;
     CHECK(model->recipe.kind != ROB_KIND_GRAPH, ctx, ROB_EUNSUPPORTED,
-          "a model from a recorded program has no recipe to save; save the weights "
+          "a model from a recorded program or a callback has no recipe to save; save the weights "
           "and the code that records it");
     TRY(rob_priv_model_make_witness(ctx, model, &x, &y));
     for (int32_t k = 0; k < model->parameters; k++, count++) {

@@ -38,6 +38,12 @@ typedef struct rob_parameter {
 typedef rob_id (*rob_emitter)(const rob_model *model, rob_graph *g, rob_id x,
                               rob_id mask);
 
+typedef struct rob_callback {
+    rob_model_logits logits; /* NULL: the model is no callback */
+    rob_model_pullback pullback;
+    void *user;
+} rob_callback;
+
 struct rob_model {
     atomic_int references;
     rob_memory memory;
@@ -47,6 +53,7 @@ struct rob_model {
     rob_emitter emit; /* ROB_KIND_GRAPH: what writes the graph, and its data */
     const void *user;
     void (*release)(const rob_memory *m, void *user); /* of user; NULL: not ours */
+    rob_callback callback;
     int64_t steps; /* the only number of steps it takes; 0: any */
 };
 
@@ -62,6 +69,16 @@ rob_status rob_priv_model_make(rob_ctx *ctx, const rob_recipe *recipe, rob_model
 /* A model without tensors whose graph `emit` writes; `user` must outlive it. */
 rob_status rob_priv_model_custom(rob_ctx *ctx, int64_t features, int64_t outputs,
                                  rob_emitter emit, const void *user, rob_model **out);
+/* A model that is the caller's functions; pullback may be NULL. */
+rob_status rob_priv_model_wrap(rob_ctx *ctx, int64_t features, int64_t outputs,
+                               rob_model_logits logits, rob_model_pullback pullback,
+                               void *user, rob_model **out);
+/* logits (rows, L) and grad (rows, T, D) = J' seed of x (rows, T, D), on this thread */
+rob_status rob_priv_model_call(rob_ctx *ctx, const rob_model *model, const double *x,
+                               int64_t rows, int64_t steps, double *logits);
+rob_status rob_priv_model_pull(rob_ctx *ctx, const rob_model *model, const double *x,
+                               const double *seed, int64_t rows, int64_t steps,
+                               double *grad);
 /* Parse a recipe string; errors say which word and what is allowed. */
 rob_status rob_priv_recipe_parse(rob_ctx *ctx, const char *text, rob_recipe *out);
 /* One word's value, at ... end, into *out; false: no such word, or not allowed. */

@@ -26,6 +26,8 @@ rob_status rob_priv_model_evaluate(rob_ctx *ctx, const rob_model *model,
     rob_plan *plan = NULL;
     rob_work *work = NULL;
     int64_t features = model->recipe.features, outputs = model->recipe.outputs;
+    if (model->callback.logits != NULL)
+        return rob_priv_model_call(ctx, model, x, n, steps, y);
     TRY(rob_priv_graph_create(ctx, &g));
     rob_id in = rob_priv_input(g, rob_priv_shape3(steps, 1, features));
     rob_id out = rob_priv_model_emit(model, g, in, ROB_NONE, NULL);

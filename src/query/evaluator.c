@@ -13,6 +13,7 @@
 #include "query/query.h"
 
 #include "diff/diff.h"
+#include "query/called.h"
 #include "run/run.h"
 
 enum { PROGRAMS = 3 };
@@ -38,6 +39,7 @@ struct rob_evaluator {
     program program[PROGRAMS];
     double *seed; /* (seeds, L): one row a worker */
     int32_t seeds;
+    rob_called called; /* a callback's; programs are empty then */
 };
 
 /* One call, as its jobs see it. */
@@ -237,10 +239,30 @@ static int32_t choose_program(int64_t rows, int64_t workers)
     return best;
 }
 
+static rob_status call_back(rob_ctx *ctx, const batch *b)
+{
+    rob_status status = ROB_OK;
+    rob_evaluator *e = b->e;
+    const rob_calling call = { .model = e->model,
+                               .narrow = e->dtype == ROB_F32,
+                               .rows = b->rows,
+                               .point = b->point,
+                               .steps = b->steps,
+                               .logits = b->logits,
+                               .seed = b->seed,
+                               .user = b->user,
+                               .grad = b->grad };
+    TRY(rob_priv_called_room(ctx, &e->called, e->steps * e->features, e->outputs));
+    TRY(rob_priv_called_run(ctx, &e->called, &call));
+done:
+    return status;
+}
+
 static rob_status run_batch(rob_ctx *ctx, batch *b)
 {
     rob_status status = ROB_OK;
     if (b->rows == 0) return ROB_OK;
+    if (b->e->model->callback.logits) return call_back(ctx, b);
     int32_t k = choose_program(b->rows, ctx->threads > 1 ? ctx->threads : 1);
     b->p = &b->e->program[k];
     TRY(ready_program(ctx, b->e, b->p, tile_rows[k]));
@@ -287,6 +309,7 @@ void rob_priv_evaluator_free(rob_evaluator *e)
     if (!e) return;
     rob_memory memory = e->memory;
     for (int k = 0; k < PROGRAMS; k++) free_program(&memory, &e->program[k]);
+    rob_priv_called_free(&memory, &e->called);
     rob_priv_release(&memory, e->seed);
     rob_model_free(e->model);
     rob_priv_release(&memory, e);

@@ -87,7 +87,7 @@ void rob_priv_region_back(const rob_region *r, const double *point, double *u)
 {
     for (int64_t k = 0; k < r->n; k++) {
         double moved = point[k] - r->x[k], s = rob_priv_region_scale(r, k);
-        u[k] = moved == 0 ? 0 : s == 1 ? moved : moved / s;
+        u[k] = moved == 0 || s == 0 ? 0 : s == 1 ? moved : moved / s;
     }
 }
 

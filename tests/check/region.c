@@ -2,8 +2,8 @@
 #include "regions.h"
 
 static const int32_t norms[3] = { ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1 };
-static const char *const methods[] = { "fgsm", "pgd", "deepfool", "auto" };
-enum { METHODS = COUNT_OF(methods) };
+static const char *const methods[] = { "fgsm", "pgd", "deepfool", "auto", "hopskipjump", "boundary" };
+enum { METHODS = COUNT_OF(methods), SERIES = 3 };
 
 static void get_point(int64_t i, double *p)
 {
@@ -58,19 +58,20 @@ START_TEST(every_method_obeys_every_part)
 {
     int mix = mixes[_i];
     int hits = 0;
-    static given g[N];
+    static given g[SERIES];
     for (int k = 0; k < 3 * METHODS; k++) {
-        double upper[N];
+        double upper[SERIES];
         rob_model_free(model);
         model = test_model(ctx, k % 2 ? ROB_KIND_LSTM : ROB_KIND_RNN_TANH, D, 5, 3,
                            ROB_READOUT_LAST, ROB_F32, k % 2 ? 3 : 1);
-        ask(N, T, norms[k % 3], INFINITY);
-        for (int64_t i = 0; i < N; i++) set_region(i, mix, (uint64_t)(7 * k + i), &g[i]);
+        ask(SERIES, T, norms[k % 3], INFINITY);
+        for (int64_t i = 0; i < SERIES; i++) set_region(i, mix, (uint64_t)(7 * k + i), &g[i]);
         by(methods[k / 3]);
+        if (k / 3 >= 4) fine(rob_attack_set(ctx, attack, "queries", 600));
         distances(upper);
         hits += check_answers(g, norms[k % 3], INFINITY, upper, false);
         fine(rob_query_set_ball(ctx, query, norms[k % 3], 0.7));
-        fine(rob_attack_margin(ctx, attack, query, upper, N));
+        fine(rob_attack_margin(ctx, attack, query, upper, SERIES));
         check_answers(g, norms[k % 3], 0.7, upper, true);
         distances(upper);
         check_answers(g, norms[k % 3], 0.7, upper, false);
