@@ -51,7 +51,7 @@ typedef struct rob_cell {
     int64_t plane;                /* planes or weights of loss in the work's array */
     const double *lo, *up, *big;  /* KNOWN: range and max(|lo|, |up|) */
     const void *packed; /* PRODUCT: op(W)' (N, K), packed; K <= ROB_NARROW: the
-                         * doubles op(W) (K, N) */
+                         * doubles op(W) (K, N). LINEAR: a permutation's index */
     rob_node node;
     double sign;
 } rob_cell;
@@ -188,6 +188,16 @@ void rob_priv_couple_prepare(rob_work *w, int32_t cell);
 rob_bend rob_priv_couple_bend(const rob_work *w, int32_t cell);
 void rob_priv_couple_pull(rob_work *w, int32_t cell, int64_t count, const double *a,
                           int32_t operand, double *to);
+/* product.c: rows of a (count, rows n) through a product with packed op(W)' to
+ * to (count rows of k, ld apart); start: nothing is there yet. scratch: as many numbers as
+ * the other says, or NULL. Permutations: the index of a LINEAR cell, and its use. */
+int64_t rob_priv_product_scratch(int64_t n, int64_t k);
+void rob_priv_product_move(const rob_network *net, int64_t count, int64_t rows, int64_t n,
+                           int64_t k, const double *a, const void *packed, double *to,
+                           int64_t ld, bool start, double *scratch);
+bool rob_priv_permute_prepare(rob_network *net, rob_cell *c, const rob_link *in);
+void rob_priv_permute_move(const rob_cell *c, int64_t count, const double *a, double *to,
+                           int64_t ld);
 /* Weights of loss of a product. Both: absolute slack of one row behind the weights. */
 const double *rob_priv_plane_weight(const rob_work *w, int32_t cell);
 /* ranges of the operands of a cell, in w->range */

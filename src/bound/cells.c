@@ -242,6 +242,7 @@ int32_t rob_priv_cell_apply(rob_network *net, const rob_node *n, int32_t k,
     c.node.shape = shape;
     classify(net, &c, in);
     if (c.kind == ROB_CELL_PRODUCT && c.packed == NULL) return ROB_NONE;
+    if (!rob_priv_permute_prepare(net, &c, in)) return ROB_NONE;
     c.plane = net->plane_size;
     net->plane_size += numbers_of_planes(net, &c, in);
     return rob_priv_cell_add(net, &c, in);

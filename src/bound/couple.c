@@ -73,6 +73,7 @@ typedef struct pair {
     int64_t batch, m, n, k, bytes[2];
     bool turned[2];               /* stored the other way round */
     base b;
+    double *mixed;                /* 0: all of mix is 0 */
     double *mix[2], *packed[2][2];    /* [operand][centre, radius] */
 } pair;
 
@@ -88,6 +89,7 @@ static pair pair_of(const rob_network *net, const rob_cell *c, double *at)
     p.bytes[0] = net->la->packed_bytes(p.m, p.k);
     p.bytes[1] = net->la->packed_bytes(p.n, p.k);
     at = p.b.next;
+    p.mixed = at++;
     for (int k = 0; k < 2; k++) p.mix[k] = at + k * c->size;
     at += 2 * c->size;
     for (int i = 0; i < 2; i++)
@@ -113,7 +115,7 @@ int64_t rob_priv_couple_numbers(const rob_network *net, const rob_cell *c,
     one.link = (rob_link *)in;
     here.link = 0;
     pair p = pair_of(&one, &here, NULL);
-    return 5 * c->size + 1
+    return 5 * c->size + 2
            + 2 * p.batch * ((p.bytes[0] + 7) / 8 + (p.bytes[1] + 7) / 8);
 }
 
@@ -211,6 +213,20 @@ static void prepare_rows(rob_work *w, int32_t cell)
 
 /* ---- rows: coefficients ---------------------------------------------------------- */
 
+enum { CHAINS = 8 };
+
+/* sum of the gaps where l > c, in chains that a compiler can put side by side */
+static double weight_above(const double *l, const double *gap, int64_t n, double c)
+{
+    double sum[CHAINS] = { 0 }, total = 0;
+    int64_t e = 0;
+    for (; e + CHAINS <= n; e += CHAINS)
+        for (int k = 0; k < CHAINS; k++) sum[k] += l[e + k] > c ? gap[e + k] : 0;
+    for (; e < n; e++) total += l[e] > c ? gap[e] : 0;
+    for (int k = 0; k < CHAINS; k++) total += sum[k];
+    return total;
+}
+
 /* c that makes sum |L_e - c| gap_e least: where the gaps above and below it balance */
 static double balance(const double *l, const double *gap, int64_t n)
 {
@@ -219,13 +235,10 @@ static double balance(const double *l, const double *gap, int64_t n)
         lo = fp_min(lo, l[e]);
         up = fp_max(up, l[e]);
     }
-    for (int step = 0; step < 10 && lo < up; step++) {
-        double c = 0.5 * lo + 0.5 * up, above = 0, below = 0;
-        for (int64_t e = 0; e < n; e++) {
-            above += l[e] > c ? gap[e] : 0;
-            below += l[e] <= c ? gap[e] : 0;
-        }
-        if (above > below) lo = c;
+    double half = 0.5 * weight_above(l, gap, n, -INFINITY);
+    for (int step = 0; step < 6 && lo < up; step++) {
+        double c = 0.5 * lo + 0.5 * up;
+        if (weight_above(l, gap, n, c) > half) lo = c;
         else up = c;
     }
     for (int64_t e = 0; e < n; e++)
@@ -356,7 +369,11 @@ static void prepare_pair(rob_work *w, int32_t cell)
     const rob_link *link = &w->net->link[c->link];
     pair p = pair_of(w->net, c, w->plane + c->plane);
     const rob_range *in = rob_priv_operands(w, c);
-    memset(p.mix[0], 0, (size_t)(2 * c->size) * sizeof(double));
+    *p.mixed = 1;
+    for (int64_t e = 0; e < c->size; e++) {
+        p.mix[0][e] = -1;
+        p.mix[1][e] = 1;
+    }
     for (int64_t b = 0; b < p.batch; b++)
         for (int operand = 0; operand < 2; operand++)
             pack_operand(w, &p, operand, b, &in[operand]);
@@ -382,6 +399,16 @@ static void prepare_pair(rob_work *w, int32_t cell)
 
 /* ---- products: coefficients ------------------------------------------------------ */
 
+/* G (or H): L scaled by the mixture of the side its sign chose */
+static void mix(const pair *p, int operand, int64_t batch, const double *l, double *g)
+{
+    const int64_t part = p->m * p->n, first = batch * part;
+    const double sign = operand == 0 ? 1 : -1;
+    for (int64_t e = 0; e < part; e++)
+        g[e] = l[e] >= 0 ? l[e] * p->mix[0][first + e]
+                         : l[e] * (sign * p->mix[1][first + e]);
+}
+
 /* One batch of one row, L (M,N), to one operand's coefficients, in its own order. */
 static void move_batch(const rob_work *w, const pair *p, int operand, int64_t batch,
                        const double *l, double *to)
@@ -392,6 +419,12 @@ static void move_batch(const rob_work *w, const pair *p, int operand, int64_t ba
     double *turned = w->fresh, *at = p->turned[operand] ? turned : to;
     la->product(rows, p->k, inner, l, across, along, packed_at(p, 1 - operand, 0, batch),
                 at, p->k, 0);
+    if (*p->mixed != 0) {
+        double *g = w->fresh + w->net->widest;
+        mix(p, operand, batch, l, g);
+        la->product(rows, p->k, inner, g, across, along,
+                    packed_at(p, 1 - operand, 1, batch), at, p->k, 1);
+    }
     if (!p->turned[operand]) return;
     for (int64_t i = 0; i < rows; i++)
         for (int64_t k = 0; k < p->k; k++) to[k * rows + i] = turned[i * p->k + k];

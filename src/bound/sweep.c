@@ -217,13 +217,11 @@ static bool through_product(sweep *s, int32_t i, const double *a)
                                    p.at + r * k, p.ld);
         return true;
     }
-    if (rows == 1) {
-        s->net->la->product(s->rows, k, n, a, n, 1, c->packed, p.at, p.ld, !start);
-        return true;
-    }
-    for (int64_t r = 0; r < s->rows; r++)
-        s->net->la->product(rows, k, n, a + r * c->size, n, 1, c->packed,
-                            p.at + r * p.ld, k, !start);
+    int64_t room = rob_priv_product_scratch(n, k);
+    int32_t b = rows * s->rows > 16 ? take_block(s->w, room) : -1;
+    rob_priv_product_move(s->net, s->rows, rows, n, k, a, c->packed, p.at, p.ld, start,
+                          b < 0 ? NULL : s->w->pool[b].at);
+    if (b >= 0) s->w->pool[b].users--;
     return true;
 }
 
@@ -250,6 +248,35 @@ static bool through_planes(sweep *s, int32_t i, const double *a)
     for (int32_t j = 0; j < b.ins; j++)
         if (!live[j]->sole) charge_place(s, live[j]->cell, &p[j], 1);
     return true;
+}
+
+/* Numbers in another order, or scaled: no block in between. */
+static bool through_order(sweep *s, int32_t i, const double *a)
+{
+    const rob_cell *c = &s->net->cell[i];
+    const rob_link *in = &s->net->link[c->link];
+    place p;
+    if (!place_of(s, in->cell, true, &p)) return false;
+    if (c->packed != NULL) {
+        rob_priv_permute_move(c, s->rows, a, p.at, p.ld);
+    } else {
+        const double scale = c->node.attr.x[0];
+        const double *big = rob_priv_cell_big(s->w, in->cell);
+        double slack = (double)c->size;
+        for (int64_t e = 0; e < c->size; e++) slack += big[e];
+        s->net->kernel->add(s->rows, c->size, scale, a, c->size, p.at, p.ld);
+        s->net->kernel->cost(s->rows, c->size, a, c->size, big, s->w->cost);
+        charge(s, 2 * fabs(scale), 8 * ROB_TINY * slack);
+        s->w->ops += (double)c->size + 8;
+    }
+    if (!p.fresh && !in->sole) charge_place(s, in->cell, &p, 1);
+    return true;
+}
+
+static bool is_order(const rob_cell *c)
+{
+    return c->packed != NULL
+           || (c->node.op->id == ROB_OP_affine && c->node.attr.x[1] == 0);
 }
 
 static bool through_pull(sweep *s, int32_t i, double *a)
@@ -306,7 +333,8 @@ static bool move_on(sweep *s, int32_t i, double *a)
     case ROB_CELL_SUM: return through_sum(s, i, a);
     case ROB_CELL_JOIN: return through_join(s, i, a);
     case ROB_CELL_PRODUCT: return through_product(s, i, a);
-    case ROB_CELL_LINEAR: return through_pull(s, i, a);
+    case ROB_CELL_LINEAR:
+        return is_order(c) ? through_order(s, i, a) : through_pull(s, i, a);
     case ROB_CELL_CURVED: return through_planes(s, i, a);
     case ROB_CELL_COUPLED: return through_coupled(s, i, a);
     default: break;
