@@ -34,8 +34,9 @@
  *   hopskipjump queries 5000 evaluations a series, start and line search to the boundary
  *             ("search") not counted; directions 100 of the first estimate
  *   boundary  queries 5000
- *   universal passes 30 over the series; batch 64 of one step; restarts 2, all but the
- *             first from a random point; confidence 0.95 of the interval of "fooled",
+ *   universal passes 30 over the series; batch 64 of one step; restarts 4, from zero,
+ *             from `minimum` 3 passes of minimum-norm steps, then from random points;
+ *             shift 0, stride 0 (below); confidence 0.95 of the interval of "fooled",
  *             precision and seed as below
  *   the others  search 40 evaluations of the last line search to the boundary;
  *             overshoot 1e-4 share of the distance added so that other arithmetic agrees;
@@ -142,22 +143,30 @@ ROB_API rob_status rob_attack_margin(rob_ctx *ctx, rob_attack *a, rob_query *q,
 /**
  * Search for one perturbation that breaks as many series as possible.
  *
- * delta with ||delta|| <= radius, zero wherever a mask of any series forbids, making
- * F_i(x_i + delta) <= 0 for many i; series that fail at x_i already are left out. Its
- * numbers are float32 numbers. The answers of the attack are then those of
+ * delta within the ball and what every series' mask and box leave, making
+ * F_i(x_i + V_i delta) <= 0 for many i; series that fail at x_i already are left out.
+ * V_i delta is delta itself; with option shift 1 delta is one period of a signal that
+ * goes on, and V_i starts anywhere in it (each judged at one random start); with stride
+ * s > 0 the series are windows i = 0, 1, ... of one recording, cut every s steps, and
+ * delta belongs to the recording: T + s (count - 1) steps, so that a time stamp moves
+ * alike in every window that holds it. Scale, budgets, smoothness, number of steps and
+ * subspace are those of delta; lists of single series are refused, by step also with
+ * shift and stride. Its numbers are float32 numbers unless a subspace or a bound on
+ * differences forbids. The answers of the attack are then those of
  * rob_attack_transfer on the same query, the search's own series: their share "fooled"
  * is optimistic, the interval means nothing there. Take other series for that.
  * @param ctx      context; progress stage "universal" counts passes
  * @param a        attack of method "universal"
  * @param q        query; all series of one length, radius finite
- * @param delta    (T, D) receives the perturbation, in the units of the series; NULL:
- *                 not wanted (rob_attack_get "universal")
+ * @param delta    (T, D), with stride (T + s (count - 1), D), receives the perturbation,
+ *                 in the units of the series; NULL: not wanted (rob_attack_get "universal")
  * @param capacity numbers delta has room for
- * @param count    receives T x D; NULL: not wanted
+ * @param count    receives how many numbers it has; NULL: not wanted
  * @return ROB_ESHAPE: lengths differ, no series, or capacity too small; ROB_EARGUMENT:
  *         the radius is INFINITY; ROB_EUNSUPPORTED: another method; ROB_STOPPED: the
  *         best perturbation so far
- * Cost: restarts x passes gradients and as many forward passes a series. Reference:
+ * Cost: restarts x passes gradients and as many forward passes a series, and up to 6 x
+ * minimum gradients for the second start. Reference:
  * Moosavi-Dezfooli et al., CVPR 2017; Shafahi et al., AAAI 2020. Since 0.1.
  */
 ROB_API rob_status rob_attack_universal(rob_ctx *ctx, rob_attack *a, rob_query *q,
@@ -167,6 +176,7 @@ ROB_API rob_status rob_attack_universal(rob_ctx *ctx, rob_attack *a, rob_query *
 /**
  * Add one perturbation to every series of a query and see which fail.
  *
+ * As rob_attack_universal has it, with the options shift and stride.
  * Answers "found", "margin", "distance" (||delta||, INFINITY: it holds) and "fooled"
  * are then about this query; x_i + delta is judged in float32 and in float64, as
  * everywhere. The query's "best" is left alone.

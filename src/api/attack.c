@@ -118,10 +118,8 @@ static rob_status check_universal(rob_ctx *ctx, const rob_attack *a, const rob_q
           "method %s moves each series by itself; \"universal\" is needed",
           a->method->name);
     CHECK(q->count > 0, ctx, ROB_ESHAPE, "the query has no series");
-    CHECK(isfinite(q->radius), ctx, ROB_EARGUMENT,
-          "the ball's radius is infinite; a perturbation for all needs a finite one "
-          "(rob_query_set_ball)");
-    TRY(rob_priv_query_knows((rob_ctx *)ctx, q, 0, "method universal"));
+    CHECK(q->norm != ROB_NORM_L0, ctx, ROB_EUNSUPPORTED,
+          "method universal does not search in ROB_NORM_L0");
 done:
     return status;
 }
@@ -138,14 +136,15 @@ rob_status rob_attack_universal(rob_ctx *ctx, rob_attack *a, rob_query *q,
 {
     rob_status status = ROB_OK, ended;
     double *found = NULL;
+    int64_t n;
     if (!ctx) return ROB_EARGUMENT;
     TRY(check_universal(ctx, a, q));
-    int64_t n = q->cases[0].steps * q->model->recipe.features;
-    CHECK(!delta || capacity >= n, ctx, ROB_ESHAPE,
-          "capacity is %lld; a series has %lld", (long long)capacity, (long long)n);
-    found = rob_priv_allocate(&a->memory, n, sizeof *found);
-    if (!found) TRY(rob_priv_no_memory(ctx));
-    TRY(rob_priv_universal_find(ctx, a, q, found, n));
+    int64_t windows = (int64_t)rob_priv_attack_option(a, "stride") * (q->count - 1);
+    int64_t size = (q->cases[0].steps + windows) * q->model->recipe.features;
+    CHECK(!delta || capacity >= size, ctx, ROB_ESHAPE,
+          "capacity is %lld; the perturbation has %lld numbers", (long long)capacity,
+          (long long)size);
+    TRY(rob_priv_universal_find(ctx, a, q, &found, &n));
     ended = status;
     TRY(rob_priv_universal_judge(ctx, a, q, found, n));
     status = ended;
@@ -158,27 +157,6 @@ done:
     return rob_priv_leave(ctx, status);
 }
 
-/* Within the ball and the masks? A hair of the radius is forgiven to other units. */
-static rob_status check_inside(rob_ctx *ctx, const rob_query *q, const double *delta,
-                               int64_t n)
-{
-    rob_status status = ROB_OK;
-    double length = rob_priv_norm(q->norm, delta, n), most = rob_priv_query_radius(q);
-    CHECK(length <= most * (1 + 1e-12), ctx, ROB_EDOMAIN,
-          "delta has norm %g; the query's ball has radius %g in units of the series",
-          length, most);
-    for (int64_t i = 0; i < q->count; i++) {
-        const uint8_t *mask = rob_priv_query_mask_of(q, i);
-        int64_t size = q->cases[i].steps * q->model->recipe.features;
-        for (int64_t k = 0; mask && k < n && k < size; k++)
-            CHECK(mask[k] || delta[k] == 0, ctx, ROB_EDOMAIN,
-                  "delta moves number %lld, which the mask of series %lld holds",
-                  (long long)k, (long long)i);
-    }
-done:
-    return status;
-}
-
 rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q,
                                const double *delta, int64_t count)
 {
@@ -189,7 +167,6 @@ rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q,
     for (int64_t i = 0; i < count; i++)
         CHECK(isfinite(delta[i]), ctx, ROB_EDOMAIN, "delta, number %lld: not finite",
               (long long)i);
-    TRY(check_inside(ctx, q, delta, count));
     TRY(rob_priv_universal_judge(ctx, a, q, delta, count));
 done:
     return rob_priv_leave(ctx, status);

@@ -167,10 +167,11 @@ void rob_priv_attack_forget(rob_attack *a);
 rob_status rob_priv_attack_answers(rob_ctx *ctx, const rob_query *q, rob_attack *to);
 
 /* ---- one perturbation for all (universal.c) -------------------------------------- */
-/* delta (n), n the numbers of every series; ROB_STOPPED: the best so far */
+/* *delta (n), of a's memory, or NULL on error; ROB_STOPPED: the best so far */
 rob_status rob_priv_universal_find(rob_ctx *ctx, const rob_attack *a, rob_query *q,
-                                   double *delta, int64_t n);
-/* the answers of `a`: every series of q at x_i + delta */
+                                   double **delta, int64_t *n);
+/* the answers of `a`: every series of q at x_i + its view of delta, which must be in the
+ * region */
 rob_status rob_priv_universal_judge(rob_ctx *ctx, rob_attack *a, rob_query *q,
                                     const double *delta, int64_t n);
 

@@ -58,7 +58,11 @@ static const rob_option boundary_options[] = {
 static const rob_option universal_options[] = {
     { "passes", 30, 1, 1e6, "", "over the series, in one descent" },
     { "batch", 64, 1, 1e6, "series", "of one step" },
-    { "restarts", 2, 1, 64, "", "descents; all but the first start at random" },
+    { "restarts", 4, 1, 64, "",
+      "descents: from zero, from minimum-norm steps, then from random points" },
+    { "minimum", 3, 0, 1000, "", "passes of minimum-norm steps before the second" },
+    { "shift", 0, 0, 1, "", "1: wherever in its period the perturbation starts" },
+    { "stride", 0, 0, 1e9, "steps", "between windows of one recording; 0: not so" },
     { "confidence", 0.95, 1e-9, 0.999999999, "", "of the interval of \"fooled\"" },
     { "precision", 32, 32, 64, "bits", "of gradients: 32, or 64 for any above 32" },
     { "seed", 0, 0, 9007199254740992.0, "", "added to the context's seed" }

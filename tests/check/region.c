@@ -81,6 +81,109 @@ START_TEST(every_method_obeys_every_part)
 }
 END_TEST
 
+/* ---- one perturbation for all ---------------------------------------------------- */
+
+/* parts set for all series; g as check_inside reads it */
+static void set_for_all(int with, given *g)
+{
+    static const double scale[D] = { 0.5, 2 }, low = -1.1, high = 1.2, budget = 0.2;
+    *g = (given){ .steps = T, .n = SIZE, .variation = INFINITY, .difference = INFINITY };
+    for (int64_t k = 0; k < SIZE; k++) {
+        g->scale[k] = with & WITH_SCALE ? scale[k % D] : 1;
+        g->low[k] = with & WITH_BOX ? low : -INFINITY;
+        g->high[k] = with & WITH_BOX ? high : INFINITY;
+        g->budget[k] = with & WITH_BUDGET ? budget : INFINITY;
+    }
+    if (with & WITH_SCALE) fine(rob_query_set_scale(ctx, query, -1, scale, D));
+    if (with & WITH_BOX) fine(rob_query_set_box(ctx, query, -1, &low, &high, 1));
+    if (with & WITH_BUDGET) fine(rob_query_set_budget(ctx, query, -1, &budget, 1));
+    if (with & WITH_BAND) {
+        fine(rob_query_set_band_limit(ctx, query, MODES));
+        g->columns = MODES * D;
+        memcpy(g->e, query->cases[0].band->data, SIZE * MODES * D * sizeof(double));
+    }
+    if (with & WITH_SMOOTH) {
+        g->variation = 0.8;
+        g->difference = 0.15;
+        fine(rob_query_set_smoothness(ctx, query, g->variation, g->difference));
+    }
+    if (with & WITH_STEPS) {
+        g->most = 2;
+        fine(rob_query_set_steps(ctx, query, g->most));
+    }
+}
+
+START_TEST(one_perturbation_obeys_every_part)
+{
+    static const int sets[] = { WITH_SCALE, WITH_BOX, WITH_BUDGET, WITH_BAND,
+                                WITH_SMOOTH, WITH_STEPS,
+                                WITH_SCALE | WITH_BOX | WITH_BUDGET,
+                                WITH_BAND | WITH_SMOOTH | WITH_BOX };
+    double p[WIDE], delta[SIZE], fooled[5], most = 0;
+    static given g;
+    for (int norm = 0; norm < 3; norm++) {
+        rob_model_free(model);
+        model = test_model(ctx, ROB_KIND_LSTM, D, 5, 3, ROB_READOUT_LAST, ROB_F32, 3);
+        ask(20, T, norms[norm], 0.8);
+        set_for_all(sets[_i], &g);
+        by("universal");
+        fine(rob_attack_set(ctx, attack, "passes", 6));
+        fine(rob_attack_universal(ctx, attack, query, delta, SIZE, NULL));
+        fine(rob_attack_get(ctx, attack, "fooled", -1, fooled, 5, NULL));
+        most = fmax(most, fooled[0]);
+        for (int64_t i = 0; i < 20; i++) {
+            /* what every series may take, so does each; x + d rounds as numbers of 1 */
+            get_point(i, p);
+            for (int64_t k = 0; k < SIZE; k++)
+                p[k] = delta[k] == 0 ? query->cases[i].x[k] : p[k];
+            ck_assert_double_le(check_inside(&g, norms[norm], query->cases[i].x, p),
+                                0.8 * (1 + 1e-9) + 1e-10);
+        }
+        fine(rob_attack_transfer(ctx, attack, query, delta, SIZE));
+        for (int64_t k = 0; k < SIZE; k++) delta[k] *= 3;
+        ck_assert_int_eq(rob_attack_transfer(ctx, attack, query, delta, SIZE),
+                         ROB_EDOMAIN);
+    }
+    ck_assert_double_gt(most, 0);
+}
+END_TEST
+
+/* Windows of one recording see one perturbation by time stamp; shifts see a rotation. */
+START_TEST(views_of_one_perturbation_agree)
+{
+    enum { COUNT = 12, STRIDE = 2, LONG = (T + STRIDE * (COUNT - 1)) * D };
+    double delta[LONG], d[SIZE], fooled[5];
+    int64_t n;
+    model = test_model(ctx, ROB_KIND_LSTM, D, 5, 3, ROB_READOUT_LAST, ROB_F32, 3);
+    ask(COUNT, T, norms[_i % 3], 3);
+    by("universal");
+    fine(rob_attack_set(ctx, attack, "passes", 6));
+    fine(rob_attack_set(ctx, attack, _i < 3 ? "stride" : "shift", _i < 3 ? STRIDE : 1));
+    fine(rob_attack_universal(ctx, attack, query, delta, LONG, &n));
+    ck_assert_int_eq(n, _i < 3 ? LONG : SIZE);
+    fine(rob_attack_get(ctx, attack, "fooled", -1, fooled, 5, NULL));
+    ck_assert_double_gt(fooled[0], 0);
+    bool turned = false;
+    for (int64_t i = 0; i < COUNT; i++) {
+        int64_t fits = 0, size;
+        fine(rob_attack_get(ctx, attack, "perturbation", i, d, SIZE, &size));
+        for (int64_t o = 0; o < n / D; o++) {
+            bool same = true;
+            for (int64_t k = 0; k < SIZE; k++)
+                same &= fabs(d[k] - delta[(o * D + k) % n]) < 1e-15 * 8;
+            fits += same && (_i >= 3 || o == STRIDE * i);
+            turned |= same && o != STRIDE * i;
+        }
+        ck_assert_int_ge(fits, 1);
+    }
+    ck_assert(turned || _i < 3);
+    uint8_t mask[SIZE] = { 1, 1, 0 };
+    fine(rob_query_set_mask(ctx, query, -1, mask, SIZE));
+    ck_assert_int_eq(rob_attack_universal(ctx, attack, query, delta, LONG, &n),
+                     ROB_EUNSUPPORTED);
+}
+END_TEST
+
 /* ---- closed forms for affine classifiers ----------------------------------------- */
 
 /* rows of series i: margin and coefficients w (n) of f_c - f_k */
@@ -248,6 +351,8 @@ int main(void)
     tcase_add_loop_test(c, scaled_distances_are_the_closed_form, 0, 12);
     tcase_add_loop_test(c, subspace_distances_are_the_closed_form, 0, 12);
     tcase_add_loop_test(c, boxed_distances_are_the_closed_form, 0, 6);
+    tcase_add_loop_test(c, one_perturbation_obeys_every_part, 0, 8);
+    tcase_add_loop_test(c, views_of_one_perturbation_agree, 0, 6);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
