@@ -15,16 +15,23 @@
  *
  * Methods.
  *   "interval"  ranges by interval arithmetic, one forward pass: fast, loose
+ *   "zonotope"  affine forms carried forward: numbers of x and shared noises, one pass for
+ *               all ranges (Singh et al. 2018, Bonaert et al. 2021), then the rows
+ *               substituted backwards on them. The method for long sequences
  *   "crown"     linear relaxations, substituted backwards to the input, for every range
  *               the relaxations need and for the rows (Zhang et al. 2018); intersected
- *               with intervals, so never below them
- *   "auto"      crown as deep as `cost` allows, else interval; "depth" says what it was
+ *               with forms and intervals
+ *   "auto"      crown where `cost` allows, else zonotope; "depth" says what it was
+ * None is ever below one that stands above it (with attention, crown does without forms).
  * Options by name, with defaults:
  *   steps     0      time steps substituted before the known ranges of the state are
- *                    used; 0: all (with "auto": it chooses)
+ *                    used; 0: all
+ *   symbols   0      most noises the forms keep, the slightest become intervals; 0: those
+ *                    of six steps and a thousand
  *   tolerance 1e-3   relative width of the last bracket of a radius search
  *   calls     60     most bounds computed for one radius
- *   cost      5e11   multiply-adds "auto" may spend on one bound, about half a minute
+ *   cost      2e11   multiply-adds "auto" may spend on the sweeps of one bound, about
+ *                    ten seconds
  *
  * What holds for all functions. A bound keeps its options and its last answers; it may
  * be used on any query, by one thread at a time. Series are spread over the context's
@@ -49,7 +56,7 @@ typedef struct rob_bound rob_bound;
  * Make a bound by the name of its method.
  *
  * @param ctx    context
- * @param method "interval", "crown" or "auto"
+ * @param method "interval", "zonotope", "crown" or "auto"
  * @param out    receives the bound; NULL on error
  * @return ROB_EARGUMENT: no such method
  * Cost: one allocation. Since 0.1.
@@ -102,7 +109,9 @@ ROB_API rob_status rob_bound_radius(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * @return ROB_EARGUMENT: the radius is INFINITY; else as rob_bound_radius
  * Cost: crown, LSTM: 40 T^2 H^2 (H + D) operations a layer and memory O(T H + rows H),
  *       for example 0.8 s and 10 MB at T = 50, H = 64; with `steps` k: 80 T k H^2 (H + D).
- *       interval: about a hundred forward passes. Since 0.1.
+ *       zonotope: 8 T S H (H + D) operations for S symbols and memory O(S H), for
+ *       example 3.5 s at T = 96 and two layers of H = 128. interval: about a hundred
+ *       forward passes. Since 0.1.
  */
 ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
                                     double *lower, int64_t capacity);
@@ -112,9 +121,10 @@ ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
  *
  * "margin" M_i (after rob_bound_radius: the margin proved at L_i); "radius" L_i; "rows"
  * the lower bound of each row of the specification on the last ball tried; "calls"
- * bounds computed; "seconds" of wall time; "depth" steps substituted, 0 all, -1
- * intervals only; "dropped" parts of the region left out, so that more was proved than
- * asked: 1 variation and differences, 2 the number of steps, 3 both, 0 none.
+ * bounds computed; "seconds" of wall time; "depth" steps substituted for the ranges, 0
+ * all, -1 none: forms or intervals; "dropped" parts of the region left out, so that more
+ * was proved than asked: 1 variation and differences, 2 the number of steps, 3 both, 0
+ * none.
  * @param ctx      context
  * @param b        bound
  * @param what     one of the names

@@ -16,7 +16,7 @@
 #include "fp/fp.h"
 #include "la/la.h"
 #include "la/rows.h"
-#include "op/op.h"
+#include "op/plane.h"
 #include "query/query.h"
 
 /* ---- the network, unrolled ------------------------------------------------------- */
@@ -45,6 +45,8 @@ typedef struct rob_cell {
     int32_t age;                  /* latest step it depends on */
     int32_t ins, output;          /* output: k of a node with several */
     bool live, tight;             /* depends on x; deserves a bound of its own */
+    bool shared;                  /* root whose numbers are read more than once */
+    int32_t last;                 /* root: the last cell that reads it */
     int64_t size, first;
     int64_t link;                 /* links [link, link + ins) */
     int64_t at; /* range: numbers [at, at + size) of the work's arrays */
@@ -52,6 +54,7 @@ typedef struct rob_cell {
     const double *lo, *up, *big;  /* KNOWN: range and max(|lo|, |up|) */
     const void *packed; /* PRODUCT: op(W)' (N, K), packed; K <= ROB_NARROW: the
                          * doubles op(W) (K, N). LINEAR: a permutation's index */
+    const void *onward; /* PRODUCT: op(W) (K, N), packed, for affine forms */
     rob_node node;
     double sign;
 } rob_cell;
@@ -114,6 +117,10 @@ typedef struct rob_ball {
  * value is the best lower bound on the ball itself. */
 typedef struct rob_proof { double value, fixed, slope; } rob_proof;
 
+/* The affine form of a root: symbols [first, first + rows), (rows, size) in a block. */
+typedef struct rob_form { int32_t block; int64_t first, rows; } rob_form;
+enum { ROB_FORM_MOST = 1 << 23 };   /* numbers of one form; above: ranges instead */
+
 typedef struct rob_work {
     rob_memory memory;
     const rob_network *net;
@@ -134,6 +141,21 @@ typedef struct rob_work {
     int64_t width;
     rob_proof *proof;             /* (tile) */
     rob_range *range;             /* (most_ins) */
+    /* affine forms (forward.c); form NULL: not asked for */
+    rob_form *form;               /* (cells) */
+    double *centre, *spread, *extent;  /* (range_size) base, rad, magnitude */
+    double *reach;                /* (steps features) largest |x| */
+    double *sum, *turned;         /* scratch: (4 widest), (2 widest features) */
+    double *seen;                 /* scratch: (2 widest, width) */
+    int64_t *symbol;              /* number of x, or -1: a noise */
+    int64_t symbols, symbol_capacity, symbols_most;
+    double *most;                 /* largest |symbol| */
+    double furthest;              /* largest magnitude of a symbol, at least 1 */
+    bool sweeps;                  /* tight cells are swept (crown) */
+    void (*fault_strip)(rob_strip *s); /* for tests, like fault */
+    /* While a radius is searched for, a ball far too large is given up half way. */
+    bool search, was_narrow, hopeless;
+    double by_interval, by_all;   /* widths of this step's tight cells, summed */
     bool broken;                  /* a range is empty or infinite: nothing is proved */
     double ops;                   /* roundings in any chain of losses so far */
     bool (*stop)(void *user);     /* asked once a step; NULL: never stop */
@@ -170,9 +192,18 @@ static inline const double *rob_priv_cell_big(const rob_work *w, int32_t i)
     return c->live ? w->big + c->at : c->big;
 }
 
-/* Ranges of all cells on the ball: by intervals, or also by sweeps (crown).
- * ROB_STOPPED: cancelled, ranges incomplete. */
+/* Ranges of all cells on the ball: by intervals, or also by affine forms and sweeps, as
+ * the work is set. ROB_STOPPED: cancelled, ranges incomplete. */
 rob_status rob_priv_ranges(rob_work *w, bool crown);
+int32_t rob_priv_block_take(rob_work *w, int64_t numbers);
+
+/* Affine forms. begin, each cell in order, rows on the last, end. False: no memory. */
+rob_status rob_priv_forward_open(rob_work *w);
+void rob_priv_forward_begin(rob_work *w);
+bool rob_priv_forward_cell(rob_work *w, int32_t cell);
+bool rob_priv_forward_rows(rob_work *w, int32_t cell, int64_t rows, const double *a,
+                           int64_t lda, const double *base, double *value);
+void rob_priv_forward_end(rob_work *w);
 /* Planes of a curved cell and weights of loss, from the ranges of its operands. */
 void rob_priv_plane_prepare(rob_work *w, int32_t cell);
 /* The planes: operands are the live ones, in order. */

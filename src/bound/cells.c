@@ -193,6 +193,18 @@ static const void *packed_weights(rob_network *net, const double *w, rob_shape s
     return packed;
 }
 
+/* op(W) (K, N), prepared once like the other way round */
+static const void *packed_onward(rob_network *net, const double *w, rob_shape s, bool tb)
+{
+    for (int32_t i = 0; i < net->cells; i++)
+        if (multiplies_by(net, &net->cell[i], w, &s, tb)) return net->cell[i].onward;
+    int64_t n = s.dim[!tb], k = s.dim[tb];
+    void *packed = rob_priv_network_own(net, net->la->packed_bytes(k, n), 1);
+    if (packed != NULL)
+        net->la->pack(k, n, w, tb ? 1 : s.dim[1], tb ? s.dim[1] : 1, packed);
+    return packed;
+}
+
 /* Jointly affine in all operands, or a product of one operand with known numbers. */
 static bool is_linear(const rob_network *net, const rob_node *n, const rob_link *in)
 {
@@ -224,6 +236,8 @@ static void classify(rob_network *net, rob_cell *c, const rob_link *in)
         c->kind = ROB_CELL_PRODUCT;
         c->packed = packed_weights(net, net->cell[in[1].cell].lo, in[1].shape,
                                    n->attr.i[1] != 0);
+        c->onward = packed_onward(net, net->cell[in[1].cell].lo, in[1].shape,
+                                  n->attr.i[1] != 0);
     } else if (is_linear(net, n, in)) {
         c->kind = ROB_CELL_LINEAR;
     } else if (rob_priv_is_coupled(n)) {
@@ -241,7 +255,8 @@ int32_t rob_priv_cell_apply(rob_network *net, const rob_node *n, int32_t k,
                   .size = rob_priv_shape_size(&shape)};
     c.node.shape = shape;
     classify(net, &c, in);
-    if (c.kind == ROB_CELL_PRODUCT && c.packed == NULL) return ROB_NONE;
+    if (c.kind == ROB_CELL_PRODUCT && (c.packed == NULL || c.onward == NULL))
+        return ROB_NONE;
     if (!rob_priv_permute_prepare(net, &c, in)) return ROB_NONE;
     c.plane = net->plane_size;
     net->plane_size += numbers_of_planes(net, &c, in);
@@ -301,10 +316,29 @@ static void find_tight_cells(rob_network *net)
     }
 }
 
+/* Who reads a root last, and whether any of its numbers go two ways: into two operands,
+ * or into all outputs of a product. */
+static void find_readers(rob_network *net)
+{
+    for (int32_t i = 0; i < net->cells; i++) {
+        const rob_cell *c = &net->cell[i];
+        bool spreads = c->kind == ROB_CELL_PRODUCT || c->kind == ROB_CELL_LINEAR;
+        for (int32_t k = 0; k < c->ins; k++) {
+            const rob_link *in = &net->link[c->link + k];
+            rob_cell *root = &net->cell[net->cell[in->cell].root];
+            root->last = i;
+            root->shared = root->shared || spreads || !in->sole;
+        }
+    }
+    net->cell[net->cell[net->output].root].last = INT32_MAX;
+}
+
 rob_status rob_priv_cells_finish(rob_network *net)
 {
+    rob_status status = find_sole_operands(net);
+    if (status == ROB_OK) find_readers(net);
     find_tight_cells(net);
-    return find_sole_operands(net);
+    return status;
 }
 
 int32_t rob_priv_live_ins(const rob_network *net, const rob_cell *c,

@@ -29,12 +29,21 @@ static rob_status sweep_rows(rob_work *w, const rob_demand *d, rob_proof *row)
         status = rob_priv_sweep(w, w->net->output, count, d->c + r * d->outputs,
                                 d->outputs, d->b + r);
         for (int64_t k = 0; k < count && status == ROB_OK; k++) {
-            double on_range = row[r + k].value;
+            double before = row[r + k].value;
             row[r + k] = w->proof[k];
-            row[r + k].value = fp_max(row[r + k].value, on_range);
+            row[r + k].value = fp_max(row[r + k].value, before);
         }
     }
     return status;
+}
+
+static rob_status forms_of_rows(rob_work *w, const rob_demand *d, rob_proof *row)
+{
+    bool fine = true;
+    for (int64_t r = 0; fine && r < d->rows; r++)
+        fine = rob_priv_forward_rows(w, w->net->output, 1, d->c + r * d->outputs,
+                                     d->outputs, d->b + r, &row[r].value);
+    return fine ? ROB_OK : ROB_EMEMORY;
 }
 
 /* Largest radius at which fixed - e slope > 0, rounded down. */
@@ -62,31 +71,66 @@ static rob_outcome judge(const rob_demand *d, const rob_proof *row)
     return worst;
 }
 
+/* One pass: ranges, then rows, each the better of what it was and what it is now. */
+static rob_status pass(rob_work *w, const rob_demand *d, bool crown, rob_proof *row)
+{
+    rob_status status = rob_priv_ranges(w, crown);
+    if (status == ROB_OK && !w->broken) {
+        rob_range f = output_range(w);
+        for (int64_t r = 0; r < d->rows; r++) {
+            double value = row_on_range(d, r, &f);
+            if (value > row[r].value) row[r] = (rob_proof){value, value, 0};
+        }
+        crown = crown && !w->hopeless;
+        if (crown) status = sweep_rows(w, d, row);
+        if (status == ROB_OK && crown && w->form != NULL)
+            status = forms_of_rows(w, d, row);
+    }
+    if (w->form != NULL) rob_priv_forward_end(w);
+    return status;
+}
+
+static bool widen(rob_work *w, double **p, int64_t numbers)
+{
+    double *wider = rob_priv_allocate(&w->memory, numbers, (int64_t)sizeof *wider);
+    if (wider == NULL) return false;
+    rob_priv_release(&w->memory, *p);
+    *p = wider;
+    return true;
+}
+
+/* Room for what rows of the ball need. */
+static bool widen_measures(rob_work *w, const rob_ball *ball)
+{
+    int64_t width = rob_priv_ball_width(ball);
+    if (width <= w->width) return true;
+    if (!widen(w, &w->measure, w->tile * width)) return false;
+    if (w->form != NULL && !widen(w, &w->seen, 2 * w->net->widest * width)) return false;
+    w->width = width;
+    return true;
+}
+
+/* Sweeps come after a pass without them, so that they never prove less; when a radius is
+ * searched for, only if they are needed. */
 rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_demand *d,
                                bool crown, rob_proof *row, rob_outcome *out)
 {
-    int64_t width = rob_priv_ball_width(ball);
-    if (width > w->width) {
-        double *wider = rob_priv_allocate(&w->memory, w->tile * width,
-                                          (int64_t)sizeof *wider);
-        if (wider == NULL) return ROB_EMEMORY;
-        rob_priv_release(&w->memory, w->measure);
-        w->measure = wider;
-        w->width = width;
-    }
+    rob_status status = ROB_OK;
+    bool sweeps = w->sweeps;
+    if (!widen_measures(w, ball)) return ROB_EMEMORY;
     w->ball = *ball;
     *out = (rob_outcome){-INFINITY, 0};
     for (int64_t r = 0; r < d->rows; r++)
         row[r] = (rob_proof){-INFINITY, -INFINITY, INFINITY};
     if (d->groups == 0) return ROB_OK;
-    rob_status status = rob_priv_ranges(w, crown);
-    if (status != ROB_OK || w->broken) return status;
-    rob_range f = output_range(w);
-    for (int64_t r = 0; r < d->rows; r++) {
-        double value = row_on_range(d, r, &f);
-        row[r] = (rob_proof){value, value, 0};
+    if (crown && sweeps && w->form != NULL) {
+        w->sweeps = false;
+        status = pass(w, d, true, row);
+        w->sweeps = true;
+        if (status == ROB_OK) *out = judge(d, row);
+        if (status != ROB_OK || (w->search && out->margin > 0)) return status;
     }
-    if (crown) status = sweep_rows(w, d, row);
+    status = pass(w, d, crown, row);
     if (status == ROB_OK) *out = judge(d, row);
     return status;
 }

@@ -159,6 +159,7 @@ rob_status rob_priv_bound_radius(rob_work *w, const rob_ball *ball, const rob_de
     s->margin = -INFINITY;
     s->calls = 0;
     if (!(s->cap > 0)) return ROB_OK;
+    w->search = true;
     for (int64_t e = 0; e < w->net->steps * w->net->features; e++)
         most = fp_max(fabs(ball->x[e]), most);
     rob_status status = first_calls(&h, fmin((most > 0 ? most : 1) * 0x1p-20, s->cap));
@@ -167,5 +168,6 @@ rob_status rob_priv_bound_radius(rob_work *w, const rob_ball *ball, const rob_de
     if (status == ROB_OK && proved && !done(&h)) status = try_linear(&h, first);
     while (status == ROB_OK && !done(&h))
         status = call_at(&h, next_radius(&h), &proved);
+    w->search = false;
     return status;
 }

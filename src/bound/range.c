@@ -136,26 +136,66 @@ static void forget_planes(rob_work *w)
     memset(w->plane, 0xff, (size_t)w->net->plane_size * sizeof *w->plane);
 }
 
+static double width_of(const rob_work *w, const rob_cell *c)
+{
+    double sum = 0;
+    for (int64_t e = c->at; e < c->at + c->size; e++) sum += w->up[e] - w->lo[e];
+    return sum;
+}
+
+/* The range of cell i, and what hangs on it. */
+static rob_status visit(rob_work *w, int32_t i)
+{
+    const rob_cell *c = &w->net->cell[i];
+    double before = c->tight ? width_of(w, c) : 0;
+    image_of(w, c);
+    intersect(w, c);
+    seal(w, c);
+    rob_priv_plane_prepare(w, i);
+    if (w->broken) return ROB_OK;
+    if (w->form != NULL) {
+        if (!rob_priv_forward_cell(w, i)) return ROB_EMEMORY;
+        seal(w, c);
+    }
+    if (!c->tight || w->broken) return ROB_OK;
+    rob_status status = w->sweeps ? tighten(w, i) : ROB_OK;
+    if (status == ROB_OK) seal(w, c);
+    w->by_interval += before;
+    w->by_all += width_of(w, c);
+    return status;
+}
+
+/* Ranges that were narrow and have become those of intervals will not recover: what the
+ * intervals prove is all there is to come. */
+static bool is_hopeless(rob_work *w)
+{
+    bool wide = w->by_all > 0.95 * w->by_interval;
+    bool hopeless = w->search && w->was_narrow && wide;
+    w->was_narrow = w->was_narrow || w->by_all < 0.5 * w->by_interval;
+    w->by_all = w->by_interval = 0;
+    return hopeless;
+}
+
 rob_status rob_priv_ranges(rob_work *w, bool crown)
 {
     w->broken = false;
     forget_planes(w);
     by_intervals(w);
+    if (crown && w->form != NULL) rob_priv_forward_begin(w);
+    w->hopeless = w->was_narrow = false;
+    w->by_all = w->by_interval = 0;
     int32_t time = -1;
     for (int32_t i = 0; crown && i < w->net->cells && !w->broken; i++) {
         const rob_cell *c = &w->net->cell[i];
         if (!has_range(c)) continue;
-        if (c->time != time && w->stop != NULL && w->stop(w->stop_user))
-            return ROB_STOPPED;
+        if (c->time != time) {
+            if (w->stop != NULL && w->stop(w->stop_user)) return ROB_STOPPED;
+            if (is_hopeless(w)) w->hopeless = true;
+            if (w->hopeless) return ROB_OK;
+        }
         time = c->time;
-        image_of(w, c);
-        intersect(w, c);
-        seal(w, c);
-        rob_priv_plane_prepare(w, i);
-        if (!c->tight || w->broken) continue;
-        rob_status status = tighten(w, i);
+        rob_status status = visit(w, i);
         if (status != ROB_OK) return status;
-        seal(w, c);
     }
     return ROB_OK;
 }
@@ -213,12 +253,33 @@ rob_status rob_priv_work_open(const rob_network *net, rob_work **out)
     w->range =
         rob_priv_allocate(&w->memory, net->most_ins + 1, (int64_t)sizeof *w->range);
     w->block = rob_priv_allocate(&w->memory, net->cells, (int64_t)sizeof *w->block);
+    w->sweeps = true;
     fine = fine && w->which != NULL && w->proof != NULL && w->range != NULL
         && w->block != NULL;
     for (int32_t i = 0; fine && i < net->cells; i++) w->block[i] = -1;
     if (fine) *out = w;
     else rob_priv_work_close(w);
     return fine ? ROB_OK : ROB_EMEMORY;
+}
+
+rob_status rob_priv_forward_open(rob_work *w)
+{
+    const rob_network *net = w->net;
+    int64_t size = net->range_size, numbers = net->steps * net->features;
+    bool fine = reserve(w, &w->centre, size) && reserve(w, &w->spread, size)
+                && reserve(w, &w->extent, size) && reserve(w, &w->reach, numbers)
+                && reserve(w, &w->sum, 4 * net->widest)
+                && reserve(w, &w->seen, 2 * net->widest * w->width)
+                && reserve(w, &w->turned, 2 * net->widest * net->features);
+    w->form = rob_priv_allocate(&w->memory, net->cells, (int64_t)sizeof *w->form);
+    if (!fine || w->form == NULL) return ROB_EMEMORY;
+    for (int32_t i = 0; i < net->cells; i++) w->form[i].block = -1;
+    int64_t noises = 0;
+    for (int32_t i = 0; i < net->cells; i++)
+        if (net->cell[i].shared && net->cell[i].kind != ROB_CELL_INPUT)
+            noises += net->cell[i].size;
+    w->symbols_most = numbers + 1024 + 6 * noises / net->steps;
+    return ROB_OK;
 }
 
 void rob_priv_work_close(rob_work *w)
@@ -229,7 +290,8 @@ void rob_priv_work_close(rob_work *w)
     void *const all[] = {
         w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,
         w->cost, w->measure, w->base2, w->loss2, w->which, w->proof, w->range, w->block,
-        w->pool,
+        w->pool, w->form, w->centre, w->spread, w->extent, w->reach, w->sum, w->seen, w->turned,
+        w->symbol, w->most,
     };
     for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&m, all[i]);
     rob_priv_release(&m, w);

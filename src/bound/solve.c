@@ -12,16 +12,19 @@
 
 enum { LENGTHS_AT_ONCE = 16 };
 
-const char *const rob_priv_bound_method[ROB_BOUND_METHODS] = { "interval", "crown",
-                                                               "auto" };
+const char *const rob_priv_bound_method[ROB_BOUND_METHODS] = {
+    "interval", "zonotope", "crown", "auto"
+};
 
 const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
     {"steps", 0, 0, 1e9, "steps",
      "time steps back-substituted before known ranges are used; 0: all, and the method "
      "auto chooses"},
+    {"symbols", 0, 0, 1e9, "noises",
+     "most noises of affine forms; 0: six steps' and a thousand"},
     {"tolerance", 1e-3, 1e-9, 1, "", "relative width of the last bracket of a radius"},
     {"calls", 60, 2, 1e6, "", "most bounds computed for one radius"},
-    {"cost", 5e11, 1, 1e300, "multiply-adds",
+    {"cost", 2e11, 1, 1e300, "multiply-adds",
      "what the method auto may spend on one bound"},
 };
 
@@ -30,7 +33,7 @@ typedef struct task {
     rob_network *net;
     rob_answer *answer;
     int64_t depth;
-    bool crown;
+    bool crown, forms, sweeps;
     rob_status status;
 } task;
 
@@ -145,11 +148,16 @@ static void run_task(void *user, int64_t k, int32_t worker)
     rob_proof *row = rob_priv_allocate(m, rows + 1, (int64_t)sizeof *row);
     eye.host = rob_priv_fp_enter();
     t->status = row != NULL ? rob_priv_work_open(t->net, &w) : ROB_EMEMORY;
+    if (t->status == ROB_OK && t->forms) t->status = rob_priv_forward_open(w);
     if (t->status == ROB_OK) {
         w->depth = t->depth;
+        w->sweeps = t->sweeps;
+        if (s->bound->option[ROB_BOUND_SYMBOLS] > 0)
+            w->symbols_most = (int64_t)s->bound->option[ROB_BOUND_SYMBOLS];
         w->stop = must_stop_inside;
         w->stop_user = &eye;
         w->fault = s->bound->fault;
+        w->fault_strip = s->bound->fault_strip;
         t->status = solve_series(s, t, w, row);
         for (int64_t r = 0; r < rows; r++) t->answer->row[r] = row[r].value;
     }
@@ -162,25 +170,27 @@ static void run_task(void *user, int64_t k, int32_t worker)
 
 /* ---- which bound ----------------------------------------------------------------- */
 
-/* Auto: the deepest back-substitution that fits the budget; intervals when none does.
- */
+/* Forms know nothing of softmax and products of two values but their ranges: where
+ * sweeps do, they would only take time. */
+static bool has_coupled(const rob_network *net)
+{
+    for (int32_t i = 0; i < net->cells; i++)
+        if (net->cell[i].kind == ROB_CELL_COUPLED) return true;
+    return false;
+}
+
+/* Auto: sweeps for every range if they fit the budget. */
 static void choose_depth(const solver *s, task *t)
 {
     const rob_bound *b = s->bound;
-    int64_t rows = t->series->spec.rows;
-    t->crown = b->method != ROB_BOUND_INTERVAL;
     t->depth = (int64_t)b->option[ROB_BOUND_STEPS];
-    if (b->method == ROB_BOUND_AUTO && t->depth == 0) {
-        double budget = b->option[ROB_BOUND_COST];
-        if (rob_priv_network_cost(t->net, 0, rows) > budget) {
-            t->depth = t->net->steps;
-            while (t->depth > 1
-                   && rob_priv_network_cost(t->net, t->depth, rows) > budget)
-                t->depth -= 1 + t->depth / 8;
-            t->crown = rob_priv_network_cost(t->net, t->depth, rows) <= budget;
-        }
-    }
-    t->answer->depth = t->crown ? (double)t->depth : -1;
+    t->crown = b->method != ROB_BOUND_INTERVAL;
+    t->sweeps = b->method == ROB_BOUND_CROWN;
+    if (b->method == ROB_BOUND_AUTO)
+        t->sweeps = rob_priv_network_cost(t->net, t->depth, t->series->spec.rows)
+                    <= b->option[ROB_BOUND_COST];
+    t->forms = t->crown && !(t->sweeps && has_coupled(t->net));
+    t->answer->depth = t->sweeps ? (double)t->depth : -1;
 }
 
 /* ---- many series ----------------------------------------------------------------- */

@@ -6,8 +6,8 @@
 #include "query/query.h"
 #include <robust/bound.h>
 
-enum { ROB_BOUND_INTERVAL, ROB_BOUND_CROWN, ROB_BOUND_AUTO, ROB_BOUND_METHODS };
-enum { ROB_BOUND_STEPS, ROB_BOUND_TOLERANCE, ROB_BOUND_CALLS, ROB_BOUND_COST,
+enum { ROB_BOUND_INTERVAL, ROB_BOUND_ZONOTOPE, ROB_BOUND_CROWN, ROB_BOUND_AUTO, ROB_BOUND_METHODS };
+enum { ROB_BOUND_STEPS, ROB_BOUND_SYMBOLS, ROB_BOUND_TOLERANCE, ROB_BOUND_CALLS, ROB_BOUND_COST,
        ROB_BOUND_OPTIONS };
 extern const char *const rob_priv_bound_method[ROB_BOUND_METHODS];
 extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
@@ -28,6 +28,7 @@ struct rob_bound {
     int64_t count;
     rob_answer *answer;           /* (count) of the last call */
     void (*fault)(rob_bend *b);   /* tests seed wrong planes here; NULL */
+    void (*fault_strip)(rob_strip *s);
 };
 
 /* Margins (radius false) or radii of every series of a prepared query. */

@@ -26,7 +26,7 @@ typedef struct sweep {
 
 /* ---- blocks of coefficients ------------------------------------------------------ */
 
-static int32_t take_block(rob_work *w, int64_t numbers)
+int32_t rob_priv_block_take(rob_work *w, int64_t numbers)
 {
     int32_t best = -1;
     for (int32_t i = 0; i < w->blocks; i++) {
@@ -69,7 +69,7 @@ static int32_t own_block(sweep *s, int32_t root, bool clear, bool *fresh)
     int32_t old = w->block[root];
     *fresh = old < 0;
     if (old >= 0 && w->pool[old].users == 1) return old;
-    int32_t b = take_block(w, numbers);
+    int32_t b = rob_priv_block_take(w, numbers);
     if (b < 0) return -1;
     if (old >= 0) {
         memcpy(w->pool[b].at, w->pool[old].at, (size_t)numbers * sizeof(double));
@@ -218,7 +218,7 @@ static bool through_product(sweep *s, int32_t i, const double *a)
         return true;
     }
     int64_t room = rob_priv_product_scratch(n, k);
-    int32_t b = rows * s->rows > 16 ? take_block(s->w, room) : -1;
+    int32_t b = rows * s->rows > 16 ? rob_priv_block_take(s->w, room) : -1;
     rob_priv_product_move(s->net, s->rows, rows, n, k, a, c->packed, p.at, p.ld, start,
                           b < 0 ? NULL : s->w->pool[b].at);
     if (b >= 0) s->w->pool[b].users--;
@@ -288,7 +288,7 @@ static bool through_pull(sweep *s, int32_t i, double *a)
         const rob_link *in = &s->net->link[c->link + k];
         const rob_cell *z = &s->net->cell[in->cell];
         if (!z->live && !(c->node.op->kind & ROB_OP_AFFINE)) continue;
-        int32_t b = take_block(s->w, s->rows * z->size);
+        int32_t b = rob_priv_block_take(s->w, s->rows * z->size);
         if (b < 0) return false;
         rob_rows to = {s->rows, z->size, s->w->pool[b].at};
         memset(to.at, 0, (size_t)(to.rows * to.cols) * sizeof *to.at);
@@ -311,7 +311,7 @@ static bool through_coupled(sweep *s, int32_t i, const double *a)
     for (int32_t k = 0; k < c->ins; k++) {
         const rob_link *in = &s->net->link[c->link + k];
         const rob_cell *z = &s->net->cell[in->cell];
-        int32_t b = take_block(s->w, s->rows * z->size);
+        int32_t b = rob_priv_block_take(s->w, s->rows * z->size);
         if (b < 0) return false;
         double *to = s->w->pool[b].at;
         memset(to, 0, (size_t)(s->rows * z->size) * sizeof *to);

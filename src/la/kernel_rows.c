@@ -156,6 +156,46 @@ void R(rows_add)(int64_t rows, int64_t n, double sign, const double *a, int64_t 
         for (int64_t e = 0; e < n; e++) to[e] += sign * a[e];
 }
 
+void R(rows_scale)(int64_t rows, int64_t n, const double *s, int more, const double *a,
+                   int64_t lda, double *to, int64_t ld)
+{
+    for (int64_t r = 0; r < rows; r++, a += lda, to += ld)
+        for (int64_t e = 0; e < n; e += LANES) {
+            const int64_t left = n - e;
+            vec y = load(a + e, left);
+            if (s != NULL) y = y * load(s + e, left);
+            if (more) y = y + load(to + e, left);
+            if (left >= LANES) vec_store(to + e, y);
+            else memcpy(to + e, &y, (size_t)left * sizeof(double));
+        }
+}
+
+/* Few elements at a time, all rows: sums stay in registers. */
+void R(rows_gather)(int64_t rows, int64_t n, const double *weight, const double *a,
+                    int64_t lda, double *to)
+{
+    enum { WIDE = 4 };
+    int64_t e = 0;
+    for (; e + WIDE * LANES <= n; e += WIDE * LANES) {
+        vec sum[WIDE];
+        UNROLL for (int k = 0; k < WIDE; k++) sum[k] = vec_load(to + e + k * LANES);
+        for (int64_t r = 0; r < rows; r++) {
+            const vec w = (vec){0} + weight[r];
+            UNROLL for (int k = 0; k < WIDE; k++)
+                sum[k] = vec_fma(magnitude(vec_load(a + r * lda + e + k * LANES)), w, sum[k]);
+        }
+        UNROLL for (int k = 0; k < WIDE; k++) vec_store(to + e + k * LANES, sum[k]);
+    }
+    for (; e < n; e += LANES) {
+        const int64_t left = n - e;
+        vec sum = load(to + e, left);
+        for (int64_t r = 0; r < rows; r++)
+            sum = vec_fma(magnitude(load(a + r * lda + e, left)), (vec){0} + weight[r], sum);
+        if (left >= LANES) vec_store(to + e, sum);
+        else memcpy(to + e, &sum, (size_t)left * sizeof(double));
+    }
+}
+
 #else
 typedef int rob_rows_are_double;
 #endif
@@ -173,7 +213,12 @@ typedef int rob_rows_are_double;
                                      const double *a, int64_t lda, const double *w,   \
                                      double *to, int64_t ld);                         \
     void rob_priv_rows_add_##KIND(int64_t rows, int64_t n, double sign,               \
-                                  const double *a, int64_t lda, double *to, int64_t ld);
+                                  const double *a, int64_t lda, double *to, int64_t ld); \
+    void rob_priv_rows_scale_##KIND(int64_t rows, int64_t n, const double *s, int more,  \
+                                    const double *a, int64_t lda, double *to,            \
+                                    int64_t ld);                                         \
+    void rob_priv_rows_gather_##KIND(int64_t rows, int64_t n, const double *weight,      \
+                                     const double *a, int64_t lda, double *to);
 ROWS_KERNELS(f64_generic)
 ROWS_KERNELS(f64_avx2)
 ROWS_KERNELS(f64_avx512)
@@ -181,7 +226,8 @@ ROWS_KERNELS(f64_avx512)
 #define ENTRY(KIND)                                                                    \
     {                                                                                  \
         rob_priv_rows_bend_##KIND, rob_priv_rows_cost_##KIND,                          \
-            rob_priv_rows_narrow_##KIND, rob_priv_rows_add_##KIND                      \
+            rob_priv_rows_narrow_##KIND, rob_priv_rows_add_##KIND,                     \
+            rob_priv_rows_scale_##KIND, rob_priv_rows_gather_##KIND                    \
     }
 
 const rob_rows_kernel *rob_priv_rows(int32_t isa)

@@ -28,6 +28,12 @@ typedef struct rob_rows_kernel {
     /* to += sign a */
     void (*add)(int64_t rows, int64_t n, double sign, const double *a, int64_t lda,
                 double *to, int64_t ld);
+    /* to = (more ? to : 0) + s_e a, s per element; s NULL: 1 */
+    void (*scale)(int64_t rows, int64_t n, const double *s, int more, const double *a,
+                  int64_t lda, double *to, int64_t ld);
+    /* to[e] += sum_r weight_r |a_re| */
+    void (*gather)(int64_t rows, int64_t n, const double *weight, const double *a,
+                   int64_t lda, double *to);
 } rob_rows_kernel;
 
 const rob_rows_kernel *rob_priv_rows(int32_t isa);

@@ -98,6 +98,11 @@ double rob_priv_min_sigmul(double a, double b, rob_interval x, rob_interval y,
 /* ... over (z, n, h) of  n + sigmoid(z) (h - n) - s0 z - s1 n - s2 h. */
 double rob_priv_min_blend(const double s[3], const rob_interval box[3], double at[3]);
 
+/* Parallel planes: lo <= phi(z) - slope.z <= up on the box. */
+typedef struct rob_strip { double slope[ROB_MAX_INS], lo, up; } rob_strip;
+/* The strip about element e of an operator; false: no rule, or nothing finite. */
+bool rob_priv_strip(const rob_node *n, const rob_range *in, int64_t e, rob_strip *s);
+
 /* McCormick's slopes of the product of two factors in their ranges, mixed by r in [0,
  * 1]: r = 1 below is the plane through the corners (lo, lo), above through (lo, up) in
  * the order (first, second). */

@@ -3,7 +3,7 @@
  * Elman (tanh) and LSTM classifiers of a clean sine against the same sine in noise, trained
  * here, T x H = 5 x 16, 10 x 32, 28 x 32. For each of N test series: the clean margin, the
  * radius proved (L2, whole sequence), and the margins proved at 0.5, 0.9 and 1 of it.
- * usage: tightness FOLDER [N]; writes KIND_T_H.safetensors there, a line of JSON a series.
+ * usage: tightness FOLDER [N [METHOD]]; writes KIND_T_H.safetensors there, a line of JSON a series.
  * peers/tightness.py reads those lines.
  */
 #include <robust.h>
@@ -20,6 +20,7 @@ static const char *const RECIPE[] = {"rnn nonlinearity=tanh", "lstm"};
 static const int SIZE[][2] = {{5, 16}, {10, 32}, {28, 32}};
 
 static rob_ctx *ctx;
+static const char *method = "crown";
 
 static void must(rob_status status)
 {
@@ -90,7 +91,7 @@ static double proved(const rob_model *model, const double *x, int64_t steps, dou
     rob_bound *bound;
     rob_query *q = asked(model, x, steps, radius);
     double answer;
-    must(rob_bound_create(ctx, "crown", &bound));
+    must(rob_bound_create(ctx, method, &bound));
     if (isinf(radius)) must(rob_bound_radius(ctx, bound, q, &answer, 1));
     else must(rob_bound_margin(ctx, bound, q, &answer, 1));
     rob_bound_free(bound);
@@ -136,8 +137,9 @@ int main(int argc, char **argv)
 {
     int count = argc > 2 ? atoi(argv[2]) : 20;
     if (argc < 2 || count < 1 || count > MOST)
-        return fputs("usage: tightness FOLDER [N]   (without a folder: nothing to do)\n", stderr),
+        return fputs("usage: tightness FOLDER [N [METHOD]]   (without a folder: nothing to do)\n", stderr),
                argc < 2 ? 0 : 2;
+    if (argc > 3) method = argv[3];
     must(rob_ctx_create(&ctx));
     for (int size = 0; size < 3; size++)
         for (int kind = 0; kind < 2; kind++) study(argv[1], kind, size, count);

@@ -56,6 +56,8 @@ static void bench_close(bench *b)
     free(b->x);
 }
 
+static void (*strip_fault)(rob_strip *);
+
 static double margin_with(bench *b, const char *method, int32_t norm, double eps,
                           double steps, void (*fault)(rob_bend *))
 {
@@ -65,6 +67,7 @@ static double margin_with(bench *b, const char *method, int32_t norm, double eps
     ck_assert_int_eq(rob_bound_create(b->ctx, method, &bound), ROB_OK);
     ck_assert_int_eq(rob_bound_set(b->ctx, bound, "steps", steps), ROB_OK);
     bound->fault = fault;
+    bound->fault_strip = strip_fault;
     ck_assert_msg(rob_bound_margin(b->ctx, bound, b->query, &lower, 1) == ROB_OK, "%s",
                   rob_ctx_error(b->ctx));
     rob_bound_free(bound);
@@ -137,10 +140,11 @@ static double least_margin(bench *b, int32_t norm, double eps)
 static const double RADII[] = {0, 1e-6, 1e-3, 0.03, 0.3, 3, 1000};
 static const int32_t NORMS[] = {ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1};
 
-/* Certified margins, in order: interval <= crown and truncated crown <= least seen. */
+/* Certified margins, in order: interval <= zonotope <= crown <= least seen. */
 static void check_radius(bench *b, int32_t norm, double eps)
 {
     double interval = margin_with(b, "interval", norm, eps, 0, NULL);
+    double forms = margin_with(b, "zonotope", norm, eps, 0, NULL);
     double cut = margin_with(b, "crown", norm, eps, 2, NULL);
     double crown = margin_with(b, "crown", norm, eps, 0, NULL);
     double seen = least_margin(b, norm, eps);
@@ -149,10 +153,9 @@ static void check_radius(bench *b, int32_t norm, double eps)
         "kind %d layers %d T %d norm %d eps %g size %g: proved %.17g (2 steps "
         "%.17g), seen %.17g",
         b->s.kind, b->s.layers, (int)b->s.T, norm, eps, b->s.size, crown, cut, seen);
-    ck_assert_msg(interval <= crown && interval <= cut,
-                  "crown %g, 2 steps %g below interval "
-                  "%g",
-                  crown, cut, interval);
+    ck_assert_msg(interval <= forms && forms <= crown && interval <= cut,
+                  "crown %g, 2 steps %g, zonotope %g, interval %g", crown, cut, forms,
+                  interval);
 }
 
 static void check_subject(subject s)
@@ -285,6 +288,40 @@ START_TEST(wrong_planes_are_caught)
         double right = margin_with(&b, "crown", ROB_NORM_L2, 1e-6, 0, NULL);
         double wrong = margin_with(&b, "crown", ROB_NORM_L2, 1e-6, 0, faults[_i / ALL]);
         double seen = least_margin(&b, ROB_NORM_L2, 1e-6);
+        ck_assert(right <= seen && isfinite(right));
+        caught += wrong > seen || !isfinite(wrong);
+        bench_close(&b);
+    }
+    ck_assert_int_gt(caught, 0);
+}
+END_TEST
+
+/* Strips too high by 1e-6. */
+static void lift(rob_strip *s)
+{
+    s->lo += 1e-6;
+    s->up += 1e-6;
+}
+
+/* Too low. */
+static void sink(rob_strip *s)
+{
+    s->lo -= 1e-6;
+    s->up -= 1e-6;
+}
+
+/* Wrong noises leave the states' own ranges, or the margin, on the wrong side. */
+START_TEST(wrong_strips_are_caught)
+{
+    int caught = 0;
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        bench b = bench_open((subject){ KINDS[_i % ALL], 1, ROB_READOUT_LAST, 4, 2, 5,
+                                        3, 0.7, seed, false });
+        strip_fault = _i / ALL ? lift : sink;
+        double wrong = margin_with(&b, "zonotope", ROB_NORM_LINF, 1e-8, 0, NULL);
+        strip_fault = NULL;
+        double right = margin_with(&b, "zonotope", ROB_NORM_LINF, 1e-8, 0, NULL);
+        double seen = least_margin(&b, ROB_NORM_LINF, 1e-8);
         ck_assert(right <= seen && isfinite(right));
         caught += wrong > seen || !isfinite(wrong);
         bench_close(&b);
@@ -435,6 +472,7 @@ int main(void)
     tcase_add_loop_test(c, a_larger_ball_proves_no_more, 0, ALL);
     tcase_add_loop_test(c, equal_logits_prove_nothing, 0, ALL);
     tcase_add_loop_test(c, wrong_planes_are_caught, 0, 4 * ALL);
+tcase_add_loop_test(c, wrong_strips_are_caught, 0, 2 * ALL);
     tcase_add_loop_test(c, host_rounding_does_not_matter, 0, ALL);
     tcase_add_loop_test(c, every_instruction_set_is_sound, 0, ALL);
     tcase_add_loop_test(c, states_lie_in_their_ranges, 0, ALL);

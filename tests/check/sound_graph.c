@@ -51,6 +51,7 @@ static stage stage_open(writer *write)
     ck_assert_msg(rob_priv_network_create(s.ctx, s.g, s.x, s.y, &s.net) == ROB_OK, "%s",
                   rob_ctx_error(s.ctx));
     ck_assert_int_eq(rob_priv_work_open(s.net, &s.work), ROB_OK);
+    ck_assert_int_eq(rob_priv_forward_open(s.work), ROB_OK);
     return s;
 }
 
@@ -149,16 +150,24 @@ static void check_point(const stage *s, const proved *p, const double *x,
 
 static void check_ball(stage *s, const rob_ball *ball, uint64_t seed)
 {
-    static const char *const what[] = {"interval", "crown", "one step"};
-    proved all[3];
+    static const char *const what[] = {"interval", "crown", "one step", "zonotope",
+                                       "few symbols"};
+    proved all[5];
+    int64_t most = s->work->symbols_most;
     double x[NUMBERS];
     ck_assert_int_le(s->outputs, 64);
     prove(s, ball, false, 0, &all[0]);
+    s->work->sweeps = false;
+    prove(s, ball, true, 0, &all[3]);
+    s->work->symbols_most = 3;
+    prove(s, ball, true, 0, &all[4]);
+    s->work->symbols_most = most;
+    s->work->sweeps = true;
     prove(s, ball, true, 1, &all[2]);
     prove(s, ball, true, 0, &all[1]);
     for (int64_t k = 0; k < POINTS; k++) {
         make_point(ball, seed, k, x);
-        for (int i = 0; i < 3; i++) check_point(s, &all[i], x, what[i], ball->eps);
+        for (int i = 0; i < 5; i++) check_point(s, &all[i], x, what[i], ball->eps);
     }
 }
 

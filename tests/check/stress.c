@@ -2,7 +2,7 @@
  *
  * A trial draws a model (kind, layers, read-out, sizes, scales from 1e-3 to 1e3, input
  * map), a series, a mask, a norm and a radius from 1e-9 to 1e3, asks for margins by
- * intervals, by sweeps and by sweeps of a few steps, and for a radius. Points of the
+ * intervals, by affine forms, by sweeps and by sweeps of a few steps, and for a radius. Points of the
  * ball are then judged at 200 bits: at x, at random, at corners, at single coordinates,
  * and where the classifier slopes down, by differences from x on (descent in the ball,
  * the step to its boundary where its dual norm is attained). At tiny radii that last
@@ -278,10 +278,11 @@ static int64_t run_trial(uint64_t seed)
     if (trial_open(&t, seed)) {
         double interval = asked(&t, "interval", 0, false);
         double crown = asked(&t, "crown", 0, false);
+        double forms = asked(&t, "zonotope", 0, false);
         double cut = asked(&t, "crown", (double)(1 + seed % 3), false);
-        ck_assert(interval <= crown && interval <= cut);
+        ck_assert(interval <= forms && forms <= crown && interval <= cut);
         points += attack(&t, fmax(crown, cut), "a margin");
-        double radius = seed % 4 == 0 ? asked(&t, "crown", 0, true) : 0;
+        double radius = seed % 4 == 0 ? asked(&t, seed % 8 ? "crown" : "zonotope", 0, true) : 0;
         t.eps = radius;
         if (radius > 0 && isfinite(radius))
             points += attack(&t, 0x1p-1074, "a radius");
