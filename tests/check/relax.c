@@ -226,13 +226,11 @@ static void apply_strip(const subject *s, relaxed *x)
     rob_node n = { .op = s->op, .shape = one, .ins = s->op->ins, .outs = 1 };
     rob_range in[3];
     rob_strip strip;
-    for (int i = 0; i < 3; i++)
-        in[i] = (rob_range){ one, &x->box[i].lo, &x->box[i].up };
+    for (int i = 0; i < 3; i++) in[i] = (rob_range){ one, &x->box[i].lo, &x->box[i].up };
     if (!rob_priv_strip(&n, in, 0, &strip)) return;
-    for (int i = 0; i < s->op->ins; i++)
-        x->below.slope[i] = x->above.slope[i] = strip.slope[i];
-    x->below.offset = strip.lo;
-    x->above.offset = strip.up;
+    memcpy(x->below.slope, strip.slope, sizeof strip.slope);
+    memcpy(x->above.slope, strip.slope, sizeof strip.slope);
+    x->below.offset = strip.lo, x->above.offset = strip.up;
 }
 
 /* plane at z minus y, exactly; its sign */
