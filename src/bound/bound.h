@@ -215,6 +215,8 @@ rob_bend rob_priv_plane_of(const rob_work *w, int32_t cell);
 bool rob_priv_is_coupled(const rob_node *n);
 int64_t rob_priv_couple_numbers(const rob_network *net, const rob_cell *c,
                                 const rob_link *in);
+/* What planes need beside the operands' ranges, by sweeps of its own. */
+rob_status rob_priv_couple_refine(rob_work *w, int32_t cell);
 void rob_priv_couple_prepare(rob_work *w, int32_t cell);
 rob_bend rob_priv_couple_bend(const rob_work *w, int32_t cell);
 void rob_priv_couple_pull(rob_work *w, int32_t cell, int64_t count, const double *a,

@@ -23,6 +23,7 @@
  * Reference: docs/theory/operators.md 3 to 5; Shi et al., ICLR 2020.
  */
 #include "bound/bound.h"
+#include "op/plane.h"
 
 #include <string.h>
 
@@ -48,6 +49,7 @@ typedef struct sheet {
     int64_t n, m, groups, per, from;
     base b;
     double *slope[2], *left[2], *gap[2], *right[2];
+    double *mean[2];              /* rmsnorm: range of the mean square of every group */
 } sheet;
 
 static sheet sheet_of(const rob_network *net, const rob_cell *c, double *p)
@@ -63,6 +65,7 @@ static sheet sheet_of(const rob_network *net, const rob_cell *c, double *p)
         r.left[k] = p + (2 + k) * r.n;
         r.gap[k] = p + (4 + k) * r.n;
         r.right[k] = p + 6 * r.n + k * r.m;
+        r.mean[k] = p + 6 * r.n + 2 * r.m + k * r.groups;
     }
     return r;
 }
@@ -109,7 +112,8 @@ int64_t rob_priv_couple_numbers(const rob_network *net, const rob_cell *c,
                                 const rob_link *in)
 {
     if (c->node.op->id != ROB_OP_matmul)
-        return 9 * c->size + 1 + 2 * rob_priv_shape_size(&in[0].shape);
+        return 9 * c->size + 1 + 2 * rob_priv_shape_size(&in[0].shape)
+               + 2 * rob_priv_shape_rows(&in[0].shape);
     rob_cell here = *c;
     rob_network one = *net;
     one.link = (rob_link *)in;
@@ -199,7 +203,12 @@ static void prepare_rows(rob_work *w, int32_t cell)
     const rob_range *in = rob_priv_operands(w, c);
     sheet r = sheet_of(w->net, c, w->plane + c->plane);
     rob_planes below = planes_of(w, &r, 0), above = planes_of(w, &r, 1);
-    c->node.op->relax(&c->node, in, NULL, &below, &above);
+    if (c->node.op->id == ROB_OP_rmsnorm) {
+        const rob_range mean = { { 1, { r.groups } }, r.mean[0], r.mean[1] };
+        rob_priv_rmsnorm_relax_within(&c->node, in, &mean, NULL, &below, &above);
+    } else {
+        c->node.op->relax(&c->node, in, NULL, &below, &above);
+    }
     rob_range own = rob_priv_cell_range(w, cell);
     cut_by_range(&r, &own);
     measure_gaps(&r, &in[0]);
@@ -209,6 +218,49 @@ static void prepare_rows(rob_work *w, int32_t cell)
     }
     weigh_rows(&r, rob_priv_cell_big(w, w->net->link[c->link].cell),
                c->node.op->id == ROB_OP_softmax);
+}
+
+/* ---- rmsnorm: the mean square by sweeps ------------------------------------------ */
+
+/* Group g: rows +rho and -rho, rho = (l + u) / n, in w->unit from row 2 k on. */
+static void write_rho(rob_work *w, const rob_range *z, const sheet *r, int64_t g,
+                      int64_t k)
+{
+    double *row = w->unit + 2 * k * r->m;
+    memset(row, 0, (size_t)(2 * r->m) * sizeof *row);
+    for (int64_t j = g * r->from; j < (g + 1) * r->from; j++) {
+        row[j] = (z->lo[j] + z->up[j]) / (double)r->from;
+        row[r->m + j] = -row[j];
+    }
+}
+
+/* <rho, x> is at least proof 2 k and at most minus proof 2 k + 1. */
+static void read_mean(const rob_work *w, const rob_range *z, const sheet *r, int64_t g,
+                      int64_t k)
+{
+    const int64_t first = g * r->from;
+    rob_interval rest = rob_priv_rmsnorm_rest(r->from, z->lo + first, z->up + first,
+                                              w->unit + 2 * k * r->m + first);
+    r->mean[0][g] = fp_max(0, fp_add_lo(w->proof[2 * k].value, rest.lo));
+    r->mean[1][g] = fp_or_up(fp_add_up(-w->proof[2 * k + 1].value, rest.up));
+}
+
+rob_status rob_priv_couple_refine(rob_work *w, int32_t cell)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    if (c->kind != ROB_CELL_COUPLED || c->node.op->id != ROB_OP_rmsnorm) return ROB_OK;
+    const sheet r = sheet_of(w->net, c, w->plane + c->plane);
+    const int32_t of = w->net->link[c->link].cell;
+    const rob_range z = rob_priv_cell_range(w, of);
+    rob_status status = ROB_OK;
+    for (int64_t g = 0; g < r.groups && status == ROB_OK; g += w->tile / 2) {
+        int64_t count = r.groups - g < w->tile / 2 ? r.groups - g : w->tile / 2;
+        for (int64_t k = 0; k < count; k++) write_rho(w, &z, &r, g + k, k);
+        status = rob_priv_sweep(w, of, 2 * count, w->unit, r.m, NULL);
+        for (int64_t k = 0; k < count && status == ROB_OK; k++)
+            read_mean(w, &z, &r, g + k, k);
+    }
+    return status;
 }
 
 /* ---- rows: coefficients ---------------------------------------------------------- */

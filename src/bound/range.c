@@ -151,6 +151,8 @@ static rob_status visit(rob_work *w, int32_t i)
     image_of(w, c);
     intersect(w, c);
     seal(w, c);
+    rob_status status = w->sweeps && !w->broken ? rob_priv_couple_refine(w, i) : ROB_OK;
+    if (status != ROB_OK) return status;
     rob_priv_plane_prepare(w, i);
     if (w->broken) return ROB_OK;
     if (w->form != NULL) {
@@ -158,7 +160,7 @@ static rob_status visit(rob_work *w, int32_t i)
         seal(w, c);
     }
     if (!c->tight || w->broken) return ROB_OK;
-    rob_status status = w->sweeps ? tighten(w, i) : ROB_OK;
+    status = w->sweeps ? tighten(w, i) : ROB_OK;
     if (status == ROB_OK) seal(w, c);
     w->by_interval += before;
     w->by_all += width_of(w, c);
@@ -220,6 +222,12 @@ static int64_t widest_tight(const rob_network *net)
     for (int32_t i = 0; i < net->cells; i++)
         if (net->cell[i].tight && net->cell[i].size > widest)
             widest = net->cell[i].size;
+    for (int32_t i = 0; i < net->cells; i++) {
+        const rob_cell *c = &net->cell[i];
+        if (c->kind != ROB_CELL_COUPLED) continue;
+        int64_t size = net->cell[net->link[c->link].cell].size;
+        if (size > widest) widest = size;
+    }
     return widest;
 }
 

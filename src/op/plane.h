@@ -164,6 +164,13 @@ void rob_priv_logsumexp_relax(const rob_node *n, const rob_range *in,
                               rob_planes *above);
 void rob_priv_rmsnorm_relax(const rob_node *n, const rob_range *in, const double *theta,
                             rob_planes *below, rob_planes *above);
+/* The same where the mean square of each row is known to lie in `mean` (one number a
+ * row); and the range of (sum_j x_j^2) / n - <rho, x> of one row, rho near (lo + up) / n. */
+void rob_priv_rmsnorm_relax_within(const rob_node *n, const rob_range *in,
+                                   const rob_range *mean, const double *theta,
+                                   rob_planes *below, rob_planes *above);
+rob_interval rob_priv_rmsnorm_rest(int64_t n, const double *lo, const double *up,
+                                   const double *rho);
 
 /* ---- matrix products ------------------------------------------------------------- */
 

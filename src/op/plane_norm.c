@@ -81,12 +81,15 @@ static rob_interval squares_of(const row *r)
                            fp_div_up(v.up, r->count) };
 }
 
-static bool prepare(row *r, double eps, double *rho)
+/* mean: what is known of (sum_j x_j^2) / n beside the box */
+static bool prepare(row *r, double eps, double *rho, rob_interval mean)
 {
     for (int64_t j = 0; j < r->n; j++) rho[j] = (r->lo[j] + r->up[j]) / r->count;
     r->rho = rho;
     bound_v(r);
     rob_interval v = squares_of(r);
+    v = (rob_interval){ fp_max(v.lo, mean.lo), fp_min(v.up, mean.up) };
+    if (v.lo > v.up) return false;
     r->v = (rob_interval){ fp_max(eps, fp_add_lo(v.lo, eps)), fp_add_up(v.up, eps) };
     r->over = fp_add_up(r->over, eps);
     r->under = fp_add_lo(r->under, eps);
@@ -99,10 +102,10 @@ static bool prepare(row *r, double eps, double *rho)
            && isfinite(r->line[0].offset) && isfinite(r->line[1].offset);
 }
 
-/* g = 1 - 2 theta */
+/* g = 1 - 2 theta; -1: exact where the row is least, which is where bounds are taken */
 static double mixture(const double *theta)
 {
-    return theta != NULL ? fp_min(1, fp_max(-1, 1 - 2 * *theta)) : 0;
+    return theta != NULL ? fp_min(1, fp_max(-1, 1 - 2 * *theta)) : -1;
 }
 
 typedef struct plane { double slope, left, offset; } plane;
@@ -165,10 +168,10 @@ static void store(rob_planes *to, int64_t e, const plane *p, double sign, double
     to->offset[e] = usable ? sign * p->offset : limit;
 }
 
-static void relax_row(row *r, double eps, const double *theta, int64_t first,
-                      rob_planes *low, rob_planes *high)
+static void relax_row(row *r, double eps, rob_interval mean, const double *theta,
+                      int64_t first, rob_planes *low, rob_planes *high)
 {
-    bool fine = prepare(r, eps, low->right + first);
+    bool fine = prepare(r, eps, low->right + first, mean);
     const plane none = { 0, 0, -INFINITY };
     for (int64_t i = 0; i < r->n; i++) {
         int64_t e = first + i;
@@ -185,15 +188,34 @@ static void relax_row(row *r, double eps, const double *theta, int64_t first,
     }
 }
 
-void rob_priv_rmsnorm_relax(const rob_node *n, const rob_range *in, const double *theta,
-                            rob_planes *low, rob_planes *high)
+void rob_priv_rmsnorm_relax_within(const rob_node *n, const rob_range *in,
+                                   const rob_range *mean, const double *theta,
+                                   rob_planes *low, rob_planes *high)
 {
+    const rob_interval all = { 0, INFINITY };
     int64_t cols = rob_priv_shape_cols(&n->shape);
     rob_range out = { n->shape, low->offset, high->offset };
     n->op->interval(n, in, 0, &out);
     for (int64_t first = 0; first < low->count; first += cols) {
         row r = { .n = cols, .lo = in->lo + first, .up = in->up + first,
                   .count = (double)cols };
-        relax_row(&r, n->attr.x[0], theta ? theta + 2 * first : NULL, first, low, high);
+        rob_interval own = mean ? rob_priv_range_at(mean, first / cols) : all;
+        relax_row(&r, n->attr.x[0], own, theta ? theta + 2 * first : NULL, first, low,
+                  high);
     }
+}
+
+void rob_priv_rmsnorm_relax(const rob_node *n, const rob_range *in, const double *theta,
+                            rob_planes *low, rob_planes *high)
+{
+    rob_priv_rmsnorm_relax_within(n, in, NULL, theta, low, high);
+}
+
+/* x^2 - n rho x over the box, summed and divided by n: for rho near (l + u) / n */
+rob_interval rob_priv_rmsnorm_rest(int64_t n, const double *lo, const double *up,
+                                   const double *rho)
+{
+    row r = { .n = n, .lo = lo, .up = up, .rho = rho, .count = (double)n };
+    bound_v(&r);
+    return (rob_interval){ fp_or_lo(r.under), fp_or_up(r.over) };
 }
