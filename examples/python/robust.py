@@ -89,6 +89,14 @@ DECLARED = {
     "rob_query_set_ball": "i32 handle handle i32 f64",
     "rob_query_set_units": "i32 handle handle i32",
     "rob_query_set_mask": "i32 handle handle i64 u8* i64",
+    "rob_query_set_scale": "i32 handle handle i64 f64* i64",
+    "rob_query_set_relative": "i32 handle handle i32",
+    "rob_query_set_box": "i32 handle handle i64 f64* f64* i64",
+    "rob_query_set_budget": "i32 handle handle i64 f64* i64",
+    "rob_query_set_subspace": "i32 handle handle i64 f64* i64 i64",
+    "rob_query_set_band_limit": "i32 handle handle i64",
+    "rob_query_set_smoothness": "i32 handle handle f64 f64",
+    "rob_query_set_steps": "i32 handle handle i64",
     "rob_query_set_reference": "i32 handle handle i32",
     "rob_query_set_target": "i32 handle handle i64 i64",
     "rob_query_set_rows": "i32 handle handle f64* f64* i32* i64",
@@ -100,6 +108,8 @@ DECLARED = {
     "rob_attack_set_text": "i32 handle handle text text",
     "rob_attack_distance": "i32 handle handle handle f64* i64",
     "rob_attack_margin": "i32 handle handle handle f64* i64",
+    "rob_attack_universal": "i32 handle handle handle f64* i64 i64*",
+    "rob_attack_transfer": "i32 handle handle handle f64* i64",
     "rob_attack_get": "i32 handle handle text i64 f64* i64 i64*",
     "rob_attack_free": "void handle",
 
@@ -208,6 +218,14 @@ def _array(values, dtype, pointer):
 
 def _numbers(values):
     return _array(values, np.float64, _F64)
+
+
+def _flat(values):
+    return _numbers(None if values is None else np.ravel(values))
+
+
+def _size(array):
+    return 0 if array is None else array.size
 
 
 def _series(x, features):
@@ -490,6 +508,44 @@ class Query(_Handle):
         count = 0 if array is None else array.size
         ctx.call("rob_query_set_mask", self.raw, _index(i), pointer, count)
 
+    def set_scale(self, ctx, scale, i=None):
+        """Weigh the norm: one number, one a feature, or (T, D); None: take it away."""
+        array, pointer = _flat(scale)
+        ctx.call("rob_query_set_scale", self.raw, _index(i), pointer, _size(array))
+
+    def set_relative(self, ctx, on=True):
+        ctx.call("rob_query_set_relative", self.raw, int(on))
+
+    def set_box(self, ctx, low, high, i=None):
+        """Keep x + d between low and high, both of one size, or one of them None."""
+        low, low_pointer = _flat(low)
+        high, high_pointer = _flat(high)
+        sizes = {_size(a) for a in (low, high) if a is not None} or {0}
+        if len(sizes) > 1:
+            raise Error(ESHAPE, "low and high have different sizes")
+        ctx.call("rob_query_set_box", self.raw, _index(i), low_pointer, high_pointer,
+                 sizes.pop())
+
+    def set_budget(self, ctx, budget, i=None):
+        """A radius a step, or one for all steps; None: take them away."""
+        array, pointer = _flat(budget)
+        ctx.call("rob_query_set_budget", self.raw, _index(i), pointer, _size(array))
+
+    def set_subspace(self, ctx, e, i=None):
+        """Move along the columns of e (T D, m) only; None: take it away."""
+        e, pointer = _numbers(e)
+        rows, columns = (0, 0) if e is None else e.shape
+        ctx.call("rob_query_set_subspace", self.raw, _index(i), pointer, rows, columns)
+
+    def set_band_limit(self, ctx, modes):
+        ctx.call("rob_query_set_band_limit", self.raw, modes)
+
+    def set_smoothness(self, ctx, variation=INFINITY, difference=INFINITY):
+        ctx.call("rob_query_set_smoothness", self.raw, variation, difference)
+
+    def set_steps(self, ctx, steps):
+        ctx.call("rob_query_set_steps", self.raw, steps)
+
     def set_reference(self, ctx, reference):
         ctx.call("rob_query_set_reference", self.raw, reference)
 
@@ -537,6 +593,17 @@ class Attack(_Handle):
     def margin(self, ctx, query):
         """The lowest margin (n,) seen in the ball; <= 0: broken."""
         return ctx.fill(query.count(), "rob_attack_margin", self.raw, query.raw)
+
+    def universal(self, ctx, query):
+        """One perturbation that breaks many series; "fooled" says how many."""
+        ctx.call("rob_attack_universal", self.raw, query.raw, None, 0, None)
+        return self.get(ctx, "universal")
+
+    def transfer(self, ctx, query, delta):
+        """Add delta to every series; "fooled": how many fail, with its interval."""
+        array, pointer = _flat(delta)
+        ctx.call("rob_attack_transfer", self.raw, query.raw, pointer, array.size)
+        return self.get(ctx, "fooled")
 
     def get(self, ctx, what, i=None):
         return ctx.read("rob_attack_get", self.raw, _text(what), _index(i))
