@@ -151,6 +151,31 @@ ROB_API rob_status rob_model_from_callback(rob_ctx *ctx, int64_t features,
                                            rob_model **out);
 
 /**
+ * Put prices in front of a model of returns.
+ *
+ * "returns": series are prices (T+1, D), the model sees log(p_t/p_{t-1})/scale, t = 1 ..
+ * T. "candles": series are (log open, upper wick, lower wick, log close) (T+1, 4), high =
+ * max(open, close) + upper, low = min(open, close) - lower in logarithms; the model sees,
+ * over scale, 1 feature: log(c_t/c_{t-1}); 2: that and log(high_t/low_t); or 4: open,
+ * high, low and close relative to the close before. Then low <= open, close <= high and
+ * prices > 0 exactly where both wicks are >= 0: rob_query_set_box with low = (-INFINITY,
+ * 0, 0, -INFINITY) keeps every attacked series a possible one, and bounds use it. With
+ * "returns" a box with low > 0 keeps prices positive. Perturbations of log prices are
+ * relative changes.
+ * @param ctx   context
+ * @param model the model behind; kept
+ * @param front "returns" or "candles"
+ * @param scale what returns are divided by, > 0: frozen, a volatility of the past
+ * @param out   receives the new model, of one step more; NULL on error
+ * @return ROB_EARGUMENT: no such front. ROB_EDOMAIN: scale. ROB_ESHAPE: candles do not
+ *         give that many features. ROB_EUNSUPPORTED: the model is a callback
+ * Cost: one allocation. Since 0.1.
+ */
+ROB_API rob_status rob_model_with_front(rob_ctx *ctx, const rob_model *model,
+                                        const char *front, double scale,
+                                        rob_model **out);
+
+/**
  * Save a model as safetensors: weights, recipe, and a witness made here.
  *
  * The file loads without a recipe, here and (the tensors) in PyTorch. Weights keep

@@ -57,6 +57,17 @@ done:
     return status;
 }
 
+rob_status rob_model_with_front(rob_ctx *ctx, const rob_model *model,
+                                const char *front, double scale, rob_model **out)
+{
+    if (out == NULL) return null_argument(ctx, "out");
+    *out = NULL;
+    if (ctx == NULL) return ROB_EARGUMENT;
+    if (model == NULL) return null_argument(ctx, "model");
+    if (front == NULL) return null_argument(ctx, "front");
+    return rob_priv_model_front(ctx, model, front, scale, out);
+}
+
 rob_status rob_model_save(rob_ctx *ctx, const rob_model *model, const char *path)
 {
     if (ctx == NULL) return ROB_EARGUMENT;

@@ -73,6 +73,9 @@ rob_status rob_priv_model_custom(rob_ctx *ctx, int64_t features, int64_t outputs
 rob_status rob_priv_model_wrap(rob_ctx *ctx, int64_t features, int64_t outputs,
                                rob_model_logits logits, rob_model_pullback pullback,
                                void *user, rob_model **out);
+/* The model behind a front for prices, "returns" or "candles" (front.c). */
+rob_status rob_priv_model_front(rob_ctx *ctx, const rob_model *model, const char *name,
+                                double scale, rob_model **out);
 /* logits (rows, L) and grad (rows, T, D) = J' seed of x (rows, T, D), on this thread */
 rob_status rob_priv_model_call(rob_ctx *ctx, const rob_model *model, const double *x,
                                int64_t rows, int64_t steps, double *logits);

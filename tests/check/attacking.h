@@ -33,7 +33,7 @@ static void stop(void)
     rob_ctx_free(ctx);
 }
 
-static void ask(int64_t series, int64_t steps, int32_t norm, double radius)
+static inline void ask(int64_t series, int64_t steps, int32_t norm, double radius)
 {
     double x[400];
     rob_query_free(query);

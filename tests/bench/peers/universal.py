@@ -60,7 +60,7 @@ def main():
     for norm in (2, np.inf):
         mean = np.mean([np.linalg.norm(row, norm) for row in x])
         for share in [float(v) for v in sys.argv[3:]] or [0.05, 0.1, 0.2]:
-            eps = share * mean
+            eps = float(share * mean)
             begun = time.time()
             own = by_us(name, seek, norm, eps)
             took = time.time() - begun
