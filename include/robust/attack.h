@@ -22,6 +22,9 @@
  *               (Chen, Jordan & Wainwright 2020)
  *   "boundary"  the same, by random steps along the sphere and inward (Brendel, Rauber &
  *               Bethge 2018)
+ *   "warp"      no numbers change, only their time: x at tau_t, tau non-decreasing and
+ *               |tau_t - t| <= `width` steps. Distances are the least such width in steps,
+ *               margins those at `width`; the ball plays no part and "best" is left alone
  * Options by name, with defaults (evaluations: forward passes; gradients: both passes):
  *   fgsm      steps 60 sizes tried
  *   pgd       steps 40 gradients of one descent; step 0 length of a step over the
@@ -34,6 +37,8 @@
  *   hopskipjump queries 5000 evaluations a series, start and line search to the boundary
  *             ("search") not counted; directions 100 of the first estimate
  *   boundary  queries 5000
+ *   warp      width 3 steps; steps 40 gradients of a descent; restarts 3, two from x;
+ *             rounds 10 widths tried for a distance
  *   universal passes 30 over the series; batch 64 of one step; restarts 4, from zero,
  *             from `minimum` 3 passes of minimum-norm steps, then from random points;
  *             shift 0, stride 0 (below); confidence 0.95 of the interval of "fooled",
@@ -66,8 +71,8 @@ typedef struct rob_attack rob_attack;
  * Make an attack by the name of its method.
  *
  * @param ctx    context
- * @param method "fgsm", "pgd", "deepfool", "auto", "hopskipjump", "boundary" or
- *               "universal"
+ * @param method "fgsm", "pgd", "deepfool", "auto", "hopskipjump", "boundary",
+ *               "warp" or "universal"
  * @param out    receives the attack; NULL on error
  * @return ROB_EARGUMENT: no such method
  * Cost: one allocation. Since 0.1.
@@ -200,8 +205,9 @@ ROB_API rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q
  * nothing was found; after rob_attack_margin the point of the margin); "perturbation"
  * (T, D) point minus series; "distance" its norm in the units the query then had,
  * INFINITY when nothing was found; "margin" the margin at the point; "calls" gradients
- * taken, with "hopskipjump" and "boundary" evaluations; "found" 1 when the point fails. Method "universal", whatever i: "universal"
- * (T, D) the perturbation found; "fooled" 5 numbers: series broken, of how many that
+ * taken, with "hopskipjump" and "boundary" evaluations; "found" 1 when the point fails;
+ * "warp" (T) the moves tau_t - t of method "warp". Method "universal", whatever i:
+ * "universal" the perturbation found; "fooled" 5 numbers: series broken, of how many that
  * held at x_i, their share, and the ends of its Clopper-Pearson interval, which covers
  * the true share with at least `confidence` when the series had no part in the search.
  * @param ctx      context

@@ -15,7 +15,7 @@ rob_status rob_attack_create(rob_ctx *ctx, const char *method, rob_attack **out)
     const rob_method *m = rob_priv_attack_method(method);
     CHECK(m, ctx, ROB_EARGUMENT,
           "method is '%.40s'; allowed are fgsm, pgd, deepfool, auto, hopskipjump, "
-          "boundary, universal",
+          "boundary, warp, universal",
           method);
     rob_attack *a = rob_priv_allocate(&ctx->memory, 1, sizeof *a);
     CHECK(a, ctx, ROB_EMEMORY, "out of memory for an attack");
@@ -81,11 +81,12 @@ static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius,
     CHECK(!out || capacity >= q->count, ctx, ROB_ESHAPE,
           "capacity is %lld; the query has %lld series", (long long)capacity,
           (long long)q->count);
-    CHECK(!at_radius || isfinite(q->radius) || isfinite(rob_priv_query_reach(q)), ctx,
+    bool warp = strcmp(a->method->name, "warp") == 0;
+    CHECK(!at_radius || warp || isfinite(q->radius) || isfinite(rob_priv_query_reach(q)), ctx,
           ROB_EARGUMENT,
           "the ball's radius is infinite; a margin needs a finite one "
           "(rob_query_set_ball)");
-    CHECK(q->norm != ROB_NORM_L0 || counts(a->method), ctx, ROB_EUNSUPPORTED,
+    CHECK(q->norm != ROB_NORM_L0 || warp || counts(a->method), ctx, ROB_EUNSUPPORTED,
           "method %s does not search in ROB_NORM_L0; pgd does", a->method->name);
     CHECK(!a->cross_entropy || q->rows.rows == 0, ctx, ROB_EUNSUPPORTED,
           "loss ce needs classes; rows of one's own go with loss margin");
@@ -235,6 +236,24 @@ static const struct column *column_named(const char *name)
     return NULL;
 }
 
+/* tau_t - t of every step */
+static rob_status get_warp(rob_ctx *ctx, const rob_attack *a, int64_t i, double *out,
+                           int64_t capacity, int64_t *count)
+{
+    rob_status status = ROB_OK;
+    CHECK(i >= 0 && i < a->count && a->found[i].warp, ctx, ROB_EARGUMENT,
+          "series %lld was asked for; method warp answered for %lld, counted from 0",
+          (long long)i,
+          (long long)(strcmp(a->method->name, "warp") == 0 ? a->count : 0));
+    int64_t size = a->found[i].steps;
+    CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; warp has %lld",
+          (long long)capacity, (long long)size);
+    if (out) memcpy(out, a->found[i].warp, (size_t)size * sizeof *out);
+    if (count) *count = size;
+done:
+    return status;
+}
+
 rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what,
                           int64_t i, double *out, int64_t capacity, int64_t *count)
 {
@@ -246,9 +265,10 @@ rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what,
         return get_universal(ctx, a, fooled, out, capacity, count);
     const struct column *column = column_named(what);
     bool point = strcmp(what, "point") == 0, moved = strcmp(what, "perturbation") == 0;
+    if (strcmp(what, "warp") == 0) return get_warp(ctx, a, i, out, capacity, count);
     CHECK(column || point || moved, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are distance, margin, calls, found, point, "
-          "perturbation, universal, fooled",
+          "perturbation, warp, universal, fooled",
           what);
     CHECK((i >= 0 && i < a->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the attack answered for %lld, counted from 0%s",

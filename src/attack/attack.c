@@ -14,7 +14,10 @@ enum { PUSHES = 12 }; /* trials that take 1e-6 beyond x to 8 times as far */
 
 static void free_found(const rob_memory *m, rob_found *found, int64_t count)
 {
-    for (int64_t i = 0; found && i < count; i++) rob_priv_release(m, found[i].point);
+    for (int64_t i = 0; found && i < count; i++) {
+        rob_priv_release(m, found[i].point);
+        rob_priv_release(m, found[i].warp);
+    }
     rob_priv_release(m, found);
 }
 
@@ -41,6 +44,7 @@ rob_status rob_priv_attack_answers(rob_ctx *ctx, const rob_query *q, rob_attack 
         rob_found *f = &to->found[i];
         const rob_case *c = &q->cases[i];
         f->size = c->steps * features;
+        f->steps = c->steps;
         f->distance = c->wrong ? 0 : INFINITY;
         f->margin = c->margin;
         f->found = c->wrong;
@@ -58,12 +62,21 @@ rob_status rob_priv_attack_answers(rob_ctx *ctx, const rob_query *q, rob_attack 
     return ROB_OK;
 }
 
+static bool warps(const rob_attack *a)
+{
+    return a->method->distance == rob_priv_warp_distance;
+}
+
 static rob_status attack_block(rob_hunt *h, rob_attack *to, int64_t first)
 {
     rob_status status = ROB_OK, stopped;
     int64_t rounds = (int64_t)rob_priv_attack_option(h->attack, "search");
     rob_priv_hunt_begin(h, first);
     h->found = to->found + first;
+    if (warps(h->attack)) {
+        status = h->at_radius ? rob_priv_warp_margin(h) : rob_priv_warp_distance(h);
+        goto done;
+    }
     status =
         h->at_radius ? h->attack->method->margin(h) : h->attack->method->distance(h);
     if (status < ROB_OK) goto done;
@@ -119,14 +132,14 @@ rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,
     fresh.count = 0;
     TRY(rob_priv_query_prepare(ctx, q));
     TRY(rob_priv_attack_answers(ctx, q, &fresh));
-    fresh.unit = rob_priv_query_unit(q);
+    fresh.unit = warps(a) ? 1 : rob_priv_query_unit(q);
     stand_in(a, q->model, &used);
     if (q->count > 0) TRY(rob_priv_hunt_create(ctx, &used, q, &h));
     for (int64_t first = 0; first < q->count && status == ROB_OK; first += h.series)
         TRY(attack_block(&h, &fresh, first));
     if (status == ROB_OK) TRY(rob_priv_progress(ctx, "attack", q->count, q->count));
     rob_status stopped = status;
-    TRY(keep_best(ctx, q, &fresh));
+    if (!warps(a)) TRY(keep_best(ctx, q, &fresh));
     status = stopped;
     rob_priv_attack_forget(a);
     *a = fresh;

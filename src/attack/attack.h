@@ -42,7 +42,8 @@ typedef struct rob_lane {
 /* One series' answer. */
 typedef struct rob_found {
     double *point; /* (n) where the specification fails; x when nothing found */
-    int64_t size;
+    double *warp;  /* (steps) of method "warp": moves in time; else NULL */
+    int64_t size, steps;
     double distance, margin;
     int64_t calls;
     bool found;
@@ -152,6 +153,9 @@ rob_status rob_priv_descend(rob_hunt *h, int64_t steps, double rate,
                             bool stop);                        /* pgd.c */
 rob_status rob_priv_norm_search(rob_hunt *h, int64_t steps);   /* minnorm.c */
 rob_status rob_priv_normal_search(rob_hunt *h, int64_t steps); /* minnorm.c */
+/* these answer by themselves: no line search, distances in steps (warp.c) */
+rob_status rob_priv_warp_distance(rob_hunt *h);
+rob_status rob_priv_warp_margin(rob_hunt *h);
 rob_status rob_priv_hopskipjump_distance(rob_hunt *h);         /* decision.c */
 rob_status rob_priv_hopskipjump_margin(rob_hunt *h);
 rob_status rob_priv_boundary_distance(rob_hunt *h);

@@ -55,6 +55,13 @@ static const rob_option boundary_options[] = {
     { "queries", 5000, 64, 1e9, "evaluations", "a series, the line search not counted" },
     COMMON
 };
+static const rob_option warp_options[] = {
+    { "width", 3, 0, 1e6, "steps", "largest move in time" },
+    { "steps", 40, 1, 1e6, "gradients", "of one descent" },
+    { "restarts", 3, 1, 64, "", "descents a series; all but two start at random" },
+    { "rounds", 10, 1, 100, "", "widths tried for a distance" },
+    { "precision", 32, 32, 64, "bits", "of gradients: 32, or 64 for any above 32" }
+};
 static const rob_option universal_options[] = {
     { "passes", 30, 1, 1e6, "", "over the series, in one descent" },
     { "batch", 64, 1, 1e6, "series", "of one step" },
@@ -215,6 +222,8 @@ static const rob_method methods[] = {
       rob_priv_hopskipjump_distance, rob_priv_hopskipjump_margin },
     { "boundary", boundary_options, COUNT_OF(boundary_options), false, one,
       rob_priv_boundary_distance, rob_priv_boundary_margin },
+    { "warp", warp_options, COUNT_OF(warp_options), false, restarts,
+      rob_priv_warp_distance, rob_priv_warp_margin },
     { "universal", universal_options, COUNT_OF(universal_options), false, one, NULL,
       NULL },
 };
