@@ -100,6 +100,30 @@ ROB_API rob_status rob_sampler_curve(rob_ctx *ctx, rob_sampler *s, rob_query *q,
                                      int64_t capacity);
 
 /**
+ * Certify the model smoothed by Gaussian noise: randomised smoothing.
+ *
+ * g(x) is the class most probable under x + sigma E z, z ~ N(0, I), E the region's mask,
+ * scale or subspace. out (n, 3): the class c of g at x_i, or -1: abstained; R_i, in the
+ * query's units; and p, the lower end of c's probability. With probability at least
+ * `confidence` for each series g is c wherever ||u||_2 < R_i, R_i = sigma Phi^-1(p); 0
+ * where p <= 1/2, the abstention. About the smoothed model, not the model itself; for
+ * any model, callbacks too. A twentieth of `samples` (at least 100) more choose c.
+ * @param ctx      context; progress stage "smooth" counts draws of a series
+ * @param s        sampler, "mc" or "auto"; its samples, confidence, precision and seed
+ * @param q        query about classes; its norm must be ROB_NORM_L2
+ * @param sigma    standard deviation, > 0, in the query's units
+ * @param out      (n, 3) receives the answers
+ * @param capacity numbers out has room for
+ * @return ROB_EDOMAIN: sigma; ROB_EUNSUPPORTED: another norm, rows of one's own, or
+ *         method "split"; ROB_ESHAPE: capacity too small; ROB_ENUMERIC: an output is not
+ *         a number; ROB_STOPPED: series not reached have -1, 0, NaN
+ * Cost: 1.05 x `samples` forward passes a series. Reference: Cohen, Rosenfeld & Kolter,
+ * ICML 2019. Since 0.1.
+ */
+ROB_API rob_status rob_sampler_smooth(rob_ctx *ctx, const rob_sampler *s, rob_query *q,
+                                      double sigma, double *out, int64_t capacity);
+
+/**
  * Read an answer of the last curve by name: one number for each radius.
  *
  * "radius" as asked; "logp", "lower", "upper" as answered; "samples" directions drawn

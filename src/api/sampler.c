@@ -78,6 +78,41 @@ done:
     return rob_priv_leave(ctx, status);
 }
 
+rob_status rob_sampler_smooth(rob_ctx *ctx, const rob_sampler *s, rob_query *q,
+                              double sigma, double *out, int64_t capacity)
+{
+    rob_status status = ROB_OK;
+    double *found = NULL;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(s && q && out, ctx, ROB_EARGUMENT, "%s is NULL",
+          !s   ? "sampler"
+          : !q ? "query"
+               : "out");
+    CHECK(s->method->count, ctx, ROB_EUNSUPPORTED,
+          "method %s does not count; smoothing needs mc or auto", s->method->name);
+    CHECK(isfinite(sigma) && sigma > 0, ctx, ROB_EDOMAIN,
+          "sigma is %g; it must be finite and above 0", sigma);
+    CHECK(q->norm == ROB_NORM_L2, ctx, ROB_EUNSUPPORTED,
+          "the query's norm is %s; Gaussian noise certifies L2 (rob_query_set_ball)",
+          norm_name(q->norm));
+    CHECK(q->rows.rows == 0 && q->model->recipe.outputs > 1, ctx, ROB_EUNSUPPORTED,
+          "smoothing votes over classes; the query has rows of its own or one output");
+    CHECK(capacity / 3 >= q->count, ctx, ROB_ESHAPE,
+          "capacity is %lld; %lld series x 3 are needed", (long long)capacity,
+          (long long)q->count);
+    found = rob_priv_allocate(&ctx->memory, 3 * q->count + 1, sizeof *found);
+    if (!found) TRY(rob_priv_no_memory(ctx));
+    for (int64_t i = 0; i < q->count; i++) {
+        found[3 * i] = -1;
+        found[3 * i + 2] = NAN;
+    }
+    TRY(rob_priv_sampler_smooth(ctx, s, q, sigma, found));
+    memcpy(out, found, (size_t)(3 * q->count) * sizeof *out);
+done:
+    rob_priv_release(&ctx->memory, found);
+    return rob_priv_leave(ctx, status);
+}
+
 /* ---- results by name ------------------------------------------------------------- */
 
 static double get_logp(const rob_estimate *e) { return e->logp; }

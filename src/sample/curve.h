@@ -26,6 +26,10 @@ const rob_sampling *rob_priv_sampling(const char *name);      /* NULL: none */
  * reached are NaN; on error the sampler's answers are as they were. */
 rob_status rob_priv_sampler_run(rob_ctx *ctx, rob_sampler *s, rob_query *q,
                                 const double *radius, int64_t radii);
+/* out (count, 3): class or -1, certified radius, lower end of its probability; what is
+ * not reached stays as it is (smooth.c) */
+rob_status rob_priv_sampler_smooth(rob_ctx *ctx, const rob_sampler *s, rob_query *q,
+                                   double sigma, double *out);
 void rob_priv_sampler_forget(rob_sampler *s);
 
 #endif

@@ -66,7 +66,8 @@ rob_status rob_priv_room_margins(rob_room *room, const rob_field *f, int64_t row
 /* ---- the sphere (sphere.c) ------------------------------------------------------- */
 
 /* key of a series' random numbers, one for each purpose */
-enum { ROB_DRAW_DIRECTION = 0x73616d70, ROB_DRAW_PARENT, ROB_DRAW_MOVE };
+enum { ROB_DRAW_DIRECTION = 0x73616d70, ROB_DRAW_PARENT, ROB_DRAW_MOVE,
+       ROB_DRAW_NOISE };
 uint64_t rob_priv_sphere_key(uint64_t seed, int64_t series, int32_t purpose);
 /* uniform direction number `index` of a key */
 void rob_priv_sphere_draw(uint64_t key, uint64_t index, int64_t m, double *u);
