@@ -50,6 +50,7 @@ typedef struct rob_cell {
     int64_t size, first;
     int64_t link;                 /* links [link, link + ins) */
     int64_t at; /* range: numbers [at, at + size) of the work's arrays */
+    int64_t kept;                 /* straight.c; -1: not affine in x */
     int64_t plane;                /* planes or weights of loss in the work's array */
     const double *lo, *up, *big;  /* KNOWN: range and max(|lo|, |up|) */
     const void *packed; /* PRODUCT: op(W)' (N, K), packed; K <= ROB_NARROW: the
@@ -73,7 +74,7 @@ typedef struct rob_network {
     void **owned;                 /* everything else, to be freed */
     int64_t owns, owned_capacity;
     int32_t time;                 /* step being made; -1: outside any scan */
-    int64_t range_size, plane_size, widest, most_ins;
+    int64_t range_size, plane_size, kept_size, widest, most_ins;
     int32_t output;               /* the cell of the outputs */
 } rob_network;
 
@@ -141,6 +142,8 @@ typedef struct rob_work {
     int64_t width;
     rob_proof *proof;             /* (tile) */
     rob_range *range;             /* (most_ins) */
+    double *kept, *kept_x;        /* straight.c: (kept_size), (steps features) */
+    int32_t kept_norm;
     /* affine forms (forward.c); form NULL: not asked for */
     rob_form *form;               /* (cells) */
     double *centre, *spread, *extent;  /* (range_size) base, rad, magnitude */
@@ -204,6 +207,13 @@ bool rob_priv_forward_cell(rob_work *w, int32_t cell);
 bool rob_priv_forward_rows(rob_work *w, int32_t cell, int64_t rows, const double *a,
                            int64_t lda, const double *base, double *value);
 void rob_priv_forward_end(rob_work *w);
+/* straight.c: ranges of cells affine in x. find: which cells. recall: from an earlier
+ * radius, false where there is none; begin, keep: after the sweep of rows +-e_which. */
+rob_status rob_priv_straight_find(rob_network *net);
+bool rob_priv_straight_recall(rob_work *w, int32_t cell);
+void rob_priv_straight_begin(rob_work *w, int32_t cell);
+void rob_priv_straight_keep(rob_work *w, int32_t cell, const int64_t *which,
+                            int64_t count);
 /* Planes of a curved cell and weights of loss, from the ranges of its operands. */
 void rob_priv_plane_prepare(rob_work *w, int32_t cell);
 /* The planes: operands are the live ones, in order. */

@@ -210,7 +210,7 @@ static bool is_linear(const rob_network *net, const rob_node *n, const rob_link 
 {
     if (n->op->pull == NULL) return false;
     if (n->op->kind & ROB_OP_AFFINE) return true;
-    if (n->op->id != ROB_OP_matmul) return false;
+    if (n->op->id != ROB_OP_matmul && n->op->id != ROB_OP_mul) return false;
     const rob_cell *a = &net->cell[in[0].cell], *b = &net->cell[in[1].cell];
     return (a->live && is_exact(b)) || (b->live && is_exact(a));
 }
@@ -338,7 +338,7 @@ rob_status rob_priv_cells_finish(rob_network *net)
     rob_status status = find_sole_operands(net);
     if (status == ROB_OK) find_readers(net);
     find_tight_cells(net);
-    return status;
+    return status == ROB_OK ? rob_priv_straight_find(net) : status;
 }
 
 int32_t rob_priv_live_ins(const rob_network *net, const rob_cell *c,

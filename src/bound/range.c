@@ -85,6 +85,7 @@ static rob_status tighten_some(rob_work *w, int32_t cell, const int64_t *which,
         w->unit[(2 * k + 1) * c->size + which[k]] = -1;
     }
     rob_status status = rob_priv_sweep(w, cell, 2 * count, w->unit, c->size, NULL);
+    if (status == ROB_OK) rob_priv_straight_keep(w, cell, which, count);
     for (int64_t k = 0; k < count && status == ROB_OK; k++) {
         double *lo = &w->lo[c->at + which[k]], *up = &w->up[c->at + which[k]];
         *lo = fp_max(w->proof[2 * k].value, *lo);
@@ -97,6 +98,8 @@ static rob_status tighten(rob_work *w, int32_t cell)
 {
     const rob_cell *c = &w->net->cell[cell];
     rob_status status = ROB_OK;
+    if (rob_priv_straight_recall(w, cell)) return ROB_OK;
+    rob_priv_straight_begin(w, cell);
     for (int64_t next = 0; next < c->size && status == ROB_OK;) {
         int64_t count = some_with_width(w, c, &next, w->tile / 2, w->which);
         if (count > 0) status = tighten_some(w, cell, w->which, count);
@@ -250,6 +253,8 @@ rob_status rob_priv_work_open(const rob_network *net, rob_work **out)
                 && reserve(w, &w->up, net->range_size)
                 && reserve(w, &w->big, net->range_size)
                 && reserve(w, &w->plane, net->plane_size)
+                && reserve(w, &w->kept, net->kept_size)
+                && reserve(w, &w->kept_x, net->steps * net->features)
                 && reserve(w, &w->touch, ROB_MAX_INS * net->widest)
                 && reserve(w, &w->fresh, 2 * net->widest)
                 && reserve(w, &w->unit, w->tile * widest_tight(net))
@@ -296,7 +301,7 @@ void rob_priv_work_close(rob_work *w)
     rob_memory m = w->memory;
     for (int32_t i = 0; i < w->blocks; i++) rob_priv_release(&m, w->pool[i].at);
     void *const all[] = {
-        w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,
+        w->kept, w->kept_x, w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,
         w->cost, w->measure, w->base2, w->loss2, w->which, w->proof, w->range, w->block,
         w->pool, w->form, w->centre, w->spread, w->extent, w->reach, w->sum, w->seen, w->turned,
         w->symbol, w->most,

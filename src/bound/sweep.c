@@ -250,32 +250,46 @@ static bool through_planes(sweep *s, int32_t i, const double *a)
     return true;
 }
 
-/* Numbers in another order, or scaled: no block in between. */
+/* Numbers scaled by one number, or each by its own (a product with known ones): no block
+ * in between. Costs u (2 |scale| |L| max|z|). */
+static void through_scale(sweep *s, const rob_cell *c, const rob_link *in,
+                          const double *a, const place *p)
+{
+    const rob_link *other = &s->net->link[c->link + (in == &s->net->link[c->link])];
+    const double *big = rob_priv_cell_big(s->w, in->cell);
+    const bool own = c->node.op->id == ROB_OP_mul;
+    const double *g = own ? s->net->cell[other->cell].lo : NULL;
+    double *weight = s->w->fresh, slack = (double)c->size;
+    for (int64_t e = 0; e < c->size; e++) {
+        weight[e] = 2 * fabs(own ? g[e] : c->node.attr.x[0]) * big[e];
+        slack += big[e];
+    }
+    if (!own)
+        s->net->kernel->add(s->rows, c->size, c->node.attr.x[0], a, c->size, p->at, p->ld);
+    for (int64_t r = 0; own && r < s->rows; r++)
+        for (int64_t e = 0; e < c->size; e++)
+            p->at[r * p->ld + e] += a[r * c->size + e] * g[e];
+    s->net->kernel->cost(s->rows, c->size, a, c->size, weight, s->w->cost);
+    charge(s, 1 + 8 * ROB_U, 8 * ROB_TINY * slack);
+    s->w->ops += (double)c->size + 8;
+}
+
 static bool through_order(sweep *s, int32_t i, const double *a)
 {
     const rob_cell *c = &s->net->cell[i];
     const rob_link *in = &s->net->link[c->link];
     place p;
+    if (c->ins > 1 && !s->net->cell[in->cell].live) in++;
     if (!place_of(s, in->cell, true, &p)) return false;
-    if (c->packed != NULL) {
-        rob_priv_permute_move(c, s->rows, a, p.at, p.ld);
-    } else {
-        const double scale = c->node.attr.x[0];
-        const double *big = rob_priv_cell_big(s->w, in->cell);
-        double slack = (double)c->size;
-        for (int64_t e = 0; e < c->size; e++) slack += big[e];
-        s->net->kernel->add(s->rows, c->size, scale, a, c->size, p.at, p.ld);
-        s->net->kernel->cost(s->rows, c->size, a, c->size, big, s->w->cost);
-        charge(s, 2 * fabs(scale), 8 * ROB_TINY * slack);
-        s->w->ops += (double)c->size + 8;
-    }
+    if (c->packed != NULL) rob_priv_permute_move(c, s->rows, a, p.at, p.ld);
+    else through_scale(s, c, in, a, &p);
     if (!p.fresh && !in->sole) charge_place(s, in->cell, &p, 1);
     return true;
 }
 
 static bool is_order(const rob_cell *c)
 {
-    return c->packed != NULL
+    return c->packed != NULL || c->node.op->id == ROB_OP_mul
            || (c->node.op->id == ROB_OP_affine && c->node.attr.x[1] == 0);
 }
 

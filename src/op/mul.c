@@ -89,6 +89,30 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     }
 }
 
+/* Rows moved to operand i where the other is known: times its centre, its radius charged. */
+static void pull(const rob_node *n, const rob_range *value, int32_t k,
+                 const rob_rows *out, int32_t i, rob_rows *in, double *base,
+                 double *loss)
+{
+    (void)n, (void)k, (void)base;
+    const rob_range *other = &value[1 - i];
+    for (int64_t r = 0; r < out->rows; r++) {
+        double cost = 0;
+        for (int64_t e = 0; e < out->cols; e++) {
+            double l = out->at[r * out->cols + e], most = rob_priv_range_most(&value[i], e);
+            if (l == 0) continue;
+            double c = other->lo[e], radius = 0;
+            if (other->up[e] != c) {
+                c = 0.5 * other->lo[e] + 0.5 * other->up[e];
+                radius = fp_max(fp_up(other->up[e] - c), fp_up(c - other->lo[e]));
+            }
+            cost += rob_priv_row_add(&in->at[r * in->cols + e], l * c, false, most);
+            cost += radius == 0 ? 0 : fabs(l) * radius * most;
+        }
+        rob_priv_row_charge(&loss[r], cost, 3 * out->cols);
+    }
+}
+
 static void curve(const rob_node *n, const rob_range *in, const double *const *centre,
                   rob_curve *out)
 {
@@ -119,7 +143,7 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
 const rob_op rob_priv_op_mul = {
     .name = "mul", .id = ROB_OP_mul, .ins = 2, .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
-    .interval = interval, .relax = relax, .parameters = 2,
+    .interval = interval, .relax = relax, .parameters = 2, .pull = pull,
     .curve = curve, .enclose = enclose,
 };
 #endif
