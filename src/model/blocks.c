@@ -162,3 +162,47 @@ rob_id rob_priv_block_patch_mask(rob_graph *g, rob_id mask, int64_t p, int64_t a
     m = g_expand(g, m, rob_priv_shape3(down, across, rows));
     return g_reshape(g, m, rob_priv_shape3(down * across, rows, 1));
 }
+
+/* ---- over the steps -------------------------------------------------------------- */
+
+/* the same operations with and without a mask, but for the last */
+rob_id rob_priv_block_mean(rob_graph *g, rob_id u, rob_id mask)
+{
+    rob_shape s = rob_priv_shape(g, u);
+    int64_t steps = s.dim[0];
+    if (mask != ROB_NONE) u = g_mul(g, u, mask);
+    s.dim[0] = 1;
+    u = g_sum_to(g, u, s);
+    if (mask == ROB_NONE) return g_affine(g, u, 1.0 / (double)steps, 0);
+    return g_div(g, u, g_sum_to(g, mask, rob_priv_shape3(1, s.dim[1], 1)));
+}
+
+/* by halves; a step that is not there repeats the first */
+rob_id rob_priv_block_largest(rob_graph *g, rob_id u, rob_id mask)
+{
+    if (mask != ROB_NONE) u = g_where(g, mask, u, g_slice(g, u, 0, 0, 1));
+    for (int64_t n = rob_priv_shape(g, u).dim[0]; n > 1; n = (n + 1) / 2) {
+        rob_id left = g_slice(g, u, 0, 0, n / 2), right = g_slice(g, u, 0, n / 2, n / 2);
+        rob_id most = g_max(g, left, right);
+        if (n % 2 == 1)
+            most = g_concat(g, (rob_id[]){ most, g_slice(g, u, 0, n - 1, 1) }, 2, 0);
+        u = most;
+    }
+    return u;
+}
+
+/* a last step is there, and its successor is not */
+rob_id rob_priv_block_last(rob_graph *g, rob_id u, rob_id mask)
+{
+    rob_shape s = rob_priv_shape(g, u);
+    int64_t steps = s.dim[0];
+    if (rob_priv_graph_failed(g) || steps == 1) return u;
+    if (mask == ROB_NONE) return g_slice(g, u, 0, steps - 1, 1);
+    rob_id none = rob_priv_fill(g, rob_priv_shape3(1, s.dim[1], 1), 0);
+    rob_id next = g_concat(
+        g, (rob_id[]){ g_slice(g, mask, 0, 1, steps - 1), none }, 2, 0);
+    rob_id only = g_where(g, g_sub(g, mask, next), u,
+                          rob_priv_fill(g, rob_priv_shape(g, u), 0));
+    s.dim[0] = 1;
+    return g_sum_to(g, only, s);
+}

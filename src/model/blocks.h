@@ -1,4 +1,4 @@
-/* blocks.h -- the building blocks of transformers, as functions that write graphs.
+/* blocks.h -- the building blocks of networks, as functions that write graphs.
  *
  * Sequences are time-major, (T, B, F). Failures are latched in the graph, as for every
  * builder (op/build.h). A step whose mask is 0 is not there: nothing of it reaches a step
@@ -36,6 +36,12 @@ typedef struct rob_attention {
  * 1 / sqrt(E / heads): (S, B, F), the output's map included. mask: of the context. */
 rob_id rob_priv_block_multi_head(rob_graph *g, rob_id u, rob_id context,
                                  const rob_attention *a, rob_id mask);
+
+/* Over the steps of u (T, B, F) that are there, (1, B, F): the mean, the largest numbers,
+ * and the last step. mask (T, B, 1) or ROB_NONE. */
+rob_id rob_priv_block_mean(rob_graph *g, rob_id u, rob_id mask);
+rob_id rob_priv_block_largest(rob_graph *g, rob_id u, rob_id mask);
+rob_id rob_priv_block_last(rob_graph *g, rob_id u, rob_id mask);
 
 /* Sinusoids of width F for T steps, (T, 1, F), a constant (Vaswani et al. 2017):
  *     p_{t, 2i} = sin(t r^i), p_{t, 2i+1} = cos(t r^i), r = 10000^(-2/F). */

@@ -3,7 +3,8 @@
  *     every weight and bias ~ U(-1/sqrt(H), 1/sqrt(H)),  H the hidden size
  *
  * which is what torch.nn.RNN, LSTM and GRU draw, and what torch.nn.Linear(H, L) draws
- * too (its bound is 1/sqrt(fan-in)). Tensor k takes Philox stream STREAM + k of the
+ * too (its bound is 1/sqrt(fan-in), as is that of torch.nn.Conv1d). Norms, scales and
+ * first states begin as what changes nothing. Tensor k takes Philox stream STREAM + k of the
  * context's seed, so a layer's start does not depend on the sizes of the others.
  */
 #include "model/parts.h"
@@ -26,15 +27,23 @@ static rob_status check_size(rob_ctx *ctx, const rob_recipe *r)
 
 rob_status rob_priv_recipe_complete(rob_ctx *ctx, const rob_recipe *r)
 {
-    const char *missing = r->features == 0  ? "features"
-                          : r->hidden == 0  ? "hidden"
-                          : r->outputs == 0 ? "outputs"
-                                            : NULL;
+    const char *missing = r->features == 0                 ? "features"
+                          : r->hidden == 0                 ? "hidden"
+                          : r->outputs == 0                ? "outputs"
+                          : r->conv[0] && r->channels == 0 ? "channels"
+                          : r->conv[0] && r->kernel == 0   ? "kernel"
+                                                           : NULL;
     if (missing != NULL)
         return rob_priv_fail(ctx, ROB_EARGUMENT,
                              "recipe does not say %s=; a new model needs "
-                             "features= hidden= outputs=",
+                             "features= hidden= outputs=, one with conv= also channels= "
+                             "and kernel=",
                              missing);
+    if (r->steps > 0 && r->outputs % r->steps != 0)
+        return rob_priv_fail(ctx, ROB_ESHAPE,
+                             "recipe has outputs=%lld and steps=%lld; with readout=every "
+                             "the outputs are those of all steps together",
+                             (long long)r->outputs, (long long)r->steps);
     return check_size(ctx, r);
 }
 
@@ -43,10 +52,20 @@ static void fill_in(rob_recipe *r)
     if (r->layers == 0) r->layers = 1;
     if (r->dtype == 0) r->dtype = ROB_F32;
     if (!r->head[0]) strcpy(r->head, "fc");
+    for (int32_t i = 0; r->mlps > 0 && i <= r->mlps; i++) r->place[i] = 2 * i + 1;
     if (!r->body[0])
         strcpy(r->body, r->kind == ROB_KIND_LSTM  ? "lstm"
                         : r->kind == ROB_KIND_GRU ? "gru"
                                                   : "rnn");
+}
+
+static void put_all(rob_tensor *t, double x)
+{
+    int64_t size = rob_priv_shape_size(&t->shape);
+    for (int64_t i = 0; i < size; i++) {
+        if (t->dtype == ROB_F32) ((float *)t->data)[i] = (float)x;
+        else ((double *)t->data)[i] = x;
+    }
 }
 
 static void draw(rob_tensor *t, double bound, rob_random random)
@@ -86,6 +105,39 @@ rob_status rob_priv_model_custom(rob_ctx *ctx, int64_t features, int64_t outputs
     return ROB_OK;
 }
 
+/* what tensor k starts with: random numbers up to *bound, or the number *value */
+static bool is_drawn(const rob_model *m, int32_t k, double *bound, double *value)
+{
+    const rob_recipe *r = &m->recipe;
+    int32_t conv = rob_priv_model_first(r, ROB_PART_CONV, 0);
+    int32_t norm = rob_priv_model_first(r, ROB_PART_NORM, 0);
+    int32_t head = rob_priv_model_first(r, ROB_PART_HEAD, 0);
+    const char *name = m->parameter[k].name;
+    size_t n = strlen(name);
+    *bound = 1.0 / sqrt((double)r->hidden);
+    if (k >= head && k < rob_priv_model_first(r, ROB_PART_SCALE, 0)) {
+        int32_t first = r->head_bias_free ? k : head + (k - head) / 2 * 2;
+        *bound = 1.0 / sqrt((double)m->parameter[first].tensor->shape.dim[1]);
+    }
+    if (k >= conv && k < norm)
+        *bound = 1.0 / sqrt((double)(r->features * r->kernel));
+    *value = (n >= 6 && strcmp(name + n - 6, "weight") == 0)
+             || (n >= 3 && (strcmp(name + n - 3, "std") == 0
+                            || strcmp(name + n - 3, "var") == 0));
+    return k < rob_priv_model_first(r, ROB_PART_SCALE, 0) || (k >= conv && k < norm);
+}
+
+static void begin_tensors(const rob_ctx *ctx, rob_model *model)
+{
+    double bound, value;
+    for (int32_t k = 0; k < model->parameters; k++) {
+        rob_tensor *t = model->parameter[k].tensor;
+        if (is_drawn(model, k, &bound, &value))
+            draw(t, bound, rob_priv_random(ctx->seed, STREAM + (uint64_t)k));
+        else put_all(t, value);
+    }
+}
+
 rob_status rob_priv_model_random(rob_ctx *ctx, const char *recipe, rob_model **out)
 {
     rob_status status = ROB_OK;
@@ -100,9 +152,7 @@ rob_status rob_priv_model_random(rob_ctx *ctx, const char *recipe, rob_model **o
           (long long)named);
     fill_in(&r);
     TRY(rob_priv_model_make(ctx, &r, &model));
-    for (int32_t k = 0; k < model->parameters; k++)
-        draw(model->parameter[k].tensor, 1.0 / sqrt((double)r.hidden),
-             rob_priv_random(ctx->seed, STREAM + (uint64_t)k));
+    begin_tensors(ctx, model);
     *out = model;
     model = NULL;
 done:

@@ -2,7 +2,9 @@
  *
  * The body is the prefix before "weight_ih_l0"; rows of weight_hh_l0 (G H, H) over its
  * columns give G = 1 (Elman), 3 (GRU), 4 (LSTM); layers are counted while weight_ih_lk
- * exists. The head is the only other matrix (L, H) that has a bias (L) beside it.
+ * exists, a second direction and biases are there or not. The head is the only other
+ * matrix with as many columns as a layer's output, or begins with it: PREFIX.0, PREFIX.2
+ * and so on are its layers. Convolution and norms are where the recipe says.
  * Nothing is guessed: no candidate or two are errors that name what was found.
  */
 #include "model/parts.h"
@@ -90,31 +92,21 @@ static int32_t kind_of(const rob_entry *hh)
                         : -1;
 }
 
-static const char *special_of(const rob_safetensors *s, const prefix *body)
-{
-    if (find(s, body, "weight_ih_l0_reverse") != NULL) return "bidirectional layers";
-    if (find(s, body, "weight_hr_l0") != NULL) return "projections (proj_size)";
-    return NULL;
-}
-
-static rob_status read_body(rob_ctx *ctx, const rob_safetensors *s, const char *path,
-                            const prefix *body, rob_recipe *found)
+static rob_status read_layers(rob_ctx *ctx, const rob_safetensors *s, const char *path,
+                              const prefix *body, rob_recipe *found)
 {
     rob_status status = ROB_OK;
-    const rob_entry *ih = find(s, body, "weight_ih_l0"),
-                    *hh = find(s, body, "weight_hh_l0");
-    const char *special = special_of(s, body);
-    CHECK(special == NULL, ctx, ROB_EUNSUPPORTED,
-          "'%.200s' has %s, which are not offered", path, special);
+    const rob_entry *hh = find(s, body, "weight_hh_l0");
+    CHECK(find(s, body, "weight_hr_l0") == NULL, ctx, ROB_EUNSUPPORTED,
+          "'%.200s' has projections (proj_size), which are not offered", path);
     CHECK(hh != NULL, ctx, ROB_EFORMAT, "'%.200s' has no tensor %s%cweight_hh_l0", path,
           body->text, body->mark);
     found->kind = kind_of(hh);
-    CHECK(found->kind >= 0 && ih->rank == 2 && ih->dim[1] >= 1, ctx, ROB_EFORMAT,
-          "'%.200s': the shapes of weight_ih_l0 and weight_hh_l0 are of no rnn, lstm "
-          "or gru",
-          path);
+    CHECK(found->kind >= 0, ctx, ROB_EFORMAT,
+          "'%.200s': the shape of weight_hh_l0 is of no rnn, lstm or gru", path);
     found->hidden = hh->dim[1];
-    found->features = ih->dim[1];
+    found->both = find(s, body, "weight_ih_l0_reverse") != NULL;
+    found->bias_free = find(s, body, "bias_ih_l0") == NULL;
     found->layers = 1;
     for (char leaf[32]; found->layers < ROB_MAX_LAYERS; found->layers++) {
         snprintf(leaf, sizeof leaf, "weight_ih_l%d", (int)found->layers);
@@ -125,46 +117,132 @@ done:
     return status;
 }
 
+/* weight (C, D, K) of the convolution the recipe names; without one D of the layers */
+static rob_status read_inputs(rob_ctx *ctx, const rob_safetensors *s, const char *path,
+                              const prefix *body, const rob_recipe *said,
+                              rob_recipe *found)
+{
+    rob_status status = ROB_OK;
+    const rob_entry *ih = find(s, body, "weight_ih_l0"), *w;
+    prefix conv = { .mark = strchr(said->conv, '/') ? '/' : '.' };
+    CHECK(ih->rank == 2 && ih->dim[1] >= 1, ctx, ROB_EFORMAT,
+          "'%.200s': the shape of weight_ih_l0 is of no rnn, lstm or gru", path);
+    found->features = ih->dim[1];
+    if (!said->conv[0]) goto done;
+    memcpy(conv.text, said->conv, sizeof conv.text);
+    w = find(s, &conv, "weight");
+    CHECK(w != NULL && w->rank == 3 && w->dim[0] == ih->dim[1] && w->dim[1] >= 1
+              && w->dim[2] >= 1,
+          ctx, ROB_EFORMAT,
+          "'%.150s' has no %s%cweight (%lld, D, K): a convolution into what the first "
+          "layer sees",
+          path, said->conv, conv.mark, (long long)ih->dim[1]);
+    found->channels = w->dim[0];
+    found->features = w->dim[1];
+    found->kernel = w->dim[2];
+done:
+    return status;
+}
+
 /* ---- the head -------------------------------------------------------------------- */
 
-static bool is_head(const rob_safetensors *s, const rob_entry *w, const prefix *p,
-                    int64_t hidden)
+/* PREFIX.7: the number behind the last mark, cut off; -1: no number, nothing cut */
+static int32_t cut_number(prefix *p)
 {
-    const rob_entry *b = find(s, p, "bias");
-    return w->rank == 2 && w->dim[1] == hidden && w->dim[0] >= 1 && b != NULL
-           && b->rank == 1 && b->dim[0] == w->dim[0];
+    char *last = strrchr(p->text, p->mark);
+    int32_t n = 0;
+    if (last == NULL || last[1] == '\0' || strlen(last + 1) > 4) return -1;
+    for (const char *at = last + 1; *at; at++) {
+        if (*at < '0' || *at > '9') return -1;
+        n = 10 * n + (*at - '0');
+    }
+    *last = '\0';
+    return n;
+}
+
+static const rob_entry *numbered(const rob_safetensors *s, const prefix *p, int32_t n,
+                                 const char *leaf)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%d%c%s", (int)n, p->mark, leaf);
+    return find(s, p, name);
+}
+
+/* The layers behind PREFIX.first that fit: into place and mlp, the last one's entry. */
+static const rob_entry *follow(const rob_safetensors *s, const prefix *p, int32_t first,
+                               const rob_entry *w, rob_recipe *found)
+{
+    found->mlps = 0;
+    found->place[0] = first + 1;
+    for (int32_t n = first + 1; n < first + 64 && found->mlps < ROB_MAX_MLP; n++) {
+        const rob_entry *next = numbered(s, p, n, "weight");
+        if (next == NULL || next->rank != 2 || next->dim[1] != w->dim[0]) continue;
+        found->mlp[found->mlps++] = w->dim[0];
+        found->place[found->mlps] = n + 1;
+        w = next;
+    }
+    return w;
+}
+
+/* The head that begins with w at prefix p, which becomes the head's own. */
+static void read_head(const rob_safetensors *s, const rob_entry *w, prefix *p,
+                      rob_recipe *found)
+{
+    prefix base = *p;
+    int32_t first = cut_number(&base);
+    found->mlps = found->place[0] = 0;
+    found->head_bias_free = find(s, p, "bias") == NULL;
+    if (first >= 0) w = follow(s, &base, first, w, found);
+    if (found->mlps > 0) *p = base;
+    else found->place[0] = 0;
+    found->outputs = w->dim[0];
+}
+
+static bool is_named(const prefix *p, const char *wanted)
+{
+    prefix base = *p;
+    if (strcmp(wanted, p->text) == 0) return true;
+    return cut_number(&base) >= 0 && strcmp(wanted, base.text) == 0;
 }
 
 static rob_status find_head(rob_ctx *ctx, const rob_safetensors *s, const char *path,
                             const char *wanted, rob_recipe *found, prefix *out)
 {
-    int64_t heads = 0;
+    int64_t heads = 0, size = rob_priv_model_state(found);
     char names[LIST_CAP] = "";
+    const rob_entry *first = NULL;
     prefix p;
     for (int64_t i = 0; i < s->entries; i++) {
         const rob_entry *w = &s->entry[i];
-        if (!cut(w->name, "weight", &p) || !is_head(s, w, &p, found->hidden)) continue;
+        if (!cut(w->name, "weight", &p) || w->rank != 2 || w->dim[1] != size) continue;
         list(names, p.text);
-        if (wanted[0] && strcmp(wanted, p.text) != 0) continue;
+        if (wanted[0] && !is_named(&p, wanted)) continue;
+        if (heads > 0 && first->dim[0] == size && w->dim[1] == size) {
+            /* a hidden layer as wide as the states: the lower number leads */
+            prefix a = *out, b = p;
+            int32_t m = cut_number(&a), n = cut_number(&b);
+            if (m >= 0 && n >= 0 && strcmp(a.text, b.text) == 0) {
+                if (n < m) *out = p, first = w;
+                continue;
+            }
+        }
         heads++;
         *out = p;
-        found->outputs = w->dim[0];
+        first = w;
     }
     if (heads == 1) {
+        read_head(s, first, out, found);
         memcpy(found->head, out->text, sizeof found->head);
         return ROB_OK;
     }
     if (wanted[0])
         return rob_priv_fail(ctx, ROB_EFORMAT,
-                             "'%.150s' has no %s.weight (L, %lld) with "
-                             "%s.bias (L); heads found: %s",
-                             path, wanted, (long long)found->hidden, wanted,
-                             names[0] ? names : "none");
+                             "'%.150s' has no %s.weight (L, %lld); heads found: %s", path,
+                             wanted, (long long)size, names[0] ? names : "none");
     if (heads == 0)
         return rob_priv_fail(ctx, ROB_EFORMAT,
-                             "'%.150s' has no head: no PREFIX.weight "
-                             "(L, %lld) with PREFIX.bias (L)",
-                             path, (long long)found->hidden);
+                             "'%.150s' has no head: no PREFIX.weight (L, %lld)", path,
+                             (long long)size);
     return rob_priv_fail(ctx, ROB_EFORMAT,
                          "'%.150s' has %lld candidates for the head (%s); "
                          "say head=PREFIX",
@@ -190,6 +268,23 @@ static int64_t names_in(const char *classes)
     return count;
 }
 
+static rob_status agree_on_layers(rob_ctx *ctx, const char *path,
+                                  const rob_recipe *found, const rob_recipe *r)
+{
+    rob_status status = ROB_OK;
+    CHECK(!r->both || found->both, ctx, ROB_EFORMAT,
+          "recipe says bidirectional=yes, '%.200s' has no weight_ih_l0_reverse", path);
+    CHECK(!r->bias_free || found->bias_free, ctx, ROB_EFORMAT,
+          "recipe says bias=no, '%.200s' has bias_ih_l0", path);
+    TRY(agree(ctx, path, "as many hidden layers as mlp=", r->mlps, found->mlps));
+    CHECK(found->mlps == 0 || r->activation > 0, ctx, ROB_EFORMAT,
+          "the head of '%.150s' has %lld layers, and the tensors do not tell what stands "
+          "between them: say activation=relu, tanh, gelu or none",
+          path, (long long)found->mlps + 1);
+done:
+    return status;
+}
+
 static rob_status merge(rob_ctx *ctx, const char *path, const rob_recipe *found,
                         rob_recipe *r)
 {
@@ -202,13 +297,24 @@ static rob_status merge(rob_ctx *ctx, const char *path, const rob_recipe *found,
     TRY(agree(ctx, path, "features=", r->features, found->features));
     TRY(agree(ctx, path, "hidden=", r->hidden, found->hidden));
     TRY(agree(ctx, path, "outputs=", r->outputs, found->outputs));
+    TRY(agree(ctx, path, "channels=", r->channels, found->channels));
+    TRY(agree(ctx, path, "kernel=", r->kernel, found->kernel));
     TRY(agree(ctx, path, "dtype=f", r->dtype, found->dtype));
+    TRY(agree_on_layers(ctx, path, found, r));
     TRY(agree(ctx, path, "as many classes as ", names_in(r->classes), found->outputs));
     r->layers = found->layers;
     r->features = found->features;
     r->hidden = found->hidden;
     r->outputs = found->outputs;
     r->dtype = found->dtype;
+    r->channels = found->channels;
+    r->kernel = found->kernel;
+    r->both = found->both;
+    r->bias_free = found->bias_free;
+    r->head_bias_free = found->head_bias_free;
+    r->mlps = found->mlps;
+    memcpy(r->mlp, found->mlp, sizeof r->mlp);
+    memcpy(r->place, found->place, sizeof r->place);
     memcpy(r->body, found->body, sizeof r->body);
     memcpy(r->head, found->head, sizeof r->head);
 done:
@@ -244,8 +350,10 @@ rob_status rob_priv_model_infer(rob_ctx *ctx, const rob_safetensors *s,
     rob_recipe found = { .kind = -1, .readout = -1, .input_scale = 1.0 };
     prefix body = { 0 }, head = { 0 };
     TRY(find_body(ctx, s, path, given ? r->body : "", &body));
-    TRY(read_body(ctx, s, path, &body, &found));
+    TRY(read_layers(ctx, s, path, &body, &found));
+    TRY(read_inputs(ctx, s, path, &body, given ? r : &found, &found));
     TRY(find_head(ctx, s, path, given ? r->head : "", &found, &head));
+    if (given && r->steps > 0) found.outputs *= r->steps;
     found.dtype =
         strcmp(find(s, &body, "weight_ih_l0")->dtype, "F64") == 0 ? ROB_F64 : ROB_F32;
     if (!given) return ask_for_recipe(ctx, path, &found);

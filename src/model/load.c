@@ -149,9 +149,9 @@ rob_status rob_priv_model_open(rob_ctx *ctx, const char *path, const char *recip
 rob_status rob_priv_model_write(rob_ctx *ctx, const rob_model *model, const char *path)
 {
     rob_status status = ROB_OK;
-    char recipe[1024];
-    const char *names[ROB_LAYER_TENSORS * ROB_MAX_LAYERS + 4];
-    rob_tensor *tensors[ROB_LAYER_TENSORS * ROB_MAX_LAYERS + 4], *x = NULL, *y = NULL;
+    char recipe[2048];
+    const char *names[ROB_MAX_TENSORS + 2];
+    rob_tensor *tensors[ROB_MAX_TENSORS + 2], *x = NULL, *y = NULL;
     int64_t count = 0;
     CHECK(model->recipe.kind != ROB_KIND_GRAPH, ctx, ROB_EUNSUPPORTED,
           "a model from a recorded program or a callback has no recipe to save; save the weights "

@@ -1,54 +1,11 @@
-/* model.c -- a model is a recipe and its tensors, counted and never changed.
- *
- * Tensors of layer l, in order, G = 1 (Elman), 4 (LSTM: i f g o), 3 (GRU: r z n):
- *     weight_ih_l (G H, D or H), weight_hh_l (G H, H), bias_ih_l (G H), bias_hh_l (G H)
- * and behind the last layer the head: weight (L, H), bias (L).
- * Names and gate order are those of PyTorch's torch.nn.RNN, LSTM and GRU.
+/* model.c -- a model is a recipe and its tensors, counted and never changed. Which
+ * tensors, in which order and by which names: layout.c.
  */
 #include "model/parts.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---- layout ---------------------------------------------------------------------- */
-
-int32_t rob_priv_model_parameters(const rob_recipe *r)
-{
-    return ROB_LAYER_TENSORS * r->layers + ROB_HEAD_TENSORS;
-}
-
-int64_t rob_priv_model_gates(int32_t kind)
-{
-    return kind == ROB_KIND_LSTM ? 4 : kind == ROB_KIND_GRU ? 3 : 1;
-}
-
-static void join(const char *prefix, char mark, const char *leaf, char name[96])
-{
-    char between[2] = { prefix[0] ? mark : '\0', '\0' };
-    snprintf(name, 96, "%s%s%s", prefix, between, leaf);
-}
-
-void rob_priv_model_part(const rob_recipe *r, rob_marks marks, int32_t k, char name[96],
-                         rob_shape *shape)
-{
-    static const char *const kind[ROB_LAYER_TENSORS] = { "weight_ih", "weight_hh",
-                                                         "bias_ih", "bias_hh" };
-    int32_t layer = k / ROB_LAYER_TENSORS, which = k % ROB_LAYER_TENSORS;
-    int64_t rows = rob_priv_model_gates(r->kind) * r->hidden;
-    char leaf[32];
-    if (layer == r->layers) {
-        join(r->head, marks.head, which == 0 ? "weight" : "bias", name);
-        *shape = which == 0 ? rob_priv_shape2(r->outputs, r->hidden)
-                            : rob_priv_shape1(r->outputs);
-        return;
-    }
-    snprintf(leaf, sizeof leaf, "%s_l%d", kind[which], (int)layer);
-    join(r->body, marks.body, leaf, name);
-    *shape = which >= 2 ? rob_priv_shape1(rows)
-                        : rob_priv_shape2(rows, which == 0 && layer == 0 ? r->features
-                                                                         : r->hidden);
-}
 
 /* ---- life ------------------------------------------------------------------------ */
 
@@ -62,6 +19,7 @@ rob_status rob_priv_model_shell(rob_ctx *ctx, const rob_recipe *r, rob_marks mar
     atomic_init(&model->references, 1);
     model->memory = ctx->memory;
     model->recipe = *r;
+    model->steps = r->steps;
     model->parameter =
         rob_priv_allocate(&ctx->memory, count, (int64_t)sizeof *model->parameter);
     if (model->parameter == NULL) {
@@ -193,7 +151,7 @@ static void tell_tensor(const rob_memory *m, const rob_parameter *p, rob_text *t
 
 void rob_priv_model_tell(const rob_model *model, rob_text *t)
 {
-    char line[1024];
+    char line[2048];
     int64_t total = 0;
     const rob_memory *m = &model->memory;
     rob_priv_recipe_print(&model->recipe, line, sizeof line);

@@ -13,8 +13,24 @@ enum {
     ROB_KIND_GRU,
     ROB_KIND_GRAPH
 };
-enum { ROB_READOUT_LAST, ROB_READOUT_MEAN, ROB_READOUT_MAX };
-enum { ROB_MAX_LAYERS = 16 };
+/* state: the last states of both directions; every: each step has outputs of its own */
+enum {
+    ROB_READOUT_LAST,
+    ROB_READOUT_MEAN,
+    ROB_READOUT_MAX,
+    ROB_READOUT_STATE,
+    ROB_READOUT_EVERY
+};
+enum { ROB_ACT_NONE = 1, ROB_ACT_RELU, ROB_ACT_TANH, ROB_ACT_GELU };
+enum { ROB_BATCH_NORM = 1, ROB_LAYER_NORM };
+enum { ROB_AFTER_CONV, ROB_BEFORE_BODY, ROB_BEFORE_HEAD, ROB_NORMS };
+enum { ROB_MAX_LAYERS = 16, ROB_MAX_MLP = 4 };
+
+/* A normalisation layer: its kind (0: none) and the prefix of its tensors. */
+typedef struct rob_norm_layer {
+    int32_t kind;
+    char prefix[60];
+} rob_norm_layer;
 
 /* docs/recipe.md has the grammar. */
 typedef struct rob_recipe {
@@ -26,6 +42,18 @@ typedef struct rob_recipe {
     char classes[512]; /* comma-separated names, or "" */
     int32_t dtype;     /* ROB_F32 or ROB_F64: of the stored weights */
     char layout[9];    /* of an ONNX file's input: b, t, d, 1 by axis; else "" */
+    /* of recurrent nets; 0 or "" where there is nothing to say */
+    int32_t both, bias_free, head_bias_free; /* two directions; layers without biases */
+    int32_t forecast;                        /* outputs are values, not logits */
+    int32_t activation, mlps;                /* of the head's hidden layers: ROB_ACT_ */
+    int64_t mlp[ROB_MAX_MLP];                /* their sizes */
+    int32_t place[ROB_MAX_MLP + 1]; /* 1 + number in the head's prefix (fc.0, fc.2) */
+    int32_t conv_activation;
+    int64_t channels, kernel, stride, padding, dilation; /* stride, dilation 0: 1 */
+    int64_t steps; /* readout every: the only number of steps; else 0 */
+    double eps;    /* of norms; 0: 1e-5 */
+    rob_norm_layer norm[ROB_NORMS];
+    char conv[64], scale[64], state[64]; /* tensor prefixes */
 } rob_recipe;
 
 /* One named tensor, in the order of rob_priv_model_tensor. */

@@ -10,10 +10,28 @@ typedef struct rob_marks {
     char body, head;
 } rob_marks;
 
-enum { ROB_LAYER_TENSORS = 4, ROB_HEAD_TENSORS = 2 };
+/* What tensors are for, in their order (layout.c). */
+typedef enum rob_part_kind {
+    ROB_PART_LAYER,
+    ROB_PART_HEAD,
+    ROB_PART_SCALE,
+    ROB_PART_CONV,
+    ROB_PART_NORM,
+    ROB_PART_STATE,
+    ROB_PARTS
+} rob_part_kind;
+enum { ROB_MAX_TENSORS = 8 * ROB_MAX_LAYERS + 2 * (ROB_MAX_MLP + 1) + 18 };
 
-int32_t rob_priv_model_parameters(const rob_recipe *r); /* 4 layers + 2 */
+int32_t rob_priv_model_parameters(const rob_recipe *r);
+/* number of the first tensor of a kind; of norms, of the one at `place` */
+int32_t rob_priv_model_first(const rob_recipe *r, rob_part_kind kind, int32_t place);
+int32_t rob_priv_layer_tensors(const rob_recipe *r);        /* of a direction: 4 or 2 */
 int64_t rob_priv_model_gates(int32_t kind);             /* rows of W / H: 1, 4, 3 */
+int64_t rob_priv_model_state(const rob_recipe *r);      /* size of a layer's output */
+int64_t rob_priv_model_inputs(const rob_recipe *r);     /* what the first layer sees */
+int64_t rob_priv_model_step_outputs(const rob_recipe *r);
+/* tensor k is not for training: statistics and first states */
+bool rob_priv_model_frozen(const rob_recipe *r, int32_t k);
 /* Name and shape of tensor k of a complete recipe. */
 void rob_priv_model_part(const rob_recipe *r, rob_marks marks, int32_t k, char name[96],
                          rob_shape *shape);

@@ -131,6 +131,14 @@ done:
 enum { WITNESSES = 2, WITNESS_STEPS = 16 };
 static const uint64_t WITNESS_SEED = 1;
 
+/* enough for the model: its own number, or what its convolution spans */
+static int64_t witness_steps(const rob_recipe *r)
+{
+    int64_t span = (r->dilation ? r->dilation : 1) * (r->kernel - 1) + 1;
+    if (r->steps > 0) return r->steps;
+    return span > WITNESS_STEPS ? span : WITNESS_STEPS;
+}
+
 rob_status rob_priv_model_make_witness(rob_ctx *ctx, const rob_model *model,
                                        rob_tensor **x, rob_tensor **y)
 {
@@ -138,18 +146,19 @@ rob_status rob_priv_model_make_witness(rob_ctx *ctx, const rob_model *model,
     const rob_recipe *r = &model->recipe;
     const rob_memory *m = &ctx->memory;
     rob_random random = rob_priv_random(WITNESS_SEED, 0);
+    int64_t steps = witness_steps(r);
     *x = *y = NULL;
     status = rob_priv_tensor_create(
-        m, ROB_F64, rob_priv_shape3(WITNESSES, WITNESS_STEPS, r->features), x);
+        m, ROB_F64, rob_priv_shape3(WITNESSES, steps, r->features), x);
     if (status == ROB_OK)
         status = rob_priv_tensor_create(m, ROB_F64,
                                         rob_priv_shape2(WITNESSES, r->outputs), y);
     if (status == ROB_EMEMORY) rob_priv_no_memory(ctx);
     TRY(status);
     double *at = (*x)->data;
-    for (int64_t i = 0; i < WITNESSES * WITNESS_STEPS * r->features; i++)
+    for (int64_t i = 0; i < WITNESSES * steps * r->features; i++)
         at[i] = r->input_shift + r->input_scale * rob_priv_normal(&random);
-    TRY(rob_priv_model_evaluate(ctx, model, at, WITNESSES, WITNESS_STEPS, (*y)->data));
+    TRY(rob_priv_model_evaluate(ctx, model, at, WITNESSES, steps, (*y)->data));
 done:
     return status;
 }

@@ -129,22 +129,11 @@ static rob_id activate(const build *b, rob_id z)
     return g_gelu(b->g, z, b->e->activation == ROB_ACTIVATION_GELU_TANH);
 }
 
-/* (T, B, F) of one step: the first, or each row's last */
+/* (1, B, F) of one step: the first, or each row's last */
 static rob_id one_step(const build *b, rob_id u)
 {
-    rob_graph *g = b->g;
-    rob_shape s = rob_priv_shape(g, u);
-    int64_t steps = s.dim[0];
-    if (rob_priv_graph_failed(g) || steps == 1) return u;
-    if (b->e->pool == ROB_POOL_CLS) return g_slice(g, u, 0, 0, 1);
-    if (b->mask == ROB_NONE) return g_slice(g, u, 0, steps - 1, 1);
-    /* is there, and its successor is not */
-    rob_id none = rob_priv_fill(g, rob_priv_shape3(1, s.dim[1], 1), 0);
-    rob_id next = g_slice(g, b->mask, 0, 1, steps - 1);
-    next = g_concat(g, (rob_id[]){ next, none }, 2, 0);
-    s.dim[0] = 1;
-    return g_sum_to(g, g_where(g, g_sub(g, b->mask, next), u, rob_priv_fill(
-                        g, rob_priv_shape(g, u), 0)), s);
+    if (b->e->pool == ROB_POOL_CLS) return g_slice(b->g, u, 0, 0, 1);
+    return rob_priv_block_last(b->g, u, b->mask);
 }
 
 static void split_maps(const build *b, rob_attention *a)
@@ -254,38 +243,10 @@ static rob_id embed(build *b, rob_id x)
     return with_positions(b, x);
 }
 
-/* mean over a row's steps: the same operations with and without a mask */
-static rob_id mean_of(const build *b, rob_id u)
-{
-    rob_graph *g = b->g;
-    rob_shape s = rob_priv_shape(g, u), one = rob_priv_shape3(1, s.dim[1], 1);
-    int64_t steps = s.dim[0];
-    if (b->mask != ROB_NONE) u = g_mul(g, u, b->mask);
-    s.dim[0] = 1;
-    u = g_sum_to(g, u, s);
-    if (b->mask == ROB_NONE) return g_affine(g, u, 1.0 / (double)steps, 0);
-    return g_div(g, u, g_sum_to(g, b->mask, one));
-}
-
-/* largest over a row's steps, by halves; a step that is not there repeats the first */
-static rob_id largest_of(const build *b, rob_id u)
-{
-    rob_graph *g = b->g;
-    if (b->mask != ROB_NONE) u = g_where(g, b->mask, u, g_slice(g, u, 0, 0, 1));
-    for (int64_t n = rob_priv_shape(g, u).dim[0]; n > 1; n = (n + 1) / 2) {
-        rob_id left = g_slice(g, u, 0, 0, n / 2), right = g_slice(g, u, 0, n / 2, n / 2);
-        rob_id most = g_max(g, left, right);
-        if (n % 2 == 1)
-            most = g_concat(g, (rob_id[]){ most, g_slice(g, u, 0, n - 1, 1) }, 2, 0);
-        u = most;
-    }
-    return u;
-}
-
 static rob_id read_out(const build *b, rob_id u)
 {
-    if (b->e->pool == ROB_POOL_MEAN) return mean_of(b, u);
-    if (b->e->pool == ROB_POOL_MAX) return largest_of(b, u);
+    if (b->e->pool == ROB_POOL_MEAN) return rob_priv_block_mean(b->g, u, b->mask);
+    if (b->e->pool == ROB_POOL_MAX) return rob_priv_block_largest(b->g, u, b->mask);
     return one_step(b, u);
 }
 
