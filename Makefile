@@ -8,6 +8,7 @@
 #   make check-layers check-symbols check-docs check-form check-names check-abi check-ffi
 #   make bench       timings side by side
 #   make asan, tsan  the suites under a sanitizer
+#   make fuzz        every fuzzer for FUZZ_SECONDS (300) each, one after the other
 #   make docs        the reference manual out of the headers, in build/docs
 #   make install, uninstall   prefix=/usr/local DESTDIR=
 #   make clean
@@ -186,7 +187,8 @@ check-all:
 	    $(call suites,asan:,$(ASAN_ENV),$(BUILD)/asan,$(TESTS)) \
 	    --step "tsan build=$(FAST) -k $(TSAN) $(TSAN_SUITES:%=$(BUILD)/tsan/tests/%)" \
 	    $(call suites,tsan:,$(TSAN_ENV),$(BUILD)/tsan,$(TSAN_SUITES)) \
-	    $(call suites,long:,ROBUST_LONG=1,$(BUILD),$(LONG_SUITES))
+	    $(call suites,long:,ROBUST_LONG=1,$(BUILD),$(LONG_SUITES)) \
+	    --step "fuzz build=$(FAST) -k $(FUZZ) fuzzers" $(call fuzzed,30)
 
 ASAN = BUILD=$(BUILD)/asan OPT='-O1 -g' \
     CFLAGS='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
@@ -202,6 +204,21 @@ asan:
 tsan:
 	@$(RUN) --step "build=$(FAST) -k $(TSAN) $(TSAN_SUITES:%=$(BUILD)/tsan/tests/%)" \
 	    $(call suites,,$(TSAN_ENV),$(BUILD)/tsan,$(TSAN_SUITES))
+
+# fuzzers: libFuzzer on the corpora in tests/fuzz/corpus, which check-fuzz replays
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZ_SECONDS ?= 300
+FUZZ_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FUZZ = BUILD=$(BUILD)/fuzz CC=clang OPT='-O1 -g' CFLAGS='$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link'
+$(BUILD)/fuzzer/%: tests/fuzz/%.c $(BUILD)/librobust.a
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(TEST_FLAGS) -fsanitize=fuzzer $< $(BUILD)/librobust.a $(LIBS) -o $@
+fuzzers: $(FUZZERS:%=$(BUILD)/fuzzer/%)
+# $(call fuzzed,SECONDS): the options of run.py for all fuzzers
+fuzzed = $(foreach f,$(FUZZERS),--suite "fuzz:$(f)=sh tests/tools/fuzz.sh $(BUILD)/fuzz $(f) $(1)")
+fuzz:
+	@$(TOOL)/run.py --jobs $(or $(FUZZ_JOBS),1) --timeout $$(($(FUZZ_SECONDS) + 300)) \
+	    --step "fuzz build=$(FAST) -k $(FUZZ) fuzzers" $(call fuzzed,$(FUZZ_SECONDS))
 
 check-layers:
 	@$(TOOL)/layers.py
@@ -262,7 +279,7 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: always all programs deps demo tests locale check check-all asan tsan bench docs install \
+.PHONY: always all programs deps demo tests locale check check-all asan tsan fuzz fuzzers bench docs install \
     uninstall clean $(HOUSE:%=check-%)
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

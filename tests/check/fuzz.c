@@ -16,6 +16,26 @@ int fuzz_tsv(const uint8_t *bytes, size_t count);
 #define LLVMFuzzerTestOneInput fuzz_csv
 int fuzz_csv(const uint8_t *bytes, size_t count);
 #include "fuzz/csv.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_idx
+int fuzz_idx(const uint8_t *bytes, size_t count);
+#include "fuzz/idx.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_ts
+int fuzz_ts(const uint8_t *bytes, size_t count);
+#include "fuzz/ts.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_arff
+int fuzz_arff(const uint8_t *bytes, size_t count);
+#include "fuzz/arff.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_npz
+int fuzz_npz(const uint8_t *bytes, size_t count);
+#include "fuzz/npz.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_gzip
+int fuzz_gzip(const uint8_t *bytes, size_t count);
+#include "fuzz/gzip.c"
 
 #include "check/harness.h"
 
@@ -89,6 +109,11 @@ START_TEST(safetensors_files) { replay("safetensors", fuzz_safetensors, 300); } 
 START_TEST(npy_files) { replay("npy", fuzz_npy, 2000); } END_TEST
 START_TEST(tables) { replay("csv", fuzz_csv, 500); } END_TEST
 START_TEST(text_files) { replay("tsv", fuzz_tsv, 1000); } END_TEST
+START_TEST(idx_files) { replay("idx", fuzz_idx, 500); } END_TEST
+START_TEST(ts_files) { replay("ts", fuzz_ts, 500); } END_TEST
+START_TEST(arff_files) { replay("arff", fuzz_arff, 500); } END_TEST
+START_TEST(npz_files) { replay("npz", fuzz_npz, 300); } END_TEST
+START_TEST(gzip_files) { replay("gzip", fuzz_gzip, 300); } END_TEST
 
 int main(void)
 {
@@ -98,6 +123,11 @@ int main(void)
     tcase_add_test(c, npy_files);
     tcase_add_test(c, text_files);
     tcase_add_test(c, tables);
+    tcase_add_test(c, idx_files);
+    tcase_add_test(c, ts_files);
+    tcase_add_test(c, arff_files);
+    tcase_add_test(c, npz_files);
+    tcase_add_test(c, gzip_files);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
