@@ -10,7 +10,7 @@
  * by iterated minimum-norm steps: one after the other, each series that holds adds to u
  * the least step that breaks it, and u is projected. After every pass over the data d is
  * rounded to float32 and judged on all series; kept is the one that breaks most, then the
- * one of least hinge. Moosavi-Dezfooli, Fawzi, Fawzi & Frossard, CVPR 2017; the gradient
+ * one with the least sum of log(1 + F_i/s) over those that hold. Moosavi-Dezfooli, Fawzi, Fawzi & Frossard, CVPR 2017; the gradient
  * form is Shafahi et al., AAAI 2020. (docs/theory/attack.md, section 8.)
  */
 #include "attack/universal.h"
@@ -172,7 +172,7 @@ static rob_status judge(sweep *s)
             double margin =
                 rob_priv_spec_margin(spec, s->logits + r * spec->outputs, NULL);
             fooled += margin <= 0;
-            if (margin > 0) hinge += margin;
+            if (margin > 0) hinge += log1p(margin / s->soft);
         }
     }
     if (fooled > s->best_fooled

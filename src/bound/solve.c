@@ -97,6 +97,22 @@ static double reported_radius(const rob_query *q, double eps)
     return fp_max(fp_min(radius, q->radius), 0);
 }
 
+/* Under a subspace walls have no reach of their own: is all between them safe? */
+static rob_status try_walls(task *t, rob_work *w, const rob_ball *ball,
+                            const rob_demand *d, rob_proof *row, bool *safe)
+{
+    rob_ball all = *ball;
+    rob_outcome out;
+    all.eps = 0x1p900;
+    rob_status status = rob_priv_bound_ball(w, &all, d, t->crown, row, &out);
+    *safe = status == ROB_OK && out.margin > 0;
+    if (!*safe) return status;
+    t->answer->proved = t->answer->radius = INFINITY;
+    t->answer->margin = out.margin;
+    t->answer->calls = 1;
+    return status;
+}
+
 static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
 {
     const rob_case *c = t->series;
@@ -123,6 +139,11 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
                           .tolerance = s->bound->option[ROB_BOUND_TOLERANCE],
                           .calls_max = (int64_t)s->bound->option[ROB_BOUND_CALLS] };
     if (c->wrong) return ROB_OK;
+    bool safe = false;
+    if (region.basis && isinf(whole) && (parts & (ROB_PART_BOX | ROB_PART_BUDGET))) {
+        rob_status between = try_walls(t, w, &ball, &d, row, &safe);
+        if (between != ROB_OK || safe) return between;
+    }
     rob_status status = rob_priv_bound_radius(w, &ball, &d, t->crown, row, &search);
     if (search.radius >= ball.eps) search.radius = whole;
     t->answer->proved = search.radius;

@@ -81,6 +81,132 @@ START_TEST(every_method_obeys_every_part)
 }
 END_TEST
 
+/* ---- numbers that move are counted ----------------------------------------------- */
+
+START_TEST(few_numbers_move)
+{
+    double upper[N], p[WIDE], d[SIZE], margin[N], before[N];
+    int hits = 0;
+    model = test_model(ctx, ROB_KIND_LSTM, D, 5, 3, ROB_READOUT_LAST, ROB_F32, 3);
+    ask(N, T, ROB_NORM_L0, 3);
+    by("pgd");
+    distances(upper);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t i = 0; i < N; i++) {
+            get_point(i, p);
+            for (int64_t k = 0; k < SIZE; k++) d[k] = p[k] - query->cases[i].x[k];
+            double moved = rob_priv_norm(ROB_NORM_L0, d, SIZE);
+            ck_assert_double_le(moved, 3);
+            if (pass == 1 || !isfinite(upper[i])) continue;
+            hits++;
+            ck_assert_double_eq(upper[i], moved);
+            ck_assert_double_le(margin_of(ROB_F64, i, p, T), 0);
+        }
+        fine(rob_query_get(ctx, query, "margin", -1, before, N, NULL));
+        fine(rob_attack_margin(ctx, attack, query, margin, N));
+        for (int i = 0; i < N; i++) ck_assert_double_le(margin[i], before[i]);
+    }
+    ck_assert_int_gt(hits, 0);
+    by("deepfool");
+    ck_assert_int_eq(rob_attack_distance(ctx, attack, query, upper, N),
+                     ROB_EUNSUPPORTED);
+}
+END_TEST
+
+/* ---- what is refused ------------------------------------------------------------- */
+
+#define REFUSED(code, call)                                                            \
+    do {                                                                               \
+        ck_assert_int_eq(call, code);                                                  \
+        ck_assert(strlen(rob_ctx_error(ctx)) > 10);                                    \
+    } while (0)
+
+START_TEST(bad_regions_are_named)
+{
+    double v[SIZE], high = 0.5, out[N], x[3 * D] = { 0 };
+    model = test_model(ctx, ROB_KIND_LSTM, D, 3, 3, ROB_READOUT_LAST, ROB_F32, 1);
+    ask(2, T, ROB_NORM_L2, 1);
+    for (int k = 0; k < SIZE; k++) v[k] = 1;
+    REFUSED(ROB_ESHAPE, rob_query_set_scale(ctx, query, -1, v, 3));
+    REFUSED(ROB_ESHAPE, rob_query_set_scale(ctx, query, -1, v, 0));
+    REFUSED(ROB_EARGUMENT, rob_query_set_scale(ctx, query, 2, v, 1));
+    REFUSED(ROB_ESHAPE, rob_query_set_budget(ctx, query, -1, v, D));
+    REFUSED(ROB_ESHAPE, rob_query_set_box(ctx, query, 0, v, NULL, 3));
+    REFUSED(ROB_EDOMAIN, rob_query_set_box(ctx, query, 0, v, NULL, 1));
+    REFUSED(ROB_EDOMAIN, rob_query_set_box(ctx, query, -1, NULL, &high, 1));
+    ck_assert(strstr(rob_ctx_error(ctx), "step") != NULL);
+    REFUSED(ROB_ESHAPE, rob_query_set_subspace(ctx, query, -1, v, 5, 2));
+    REFUSED(ROB_ESHAPE, rob_query_set_subspace(ctx, query, -1, v, SIZE, 0));
+    REFUSED(ROB_ESHAPE, rob_query_set_subspace(ctx, query, -1, v, INT64_MAX / 4, 8));
+    REFUSED(ROB_EARGUMENT, rob_query_set_band_limit(ctx, query, -1));
+    REFUSED(ROB_EARGUMENT, rob_query_set_relative(ctx, query, 2));
+    REFUSED(ROB_EARGUMENT, rob_query_set_steps(ctx, query, -1));
+    REFUSED(ROB_EDOMAIN, rob_query_set_smoothness(ctx, query, -1, 1));
+    REFUSED(ROB_EDOMAIN, rob_query_set_smoothness(ctx, query, 1, NAN));
+    v[1] = NAN;
+    REFUSED(ROB_EDOMAIN, rob_query_set_scale(ctx, query, -1, v, SIZE));
+    REFUSED(ROB_EDOMAIN, rob_query_set_budget(ctx, query, -1, v, T));
+    REFUSED(ROB_EDOMAIN, rob_query_set_box(ctx, query, -1, v, NULL, SIZE));
+    REFUSED(ROB_EDOMAIN, rob_query_set_subspace(ctx, query, -1, v, SIZE, 1));
+    v[1] = -1;
+    REFUSED(ROB_EDOMAIN, rob_query_set_scale(ctx, query, -1, v, SIZE));
+    v[1] = INFINITY;
+    REFUSED(ROB_EDOMAIN, rob_query_set_scale(ctx, query, -1, v, SIZE));
+    ck_assert_int_eq(rob_priv_query_parts(query), 0);
+    /* a list by number does not fit a series of another length, nor one outside a box */
+    v[1] = 1;
+    fine(rob_query_set_scale(ctx, query, -1, v, SIZE));
+    REFUSED(ROB_ESHAPE, rob_query_add(ctx, query, x, 3, -1));
+    fine(rob_query_set_scale(ctx, query, -1, NULL, 0));
+    high = 2;
+    fine(rob_query_set_box(ctx, query, -1, NULL, &high, 1));
+    x[2] = 3;
+    REFUSED(ROB_EDOMAIN, rob_query_add(ctx, query, x, 3, -1));
+    REFUSED(ROB_EDOMAIN, rob_query_replace(ctx, query, 0, x, 3, -1));
+    fine(rob_query_set_box(ctx, query, -1, NULL, NULL, 0));
+    /* a band limit follows the length, and excludes a bound on steps */
+    fine(rob_query_set_band_limit(ctx, query, 4));
+    fine(rob_query_add(ctx, query, x, 3, -1));
+    ck_assert_int_eq(query->cases[2].band->shape.dim[1], 3 * D);
+    fine(rob_query_replace(ctx, query, 2, v, T, -1));
+    ck_assert_ptr_eq(query->cases[2].band, query->cases[0].band);
+    fine(rob_query_set_steps(ctx, query, 2));
+    by("pgd");
+    REFUSED(ROB_EUNSUPPORTED, rob_attack_margin(ctx, attack, query, out, N));
+}
+END_TEST
+
+START_TEST(failing_memory_leaves_the_query)
+{
+    double v[SIZE] = { 0 }, x[SIZE];
+    rob_model *m = test_model(ctx, ROB_KIND_RNN_TANH, D, 2, 2, 0, ROB_F32, 1);
+    test_series(x, SIZE, 1);
+    for (int64_t left = 0;; left++) {
+        counting c = { .left = -1 };
+        rob_ctx *poor;
+        rob_query *q;
+        fine(rob_ctx_create_with(counting_take, counting_drop, &c, &poor));
+        fine(rob_query_create(poor, m, &q));
+        fine(rob_query_add(poor, q, x, T, -1));
+        c.left = left;
+        rob_status s = rob_query_set_scale(poor, q, -1, v, SIZE);
+        int32_t had = rob_priv_query_parts(q);
+        ck_assert_int_eq(had != 0, s == ROB_OK);
+        if (s == ROB_OK) s = rob_query_set_budget(poor, q, 0, v, T);
+        if (s == ROB_OK) s = rob_query_set_box(poor, q, -1, NULL, (double[]){ 5 }, 1);
+        if (s == ROB_OK) s = rob_query_set_box(poor, q, 0, (double[]){ -5 }, NULL, 1);
+        if (s == ROB_OK) s = rob_query_set_subspace(poor, q, -1, v, SIZE, 1);
+        if (s == ROB_OK) s = rob_query_set_band_limit(poor, q, 2);
+        rob_query_free(q);
+        rob_ctx_free(poor);
+        ck_assert_int_eq(c.live, 0);
+        if (s == ROB_OK) break;
+        ck_assert_int_eq(s, ROB_EMEMORY);
+    }
+    rob_model_free(m);
+}
+END_TEST
+
 /* ---- one perturbation for all ---------------------------------------------------- */
 
 /* parts set for all series; g as check_inside reads it */
@@ -351,6 +477,9 @@ int main(void)
     tcase_add_loop_test(c, scaled_distances_are_the_closed_form, 0, 12);
     tcase_add_loop_test(c, subspace_distances_are_the_closed_form, 0, 12);
     tcase_add_loop_test(c, boxed_distances_are_the_closed_form, 0, 6);
+    tcase_add_test(c, few_numbers_move);
+    tcase_add_test(c, bad_regions_are_named);
+    tcase_add_test(c, failing_memory_leaves_the_query);
     tcase_add_loop_test(c, one_perturbation_obeys_every_part, 0, 8);
     tcase_add_loop_test(c, views_of_one_perturbation_agree, 0, 6);
     suite_add_tcase(s, c);

@@ -101,12 +101,14 @@ START_TEST(margins_hold_in_every_region)
             for (int64_t e = 0; e < COUNT_OF(radii); e++) {
                 double crown = margin_by("crown", norms[n], radii[e]);
                 double interval = margin_by("interval", norms[n], radii[e]);
+                double forms = margin_by("zonotope", norms[n], radii[e]);
                 double seen = least_seen(norms[n], radii[e], reference);
-                ck_assert_msg(crown <= seen && interval <= crown,
-                              "mix %d kind %d norm %d eps %g: interval %.17g, crown "
-                              "%.17g, seen %.17g",
-                              mixes[_i], kinds[k], norms[n], radii[e], interval, crown,
-                              seen);
+                ck_assert_msg(
+                    crown <= seen && interval <= crown && forms <= seen,
+                    "mix %d kind %d norm %d eps %g: interval %.17g, zonotope %.17g, "
+                    "crown %.17g, seen %.17g",
+                    mixes[_i], kinds[k], norms[n], radii[e], interval, forms, crown,
+                    seen);
                 proved += crown > 0;
             }
         }
@@ -233,6 +235,9 @@ START_TEST(what_cannot_fail_is_proved_whole)
     else fine(rob_query_set_box(ctx, query, 0, low, high, SIZE));
     ck_assert(isinf(radius_by("crown")));
     ck_assert(isinf(radius_by("interval")));
+    fine(rob_query_set_band_limit(ctx, query, 2));
+    ck_assert(isinf(radius_by("crown")));
+    fine(rob_query_set_band_limit(ctx, query, 0));
     fine(rob_query_set_ball(ctx, query, norms[_i % 3], 7));
     ck_assert_double_eq(radius_by("crown"), 7);
     fine(rob_query_set_ball(ctx, query, norms[_i % 3], INFINITY));
