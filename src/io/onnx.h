@@ -122,6 +122,22 @@ int64_t rob_priv_wire_count(const rob_wire_field *f, int32_t type);
 /* Its k-th numbers into out; the room is what rob_priv_wire_count said. */
 void rob_priv_wire_words(const rob_wire_field *f, int32_t type, uint64_t *out);
 
+/* Writing: fields behind the text so far. A message written apart is copied and released. */
+void rob_priv_wire_put_word(const rob_memory *m, rob_text *t, uint64_t number,
+                            uint64_t word);
+void rob_priv_wire_put_float(const rob_memory *m, rob_text *t, uint64_t number,
+                             float value);
+void rob_priv_wire_put_bytes(const rob_memory *m, rob_text *t, uint64_t number,
+                             const void *at, int64_t count);
+void rob_priv_wire_put_text(const rob_memory *m, rob_text *t, uint64_t number,
+                            const char *text);
+void rob_priv_wire_put_message(const rob_memory *m, rob_text *t, uint64_t number,
+                               rob_text *inner);
+/* A TensorProto of FLOAT, DOUBLE or INT64. */
+void rob_priv_wire_put_tensor(const rob_memory *m, rob_text *t, uint64_t number,
+                              const char *name, int32_t dtype, int32_t rank,
+                              const int64_t *dim, const double *value);
+
 /* A TensorProto. name and the other strings stay in `w`'s bytes and are not read. */
 rob_status rob_priv_onnx_tensor(rob_ctx *ctx, const char *path, rob_wire w,
                                 rob_onnx_tensor *out);

@@ -146,6 +146,12 @@ rob_status rob_priv_model_open(rob_ctx *ctx, const char *path, const char *recip
     return status;
 }
 
+static bool is_onnx_name(const char *path)
+{
+    size_t length = path != NULL ? strlen(path) : 0;
+    return length >= 5 && strcmp(path + length - 5, ".onnx") == 0;
+}
+
 rob_status rob_priv_model_write(rob_ctx *ctx, const rob_model *model, const char *path)
 {
     rob_status status = ROB_OK;
@@ -153,6 +159,7 @@ rob_status rob_priv_model_write(rob_ctx *ctx, const rob_model *model, const char
     const char *names[ROB_MAX_TENSORS + 2];
     rob_tensor *tensors[ROB_MAX_TENSORS + 2], *x = NULL, *y = NULL;
     int64_t count = 0;
+    if (is_onnx_name(path)) return rob_priv_onnx_save(ctx, model, path);
     CHECK(model->recipe.kind != ROB_KIND_GRAPH, ctx, ROB_EUNSUPPORTED,
           "a model from a recorded program or a callback has no recipe to save; save the weights "
           "and the code that records it");

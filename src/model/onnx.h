@@ -70,11 +70,11 @@ bool o_failed(const rob_machine *m);
 
 /* Between these two, builders write a graph of their own; its value comes back as
  * numbers. For values made of numbers only. */
-typedef struct rob_fold {
+typedef struct rob_folding {
     rob_graph *outer;
-} rob_fold;
-rob_fold o_fold(rob_machine *m);
-void o_unfold(rob_machine *m, rob_fold fold, rob_value *value, int32_t count);
+} rob_folding;
+rob_folding o_fold(rob_machine *m);
+void o_unfold(rob_machine *m, rob_folding fold, rob_value *value, int32_t count);
 bool o_keep(rob_machine *m, rob_tensor *t); /* takes it; false: no memory */
 
 /* ---- attributes of m->node ------------------------------------------------------- */

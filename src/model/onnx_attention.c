@@ -104,7 +104,7 @@ static void read_mask(attention *a, const rob_value *given)
     if (!mask.there || o_failed(m)) return;
     int64_t missing = mask.rank > 0 ? a->k.dim[2] - mask.dim[mask.rank - 1] : 0;
     if (missing > 0 && mask.dim[mask.rank - 1] != 1) {
-        rob_fold fold = { m->g };
+        rob_folding fold = { m->g };
         if (o_known(&mask)) fold = o_fold(m);
         mask = o_pad(m, &mask, mask.rank - 1, 0, missing, truth ? 0 : -INFINITY);
         o_unfold(m, fold, &mask, 1);

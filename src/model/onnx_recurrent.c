@@ -110,7 +110,7 @@ static void prepare(layer *l, const rob_value *in)
         memcpy(l->part, ready(l->m), sizeof l->part);
         return;
     }
-    rob_fold fold = { l->m->g };
+    rob_folding fold = { l->m->g };
     if (known) fold = o_fold(l->m);
     for (int32_t k = 0; k < 2 * PARTS; k++) l->part[k] = o_none();
     for (int32_t d = 0; d < l->dirs && !o_failed(l->m); d++)
@@ -222,11 +222,18 @@ static rob_id project(const layer *l, rob_id x)
                                            KINDS[l->kind].gates * l->hidden));
 }
 
+static bool all_zero(const rob_value *v)
+{
+    for (int64_t i = 0; o_known(v) && i < v->size; i++)
+        if (o_at(v, i) != 0) return false;
+    return o_known(v);
+}
+
 /* An initial state (dirs, B, H), or zeros */
 static rob_id first_state(const layer *l, const rob_value *v)
 {
     rob_shape s = rob_priv_shape2(l->batch, l->hidden);
-    if (!v->there) return rob_priv_fill(l->g, s, 0);
+    if (!v->there || all_zero(v)) return rob_priv_fill(l->g, s, 0);
     rob_value own = o_slice(l->m, v, l->swapped ? 1 : 0, l->dir, 1);
     rob_id id = o_id(l->m, &own);
     return o_failed(l->m) ? ROB_NONE : g_reshape(l->g, id, s);

@@ -233,7 +233,7 @@ static void op_batch_norm(rob_machine *m, const rob_value *in, int32_t ins,
     }
     bool known = true;
     for (int32_t k = 1; k < 5; k++) known = known && o_known(&in[k]);
-    rob_fold fold = { m->g };
+    rob_folding fold = { m->g };
     if (known) fold = o_fold(m);
     rob_value a[2];
     a[0] = o_affine(m, &in[4], 1, eps);

@@ -130,9 +130,9 @@ int64_t o_ints(rob_machine *m, const char *name, const rob_value *v, int64_t *ou
 
 /* ---- folding --------------------------------------------------------------------- */
 
-rob_fold o_fold(rob_machine *m)
+rob_folding o_fold(rob_machine *m)
 {
-    rob_fold fold = { m->g };
+    rob_folding fold = { m->g };
     rob_graph *inner = NULL;
     if (o_failed(m)) return fold;
     if (rob_priv_graph_create(&m->ctx, &inner) < ROB_OK)
@@ -208,7 +208,7 @@ done:
     return status;
 }
 
-void o_unfold(rob_machine *m, rob_fold fold, rob_value *value, int32_t count)
+void o_unfold(rob_machine *m, rob_folding fold, rob_value *value, int32_t count)
 {
     if (m->g == fold.outer) return;
     rob_status status = compute(m, value, count < FOLDS ? count : FOLDS);
@@ -313,7 +313,7 @@ static void run_node(rob_machine *m)
     for (int32_t k = 0; k < ROB_ONNX_INS; k++) small[k] = o_none();
     for (int32_t k = 0; k < FOLDS; k++) out[k] = o_none();
     if (gather(m, &o)) {
-        rob_fold fold = { m->g };
+        rob_folding fold = { m->g };
         if (o.known) fold = o_fold(m);
         e->op(m, o.in, n->ins, out, n->outs);
         o_unfold(m, fold, out, n->outs);

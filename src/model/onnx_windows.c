@@ -127,7 +127,7 @@ static rob_value channels(rob_machine *m, const rob_value *v, bool last)
 static rob_value taps_by_filters(rob_machine *m, const rob_value *w)
 {
     int32_t order[ROB_ONNX_RANK] = { 0 };
-    rob_fold fold = { m->g };
+    rob_folding fold = { m->g };
     if (o_known(w)) fold = o_fold(m);
     for (int32_t k = 2; k < w->rank; k++) order[k - 2] = k;
     order[w->rank - 2] = 1;

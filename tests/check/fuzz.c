@@ -36,6 +36,10 @@ int fuzz_npz(const uint8_t *bytes, size_t count);
 #define LLVMFuzzerTestOneInput fuzz_gzip
 int fuzz_gzip(const uint8_t *bytes, size_t count);
 #include "fuzz/gzip.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_onnx
+int fuzz_onnx(const uint8_t *bytes, size_t count);
+#include "fuzz/onnx.c"
 
 #include "check/harness.h"
 
@@ -108,6 +112,7 @@ static void replay(const char *name, int (*target)(const uint8_t *, size_t), int
 START_TEST(safetensors_files) { replay("safetensors", fuzz_safetensors, 300); } END_TEST
 START_TEST(npy_files) { replay("npy", fuzz_npy, 2000); } END_TEST
 START_TEST(tables) { replay("csv", fuzz_csv, 500); } END_TEST
+START_TEST(onnx_files) { replay("onnx", fuzz_onnx, 300); } END_TEST
 START_TEST(text_files) { replay("tsv", fuzz_tsv, 1000); } END_TEST
 START_TEST(idx_files) { replay("idx", fuzz_idx, 500); } END_TEST
 START_TEST(ts_files) { replay("ts", fuzz_ts, 500); } END_TEST
@@ -128,6 +133,7 @@ int main(void)
     tcase_add_test(c, arff_files);
     tcase_add_test(c, npz_files);
     tcase_add_test(c, gzip_files);
+    tcase_add_test(c, onnx_files);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
