@@ -48,6 +48,7 @@ typedef struct reader {
     int32_t *slot; /* hash table of value numbers + 1 */
     int64_t slots;
     int32_t value_room;
+    int64_t attrs; /* of all nodes */
 } reader;
 
 static void *take(reader *r, int64_t count, int64_t size)
@@ -286,7 +287,9 @@ static rob_status read_node(reader *r, rob_wire w, rob_onnx_node *n)
     int64_t attrs = count_list(w, NODE_ATTR, ROB_WIRE_BYTES);
     int32_t got;
     n->name = n->op = n->domain = "";
-    if (ins > ROB_ONNX_EDGES || outs > ROB_ONNX_EDGES || attrs > ROB_ONNX_EDGES)
+    r->attrs += attrs;
+    if (ins > ROB_ONNX_EDGES || outs > ROB_ONNX_EDGES || attrs > ROB_ONNX_EDGES
+        || r->attrs > ROB_ONNX_VALUES)
         return malformed(r, "a node has more than 1024 inputs, outputs or attributes");
     n->in = take(r, ins + 1, (int64_t)sizeof *n->in);
     n->out = take(r, outs + 1, (int64_t)sizeof *n->out);
@@ -304,17 +307,15 @@ done:
 /* The payload of the last field `number`; empty when there is none. */
 static rob_wire inner(rob_wire w, uint64_t number)
 {
-    rob_wire_field f;
     rob_wire found = { w.end, w.end };
-    while (rob_priv_wire_next(&w, &f) > 0)
+    for (rob_wire_field f; rob_priv_wire_next(&w, &f) > 0;)
         if (f.number == number && f.type == ROB_WIRE_BYTES) found = f.bytes;
     return found;
 }
 
 static uint64_t inner_word(rob_wire w, uint64_t number, uint64_t otherwise)
 {
-    rob_wire_field f;
-    while (rob_priv_wire_next(&w, &f) > 0)
+    for (rob_wire_field f; rob_priv_wire_next(&w, &f) > 0;)
         if (f.number == number && f.type == ROB_WIRE_VARINT) otherwise = f.word;
     return otherwise;
 }
@@ -327,6 +328,7 @@ static rob_status read_slot(reader *r, rob_wire w, rob_onnx_slot *s)
     rob_wire_field f;
     rob_wire tensor = inner(inner(w, 2), 1), shape = inner(tensor, 2);
     TRY(read_value(r, inner(w, 1), &s->value));
+    if (s->value < 0) return malformed(r, "an input or output has no name");
     s->dtype = (int32_t)(inner_word(tensor, 1, 0) & 255);
     while (rob_priv_wire_next(&shape, &f) > 0) {
         if (f.number != 1) continue;
@@ -382,10 +384,9 @@ static rob_status read_graph(reader *r, rob_wire w)
     int64_t inputs = count_list(w, GRAPH_INPUT, ROB_WIRE_BYTES);
     int64_t outputs = count_list(w, GRAPH_OUTPUT, ROB_WIRE_BYTES);
     int32_t got;
-    if (nodes > ROB_ONNX_NODES || tensors > ROB_ONNX_NODES)
-        return malformed(r, "more than 65536 nodes or initializers");
-    if (inputs > ROB_ONNX_NODES || outputs > SMALL_LIST)
-        return malformed(r, "more than 65536 inputs or 4096 outputs");
+    if (nodes > ROB_ONNX_NODES || tensors > ROB_ONNX_NODES || inputs > ROB_ONNX_NODES
+        || outputs > SMALL_LIST)
+        return malformed(r, "more than 65536 nodes, inputs, initializers; 4096 outputs");
     o->node = take(r, nodes + 1, (int64_t)sizeof *o->node);
     o->tensor = take(r, tensors + 1, (int64_t)sizeof *o->tensor);
     o->tensor_value = take(r, tensors + 1, (int64_t)sizeof *o->tensor_value);

@@ -112,7 +112,7 @@ static void replay(const char *name, int (*target)(const uint8_t *, size_t), int
 START_TEST(safetensors_files) { replay("safetensors", fuzz_safetensors, 300); } END_TEST
 START_TEST(npy_files) { replay("npy", fuzz_npy, 2000); } END_TEST
 START_TEST(tables) { replay("csv", fuzz_csv, 500); } END_TEST
-START_TEST(onnx_files) { replay("onnx", fuzz_onnx, 300); } END_TEST
+START_TEST(onnx_files) { replay("onnx", fuzz_onnx, 150); } END_TEST
 START_TEST(text_files) { replay("tsv", fuzz_tsv, 1000); } END_TEST
 START_TEST(idx_files) { replay("idx", fuzz_idx, 500); } END_TEST
 START_TEST(ts_files) { replay("ts", fuzz_ts, 500); } END_TEST

@@ -252,7 +252,7 @@ static void refused(rob_ctx *ctx, made *f, const char *recipe, rob_status code,
     rob_model *model = (rob_model *)f;
     rob_status status =
         rob_model_load_bytes(ctx, f->file.at, f->file.count, recipe, &model);
-    ck_assert_msg(status == code, "%d, not %d: %s", (int)status, (int)code,
+    ck_assert_msg(status == code, "%d, not %d (%s): %s", (int)status, (int)code, words,
                   status < 0 ? rob_ctx_error(ctx) : "loaded");
     ck_assert(model == NULL);
     ck_assert_msg(strstr(rob_ctx_error(ctx), words) != NULL, "%s", rob_ctx_error(ctx));
@@ -329,7 +329,7 @@ START_TEST(lies_are_found)
     node_with(ctx, &f, "Reshape", 2, few);
     refused(ctx, &f, "onnx layout=btd", ROB_EFORMAT, "do not make");
     node_with(ctx, &f, "Gather", 1, &index);
-    refused(ctx, &f, "onnx layout=tbd", ROB_EFORMAT, "series");
+    refused(ctx, &f, "onnx layout=btd", ROB_EFORMAT, "index 3 of an axis of 2");
     node_with(ctx, &f, "Tile", 1, &most);
     refused(ctx, &f, "onnx layout=btd", ROB_EFORMAT, "repeats");
     node_with(ctx, &f, "Squeeze", 2, size);
