@@ -1,7 +1,8 @@
 /* onnx_save.c -- a recurrent model as an ONNX file, opset 17.
  *
- *     x (time, batch, D) -> [Mul, Add: the input map] -> RNN | LSTM | GRU, layer by layer
- *     -> last: Y_h; mean: ReduceMean; max: ReduceMax over time -> Gemm -> y (batch, L)
+ *     x (time, batch, D) -> [Mul, Add: the input map] -> RNN | LSTM | GRU, layer by layer,
+ *     both directions side by side -> state, last: Y_h, or the last of Y; mean: ReduceMean;
+ *     max: ReduceMax over time -> Gemm (Relu | Tanh, Gemm)* -> y (batch, L)
  *
  * Gates go from i f g o to ONNX's i o f c, from r z n to z r h; both biases side by side.
  * Time and batch are open. Numbers have the model's type. The recipe, with the layout, goes
@@ -48,11 +49,21 @@ static void put_int(writer *w, rob_text *node, const char *name, int64_t value)
     rob_priv_wire_put_message(w->memory, node, 5, &a);
 }
 
-static void put_strings(writer *w, rob_text *node, const char *name, const char *value)
+static void put_text(writer *w, rob_text *node, const char *name, const char *value)
 {
     rob_text a = { 0 };
     rob_priv_wire_put_text(w->memory, &a, 1, name);
-    rob_priv_wire_put_text(w->memory, &a, 9, value);
+    rob_priv_wire_put_text(w->memory, &a, 4, value);
+    rob_priv_wire_put_word(w->memory, &a, 20, ROB_ONNX_ATTR_STRING);
+    rob_priv_wire_put_message(w->memory, node, 5, &a);
+}
+
+static void put_strings(writer *w, rob_text *node, const char *name, const char *value,
+                        int32_t times)
+{
+    rob_text a = { 0 };
+    rob_priv_wire_put_text(w->memory, &a, 1, name);
+    for (int32_t k = 0; k < times; k++) rob_priv_wire_put_text(w->memory, &a, 9, value);
     rob_priv_wire_put_word(w->memory, &a, 20, ROB_ONNX_ATTR_STRINGS);
     rob_priv_wire_put_message(w->memory, node, 5, &a);
 }
@@ -95,12 +106,27 @@ static void put_axis(writer *w, const char *name, double axis)
 
 /* ---- layers ---------------------------------------------------------------------- */
 
-static void squeeze(writer *w, const char *axis, const char *out)
+static void with_input(writer *w, const char *op, const char *input, const char *out)
 {
     char in[2 * TEXT];
-    snprintf(in, sizeof in, "%s %s", w->value, axis);
-    put_node(w, "Squeeze", in, 0, out, NULL);
+    snprintf(in, sizeof in, "%s %s", w->value, input);
+    put_node(w, op, in, 0, out, NULL);
 }
+
+static void transpose(writer *w, const int64_t *order, int32_t rank, const char *out)
+{
+    rob_text attributes = { 0 }, a = { 0 };
+    char in[TEXT];
+    rob_priv_wire_put_text(w->memory, &a, 1, "perm");
+    for (int32_t k = 0; k < rank; k++)
+        rob_priv_wire_put_word(w->memory, &a, 8, (uint64_t)order[k]);
+    rob_priv_wire_put_word(w->memory, &a, 20, ROB_ONNX_ATTR_INTS);
+    rob_priv_wire_put_message(w->memory, &attributes, 5, &a);
+    snprintf(in, sizeof in, "%s", w->value);
+    put_node(w, "Transpose", in, 0, out, &attributes);
+}
+
+static int32_t ways(const rob_recipe *r) { return r->both ? 2 : 1; }
 
 /* Rows of tensor k, gate by gate in ONNX's order, into out; returns how many numbers. */
 static int64_t arrange(const writer *w, int32_t k, double *out)
@@ -113,24 +139,49 @@ static int64_t arrange(const writer *w, int32_t k, double *out)
     return size;
 }
 
-static rob_status put_weights(writer *w, int32_t layer)
+/* Tensor `which` (0 W, 1 R, 2 both biases) of every direction of a layer. */
+static rob_status put_weight(writer *w, int32_t layer, int32_t which)
 {
     static const char *const NAMES[] = { "W", "R", "B" };
     const rob_recipe *r = &w->model->recipe;
-    int64_t rows = KINDS[r->kind].gates * r->hidden;
-    int64_t wide = layer == 0 && r->features > r->hidden ? r->features : r->hidden;
-    double *room = rob_priv_allocate(w->memory, rows * (wide > 2 ? wide : 2), 8);
+    int32_t each = rob_priv_layer_tensors(r), first = layer * ways(r) * each;
+    int64_t rows = KINDS[r->kind].gates * r->hidden, size = 0;
+    const rob_shape *shape = &w->model->parameter[first + which].tensor->shape;
+    int64_t columns = which == 2 ? 2 : shape->dim[1];
+    const int64_t dim[3] = { ways(r), which == 2 ? 2 * rows : rows, columns };
+    double *room = rob_priv_allocate(w->memory, ways(r) * rows * columns, 8);
+    char name[TEXT];
     if (room == NULL) return rob_priv_no_memory(w->ctx);
-    for (int32_t k = 0; k < 3; k++) {
-        char name[TEXT];
-        int64_t size = arrange(w, ROB_LAYER_TENSORS * layer + k, room);
-        if (k == 2) size += arrange(w, ROB_LAYER_TENSORS * layer + 3, room + size);
-        const int64_t dim[3] = { 1, k == 2 ? size : rows, size / rows };
-        snprintf(name, sizeof name, "%s%d", NAMES[k], (int)layer);
-        put_tensor(w, name, w->dtype, k == 2 ? 2 : 3, dim, room);
-    }
+    for (int32_t way = 0; way < ways(r); way++)
+        for (int32_t k = which; k < (which == 2 ? 4 : which + 1); k++)
+            size += arrange(w, first + way * each + k, room + size);
+    snprintf(name, sizeof name, "%s%d", NAMES[which], (int)layer);
+    put_tensor(w, name, w->dtype, which == 2 ? 2 : 3, dim, room);
     rob_priv_release(w->memory, room);
     return ROB_OK;
+}
+
+/* The last states of a layer, (directions, B, H) to (B, directions H); or all of them,
+ * (T, directions, B, H) to (T, B, directions H). */
+static void put_states(writer *w, int32_t layer, bool end)
+{
+    bool both = w->model->recipe.both != 0;
+    char out[TEXT], moved[TEXT];
+    snprintf(out, sizeof out, "h%d", (int)layer);
+    snprintf(moved, sizeof moved, "moved%d", (int)layer);
+    if (!both) {
+        with_input(w, "Squeeze", end ? "axis0" : "axis1", out);
+        return;
+    }
+    transpose(w, end ? (int64_t[]){ 1, 0, 2 } : (int64_t[]){ 0, 2, 1, 3 }, end ? 3 : 4,
+              moved);
+    with_input(w, "Reshape", end ? "rows" : "steps", out);
+}
+
+static bool reads_end(const rob_recipe *r)
+{
+    return r->readout == ROB_READOUT_STATE
+           || (r->readout == ROB_READOUT_LAST && !r->both);
 }
 
 static rob_status put_layer(writer *w, int32_t layer)
@@ -138,19 +189,19 @@ static rob_status put_layer(writer *w, int32_t layer)
     rob_status status = ROB_OK;
     const rob_recipe *r = &w->model->recipe;
     rob_text attributes = { 0 };
-    char in[2 * TEXT], out[TEXT];
-    bool last = layer + 1 == r->layers && r->readout == ROB_READOUT_LAST;
-    TRY(put_weights(w, layer));
+    char in[2 * TEXT], out[TEXT], act[3 * TEXT];
+    bool end = layer + 1 == r->layers && reads_end(r);
+    for (int32_t k = 0; k < (r->bias_free ? 2 : 3); k++) TRY(put_weight(w, layer, k));
     put_int(w, &attributes, "hidden_size", r->hidden);
     if (r->kind == ROB_KIND_GRU) put_int(w, &attributes, "linear_before_reset", 1);
     if (KINDS[r->kind].act != NULL)
-        put_strings(w, &attributes, "activations", KINDS[r->kind].act);
-    snprintf(in, sizeof in, "%s W%d R%d B%d", w->value, (int)layer, (int)layer,
-             (int)layer);
-    snprintf(out, sizeof out, "%s%d", last ? "state" : "states", (int)layer);
-    put_node(w, KINDS[r->kind].op, in, last ? 1 : 0, out, &attributes);
-    snprintf(out, sizeof out, "h%d", (int)layer);
-    squeeze(w, last ? "axis0" : "axis1", out);
+        put_strings(w, &attributes, "activations", KINDS[r->kind].act, ways(r));
+    if (r->both) put_text(w, &attributes, "direction", "bidirectional");
+    snprintf(in, sizeof in, "%s W%d R%d", w->value, (int)layer, (int)layer);
+    snprintf(act, sizeof act, "%s B%d", in, (int)layer);
+    snprintf(out, sizeof out, "%s%d", end ? "state" : "states", (int)layer);
+    put_node(w, KINDS[r->kind].op, r->bias_free ? in : act, end ? 1 : 0, out, &attributes);
+    put_states(w, layer, end);
 done:
     return status;
 }
@@ -173,7 +224,14 @@ static void put_readout(writer *w)
     const rob_recipe *r = &w->model->recipe;
     rob_text attributes = { 0 }, a = { 0 };
     char in[TEXT];
-    if (r->readout == ROB_READOUT_LAST) return;
+    if (reads_end(r)) return;
+    if (r->readout == ROB_READOUT_LAST) {
+        put_int(w, &attributes, "axis", 0);
+        char both[2 * TEXT];
+        snprintf(both, sizeof both, "%s last", w->value);
+        put_node(w, "Gather", both, 0, "read", &attributes);
+        return;
+    }
     rob_priv_wire_put_text(w->memory, &a, 1, "axes");
     rob_priv_wire_put_word(w->memory, &a, 8, 0);
     rob_priv_wire_put_word(w->memory, &a, 20, ROB_ONNX_ATTR_INTS);
@@ -184,26 +242,43 @@ static void put_readout(writer *w)
              &attributes);
 }
 
+static rob_status put_parameter(writer *w, int32_t k, const char *name)
+{
+    const rob_tensor *t = w->model->parameter[k].tensor;
+    int64_t size = rob_priv_shape_size(&t->shape);
+    double *room = rob_priv_allocate(w->memory, size, (int64_t)sizeof *room);
+    if (room == NULL) return rob_priv_no_memory(w->ctx);
+    for (int64_t i = 0; i < size; i++) room[i] = rob_priv_tensor_at(t, i);
+    put_tensor(w, name, w->dtype, t->shape.rank, t->shape.dim, room);
+    rob_priv_release(w->memory, room);
+    return ROB_OK;
+}
+
 static rob_status put_head(writer *w)
 {
-    static const char *const NAMES[] = { "head_weight", "head_bias" };
+    rob_status status = ROB_OK;
     const rob_recipe *r = &w->model->recipe;
-    rob_text attributes = { 0 };
-    char in[2 * TEXT];
-    for (int32_t k = 0; k < ROB_HEAD_TENSORS; k++) {
-        const rob_tensor *t =
-            w->model->parameter[ROB_LAYER_TENSORS * r->layers + k].tensor;
-        int64_t size = rob_priv_shape_size(&t->shape);
-        double *room = rob_priv_allocate(w->memory, size, (int64_t)sizeof *room);
-        if (room == NULL) return rob_priv_no_memory(w->ctx);
-        for (int64_t i = 0; i < size; i++) room[i] = rob_priv_tensor_at(t, i);
-        put_tensor(w, NAMES[k], w->dtype, t->shape.rank, t->shape.dim, room);
-        rob_priv_release(w->memory, room);
+    int32_t k = rob_priv_model_first(r, ROB_PART_HEAD, 0);
+    for (int32_t i = 0; i <= r->mlps; i++) {
+        rob_text attributes = { 0 };
+        char in[4 * TEXT], weight[TEXT], bias[TEXT] = "", out[TEXT], bent[TEXT];
+        snprintf(weight, sizeof weight, "head_weight%d", (int)i);
+        TRY(put_parameter(w, k++, weight));
+        if (!r->head_bias_free) {
+            snprintf(bias, sizeof bias, "head_bias%d", (int)i);
+            TRY(put_parameter(w, k++, bias));
+        }
+        put_int(w, &attributes, "transB", 1);
+        snprintf(in, sizeof in, "%s %s %s", w->value, weight, bias);
+        snprintf(out, sizeof out, "z%d", (int)i);
+        put_node(w, "Gemm", in, 0, i == r->mlps ? "y" : out, &attributes);
+        snprintf(bent, sizeof bent, "bent%d", (int)i);
+        if (i < r->mlps)
+            put_node(w, r->activation == ROB_ACT_RELU ? "Relu" : "Tanh", out, 0, bent,
+                     NULL);
     }
-    put_int(w, &attributes, "transB", 1);
-    snprintf(in, sizeof in, "%s head_weight head_bias", w->value);
-    put_node(w, "Gemm", in, 0, "y", &attributes);
-    return ROB_OK;
+done:
+    return status;
 }
 
 /* ---- the file -------------------------------------------------------------------- */
@@ -236,8 +311,12 @@ static rob_status put_graph(writer *w)
              (int64_t[]){ 0, 0, r->features });
     put_slot(w, 12, "y", 2, (const char *const[]){ "batch", NULL },
              (int64_t[]){ 0, r->outputs });
+    const double last = -1, rows[2] = { 0, -1 }, steps[3] = { 0, 0, -1 };
     put_axis(w, "axis0", 0);
     put_axis(w, "axis1", 1);
+    put_tensor(w, "last", ROB_ONNX_INT64, 0, NULL, &last);
+    put_tensor(w, "rows", ROB_ONNX_INT64, 1, (int64_t[]){ 2 }, rows);
+    put_tensor(w, "steps", ROB_ONNX_INT64, 1, (int64_t[]){ 3 }, steps);
     put_map(w);
     for (int32_t k = 0; k < r->layers; k++) TRY(put_layer(w, k));
     put_readout(w);
@@ -266,18 +345,25 @@ static void put_model(writer *w, rob_text *file)
     rob_priv_wire_put_message(w->memory, file, 14, &note);
 }
 
+static bool is_written(const rob_model *model)
+{
+    const rob_recipe *r = &model->recipe;
+    int32_t parts = rob_priv_model_first(r, ROB_PART_SCALE, 0);
+    return r->kind >= 0 && r->kind <= ROB_KIND_GRU && model->parameters == parts
+           && r->readout >= 0 && r->readout <= ROB_READOUT_STATE
+           && (r->mlps == 0 || r->activation == ROB_ACT_RELU
+               || r->activation == ROB_ACT_TANH);
+}
+
 rob_status rob_priv_onnx_save(rob_ctx *ctx, const rob_model *model, const char *path)
 {
     rob_status status = ROB_OK;
     const rob_recipe *r = &model->recipe;
     writer w = { .ctx = ctx, .memory = &ctx->memory, .model = model, .value = "x" };
     rob_text file = { 0 };
-    CHECK(r->kind <= ROB_KIND_GRU && model->parameters == rob_priv_model_parameters(r)
-              && r->readout <= ROB_READOUT_MAX
-              && model->parameters == ROB_LAYER_TENSORS * r->layers + ROB_HEAD_TENSORS,
-          ctx, ROB_EUNSUPPORTED,
-          "'%.200s': only models of a recipe rnn, lstm or gru, of one direction with one "
-          "head, are written as ONNX",
+    CHECK(is_written(model), ctx, ROB_EUNSUPPORTED,
+          "'%.200s': of recipes, rnn, lstm and gru with a head of relu or tanh layers are "
+          "written as ONNX, without scale=, convolution, norms, first states, readout=every",
           path);
     w.dtype = r->dtype == ROB_F32 ? ROB_ONNX_FLOAT : ROB_ONNX_DOUBLE;
     TRY(put_graph(&w));

@@ -153,6 +153,11 @@ static const char *const RECIPES[] = {
     "gru readout=last layers=3 features=2 hidden=6 outputs=2 dtype=f64 input=x/3",
     "rnn nonlinearity=tanh readout=last features=2 hidden=9 outputs=4",
     "rnn nonlinearity=relu readout=mean layers=2 features=2 hidden=3 outputs=2",
+    "gru readout=last bidirectional=yes layers=2 features=2 hidden=3 outputs=2 dtype=f64",
+    "lstm readout=state bidirectional=yes features=2 hidden=3 outputs=2 mlp=4,5 "
+    "activation=relu dtype=f64",
+    "rnn nonlinearity=tanh readout=max bidirectional=yes bias=no features=2 hidden=3 "
+    "outputs=2 dtype=f64",
 };
 
 START_TEST(written_and_read)

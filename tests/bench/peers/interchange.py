@@ -27,7 +27,10 @@ RECIPES = [
     f"dtype={dtype} input=(x-0.25)/2"
     for kind in ("lstm", "gru", "rnn nonlinearity=tanh", "rnn nonlinearity=relu")
     for readout in ("last", "mean") for layers, hidden in ((1, 7), (3, 33))
-    for dtype in ("f32", "f64")]
+    for dtype in ("f32", "f64")] + [
+    "gru readout=last bidirectional=yes layers=2 features=3 hidden=9 outputs=2",
+    "lstm readout=state bidirectional=yes features=3 hidden=9 outputs=2 mlp=4,5 activation=relu",
+    "lstm readout=max bidirectional=yes layers=2 features=3 hidden=9 outputs=2"]
 
 
 def run(path, x):
