@@ -109,13 +109,13 @@ rob_status rob_priv_model_custom(rob_ctx *ctx, int64_t features, int64_t outputs
 static bool is_drawn(const rob_model *m, int32_t k, double *bound, double *value)
 {
     const rob_recipe *r = &m->recipe;
-    int32_t conv = rob_priv_model_first(r, ROB_PART_CONV, 0);
-    int32_t norm = rob_priv_model_first(r, ROB_PART_NORM, 0);
-    int32_t head = rob_priv_model_first(r, ROB_PART_HEAD, 0);
+    int32_t conv = rob_priv_model_first(r, ROB_OF_THE_CONV, 0);
+    int32_t norm = rob_priv_model_first(r, ROB_OF_THE_NORM, 0);
+    int32_t head = rob_priv_model_first(r, ROB_OF_THE_HEAD, 0);
     const char *name = m->parameter[k].name;
     size_t n = strlen(name);
     *bound = 1.0 / sqrt((double)r->hidden);
-    if (k >= head && k < rob_priv_model_first(r, ROB_PART_SCALE, 0)) {
+    if (k >= head && k < rob_priv_model_first(r, ROB_OF_THE_SCALE, 0)) {
         int32_t first = r->head_bias_free ? k : head + (k - head) / 2 * 2;
         *bound = 1.0 / sqrt((double)m->parameter[first].tensor->shape.dim[1]);
     }
@@ -124,7 +124,7 @@ static bool is_drawn(const rob_model *m, int32_t k, double *bound, double *value
     *value = (n >= 6 && strcmp(name + n - 6, "weight") == 0)
              || (n >= 3 && (strcmp(name + n - 3, "std") == 0
                             || strcmp(name + n - 3, "var") == 0));
-    return k < rob_priv_model_first(r, ROB_PART_SCALE, 0) || (k >= conv && k < norm);
+    return k < rob_priv_model_first(r, ROB_OF_THE_SCALE, 0) || (k >= conv && k < norm);
 }
 
 static void begin_tensors(const rob_ctx *ctx, rob_model *model)

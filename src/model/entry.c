@@ -29,7 +29,7 @@ rob_id rob_priv_net_activate(rob_graph *g, int32_t activation, rob_id v)
 
 static rob_id scaled(const rob_net *net, rob_id x)
 {
-    int32_t first = rob_priv_model_first(net->r, ROB_PART_SCALE, 0);
+    int32_t first = rob_priv_model_first(net->r, ROB_OF_THE_SCALE, 0);
     if (!net->r->scale[0]) return x;
     return g_div(net->g, g_sub(net->g, x, rob_priv_net_tensor(net, first)),
                  rob_priv_net_tensor(net, first + 1));
@@ -49,7 +49,7 @@ static rob_id batch_norm(const rob_net *net, int32_t first, double eps, rob_id v
 rob_id rob_priv_net_norm(const rob_net *net, int32_t place, rob_id v)
 {
     int32_t kind = net->r->norm[place].kind;
-    int32_t first = rob_priv_model_first(net->r, ROB_PART_NORM, place);
+    int32_t first = rob_priv_model_first(net->r, ROB_OF_THE_NORM, place);
     double eps = net->r->eps > 0 ? net->r->eps : 1e-5;
     if (kind == 0 || rob_priv_graph_failed(net->g)) return v;
     if (kind == ROB_BATCH_NORM) return batch_norm(net, first, eps, v);
@@ -120,7 +120,7 @@ static rob_id flat_weights(const rob_net *net, int32_t k)
 static rob_id convolve(const rob_net *net, const window *w, rob_id x)
 {
     rob_graph *g = net->g;
-    int32_t first = rob_priv_model_first(net->r, ROB_PART_CONV, 0);
+    int32_t first = rob_priv_model_first(net->r, ROB_OF_THE_CONV, 0);
     int64_t steps = rob_priv_shape(g, x).dim[0], last = w->dilation * (w->kernel - 1);
     int64_t need = last + w->steps * w->stride, behind = need - steps - w->padding;
     rob_id wide = ROB_NONE;

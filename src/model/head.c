@@ -24,7 +24,7 @@ static bool is_plain(const rob_recipe *r)
 static rob_id one_layer(const rob_net *net, int32_t i, rob_id z)
 {
     int32_t each = net->r->head_bias_free ? 1 : 2;
-    int32_t k = rob_priv_model_first(net->r, ROB_PART_HEAD, 0) + i * each;
+    int32_t k = rob_priv_model_first(net->r, ROB_OF_THE_HEAD, 0) + i * each;
     return rob_priv_block_linear(net->g, z, rob_priv_net_tensor(net, k),
                                  each == 2 ? rob_priv_net_tensor(net, k + 1)
                                            : ROB_NONE);
@@ -54,7 +54,7 @@ static rob_id plain_mean(const rob_net *net, rob_id all)
     const rob_recipe *r = net->r;
     rob_shape s = rob_priv_shape(g, all);
     int64_t steps = s.dim[0], rows = s.dim[1];
-    int32_t k = rob_priv_model_first(r, ROB_PART_HEAD, 0);
+    int32_t k = rob_priv_model_first(r, ROB_OF_THE_HEAD, 0);
     if (net->mask != ROB_NONE) all = g_mul(g, all, net->mask);
     rob_id sum = flat(g, g_sum_to(g, all, rob_priv_shape3(1, rows, s.dim[2])));
     rob_id z = g_matmul(g, sum, rob_priv_net_tensor(net, k), 0, 1);

@@ -45,12 +45,12 @@ static int32_t norm_tensors(const rob_norm_layer *n)
 static int32_t how_many(const rob_recipe *r, rob_part_kind kind)
 {
     switch (kind) {
-    case ROB_PART_LAYER:
+    case ROB_OF_THE_LAYER:
         return r->layers * (1 + (r->both != 0)) * rob_priv_layer_tensors(r);
-    case ROB_PART_HEAD: return (r->mlps + 1) * (r->head_bias_free ? 1 : 2);
-    case ROB_PART_SCALE: return r->scale[0] ? 2 : 0;
-    case ROB_PART_CONV: return r->conv[0] ? 2 : 0;
-    case ROB_PART_NORM: return 0;
+    case ROB_OF_THE_HEAD: return (r->mlps + 1) * (r->head_bias_free ? 1 : 2);
+    case ROB_OF_THE_SCALE: return r->scale[0] ? 2 : 0;
+    case ROB_OF_THE_CONV: return r->conv[0] ? 2 : 0;
+    case ROB_OF_THE_NORM: return 0;
     default: return r->state[0] ? (r->kind == ROB_KIND_LSTM ? 2 : 1) : 0;
     }
 }
@@ -62,29 +62,29 @@ int32_t rob_priv_model_first(const rob_recipe *r, rob_part_kind kind, int32_t pl
     int32_t k = 0;
     for (int32_t before = 0; before < (int32_t)kind; before++) {
         k += how_many(r, (rob_part_kind)before);
-        for (int32_t p = 0; before == ROB_PART_NORM && p < ROB_NORMS; p++)
+        for (int32_t p = 0; before == ROB_OF_THE_NORM && p < ROB_NORMS; p++)
             k += norm_tensors(&r->norm[p]);
     }
-    for (int32_t p = 0; kind == ROB_PART_NORM && p < place; p++)
+    for (int32_t p = 0; kind == ROB_OF_THE_NORM && p < place; p++)
         k += norm_tensors(&r->norm[p]);
     return k;
 }
 
 int32_t rob_priv_model_parameters(const rob_recipe *r)
 {
-    return rob_priv_model_first(r, ROB_PARTS, 0);
+    return rob_priv_model_first(r, ROB_PART_KINDS, 0);
 }
 
 bool rob_priv_model_frozen(const rob_recipe *r, int32_t k)
 {
-    if (k >= rob_priv_model_first(r, ROB_PART_STATE, 0)) return true;
+    if (k >= rob_priv_model_first(r, ROB_OF_THE_STATE, 0)) return true;
     for (int32_t p = 0; p < ROB_NORMS; p++) {
-        int32_t first = rob_priv_model_first(r, ROB_PART_NORM, p);
+        int32_t first = rob_priv_model_first(r, ROB_OF_THE_NORM, p);
         if (r->norm[p].kind == ROB_BATCH_NORM && k >= first + 2 && k < first + 4)
             return true;
     }
-    return k >= rob_priv_model_first(r, ROB_PART_SCALE, 0)
-           && k < rob_priv_model_first(r, ROB_PART_CONV, 0);
+    return k >= rob_priv_model_first(r, ROB_OF_THE_SCALE, 0)
+           && k < rob_priv_model_first(r, ROB_OF_THE_CONV, 0);
 }
 
 /* ---- names and shapes ------------------------------------------------------------ */
@@ -162,13 +162,13 @@ static void state_part(const rob_recipe *r, int32_t k, char name[96], rob_shape 
 void rob_priv_model_part(const rob_recipe *r, rob_marks marks, int32_t k, char name[96],
                          rob_shape *shape)
 {
-    int32_t kind = ROB_PARTS - 1;
+    int32_t kind = ROB_PART_KINDS - 1;
     while (kind > 0 && k < rob_priv_model_first(r, (rob_part_kind)kind, 0)) kind--;
     k -= rob_priv_model_first(r, (rob_part_kind)kind, 0);
-    if (kind == ROB_PART_LAYER) layer_part(r, marks.body, k, name, shape);
-    else if (kind == ROB_PART_HEAD) head_part(r, marks.head, k, name, shape);
-    else if (kind == ROB_PART_SCALE) scale_part(r, k, name, shape);
-    else if (kind == ROB_PART_CONV) conv_part(r, k, name, shape);
-    else if (kind == ROB_PART_NORM) norm_part(r, k, name, shape);
+    if (kind == ROB_OF_THE_LAYER) layer_part(r, marks.body, k, name, shape);
+    else if (kind == ROB_OF_THE_HEAD) head_part(r, marks.head, k, name, shape);
+    else if (kind == ROB_OF_THE_SCALE) scale_part(r, k, name, shape);
+    else if (kind == ROB_OF_THE_CONV) conv_part(r, k, name, shape);
+    else if (kind == ROB_OF_THE_NORM) norm_part(r, k, name, shape);
     else state_part(r, k, name, shape);
 }

@@ -12,13 +12,13 @@ typedef struct rob_marks {
 
 /* What tensors are for, in their order (layout.c). */
 typedef enum rob_part_kind {
-    ROB_PART_LAYER,
-    ROB_PART_HEAD,
-    ROB_PART_SCALE,
-    ROB_PART_CONV,
-    ROB_PART_NORM,
-    ROB_PART_STATE,
-    ROB_PARTS
+    ROB_OF_THE_LAYER,
+    ROB_OF_THE_HEAD,
+    ROB_OF_THE_SCALE,
+    ROB_OF_THE_CONV,
+    ROB_OF_THE_NORM,
+    ROB_OF_THE_STATE,
+    ROB_PART_KINDS
 } rob_part_kind;
 enum { ROB_MAX_TENSORS = 8 * ROB_MAX_LAYERS + 2 * (ROB_MAX_MLP + 1) + 18 };
 

@@ -94,7 +94,7 @@ static rob_id first_state(const layer *l, int32_t k)
     rob_shape shape = rob_priv_shape2(l->batch, l->hidden);
     if (!r->state[0]) return rob_priv_fill(l->g, shape, 0.0);
     rob_id all =
-        rob_priv_net_tensor(l->net, rob_priv_model_first(r, ROB_PART_STATE, 0) + k);
+        rob_priv_net_tensor(l->net, rob_priv_model_first(r, ROB_OF_THE_STATE, 0) + k);
     return g_expand(l->g, g_slice(l->g, all, 0, l->number, 1), shape);
 }
 
