@@ -258,7 +258,7 @@ static rob_status put_head(writer *w)
 {
     rob_status status = ROB_OK;
     const rob_recipe *r = &w->model->recipe;
-    int32_t k = rob_priv_model_first(r, ROB_PART_HEAD, 0);
+    int32_t k = rob_priv_model_first(r, ROB_OF_THE_HEAD, 0);
     for (int32_t i = 0; i <= r->mlps; i++) {
         rob_text attributes = { 0 };
         char in[4 * TEXT], weight[TEXT], bias[TEXT] = "", out[TEXT], bent[TEXT];
@@ -348,7 +348,7 @@ static void put_model(writer *w, rob_text *file)
 static bool is_written(const rob_model *model)
 {
     const rob_recipe *r = &model->recipe;
-    int32_t parts = rob_priv_model_first(r, ROB_PART_SCALE, 0);
+    int32_t parts = rob_priv_model_first(r, ROB_OF_THE_SCALE, 0);
     return r->kind >= 0 && r->kind <= ROB_KIND_GRU && model->parameters == parts
            && r->readout >= 0 && r->readout <= ROB_READOUT_STATE
            && (r->mlps == 0 || r->activation == ROB_ACT_RELU
