@@ -38,7 +38,8 @@
  *                  "FALSE POSITIVE,CANDIDATE"; without it words have the order a
  *                  header declares (.ts, .arff), those of later files behind
  *   label ""       name of the label's column in a table with a header; "": the first
- *   columns ""     (or column) names of the columns with values, commas between; "": all others.
+ *   columns ""     (or column) names of the columns with values, commas between; "":
+ *                  all others.
  *                  Role prices: the price. Role meta: period=NAME,epoch=NAME,...
  *   time ""        name of the column with the time; "": date, time, or the first
  *   split ""       role meta: only rows whose column split is this
@@ -56,6 +57,9 @@
  *   from "", until ""  prices: windows that end on this day or later; whose target ends
  *                  before this day
  *   units "", time_units ""   what the file's values and times are in
+ *   quality default   FITS: the flags of SAP_QUALITY or QUALITY that make a value
+ *                  missing: default (src/data/light.c lists them), none, or their sum as
+ *                  one number
  *
  * What holds for all functions. A data set belongs to one thread at a time and keeps
  * the allocator of the ctx it was made with. ctx, handle, array or name NULL where one
@@ -118,7 +122,8 @@ ROB_API rob_status rob_data_set_text(rob_ctx *ctx, rob_data *data, const char *n
  * stamps, classes or real-valued targets; the channels of one series have one length);
  * .arff (numeric attributes and a nominal one, the class; relational: channels); NPZ
  * (arrays x, y, target and time, or those option columns names: "x=NAME,y=NAME"); any of
- * these compressed by gzip. What is compressed becomes at most 64 MiB and 64 times its
+ * these compressed by gzip; FITS light curves (Kepler, TESS), by cfitsio on bytes in
+ * memory. What is compressed becomes at most 64 MiB and 64 times its
  * own size. Anything else is text, with tabs, semicolons, commas or blanks between the
  * fields, quoted or not, with or without a header. Numbers have a
  * decimal point, whatever the host's locale. A row shorter than others, or ended by
@@ -129,7 +134,10 @@ ROB_API rob_status rob_data_set_text(rob_ctx *ctx, rob_data *data, const char *n
  *   label    one label for each series that has none
  *   target   real-valued targets for the series without any: a row of k numbers each, or
  *            NPY (n) or (n, k)
- *   columns  one series, a column for each feature, times in column `time`
+ *   columns  one series, a column for each feature, times in column `time`. FITS has
+ *            this role by itself: columns of the first binary table with a column TIME,
+ *            PDCSAP_FLUX without option columns. Missing and flagged values are counted
+ *            and become gaps, the name is OBJECT, units are those of the file
  *   prices   a row for each day: date (yyyy-mm-dd, m/d/yyyy or a number, ascending or
  *            descending) and price. Log returns, cut into windows of `window` days, one
  *            for every `stride` days t. A window and its scale use days up to t; its
@@ -151,7 +159,7 @@ ROB_API rob_status rob_data_set_text(rob_ctx *ctx, rob_data *data, const char *n
  *         or rows of role meta as series; a time axis that is too short. ROB_EDOMAIN: a
  *         flux whose median is not above 0. ROB_EARGUMENT: option labels is no list, or
  *         frames and layout with a time axis. ROB_EUNSUPPORTED: gzip, or NPZ
- *         that is packed, without zlib
+ *         that is packed, without zlib; FITS without cfitsio
  * Cost: the file and its series are in memory together; folding n log n. Reference: Dau
  * et al. 2019, The UCR time series archive; Loening et al. 2019, sktime; Hall et
  * al. 2009, WEKA; NumPy Enhancement Proposal 1; RFC 4180;
@@ -302,7 +310,9 @@ ROB_API rob_status rob_data_get(rob_ctx *ctx, const rob_data *data, int64_t i,
  * Copy out what is known about a series, or about the whole set, beside its values.
  *
  * Of a series: "time" (T); "shift", "scale" (D), see the top; "level": what a flux was
- * divided by; "gaps": values interpolated; "target": the real-valued target (direction:
+ * divided by; "gaps": values interpolated; "missing": values the file
+ * leaves out; "masked": values that quality flags forbid; "target": the real-valued
+ * target (direction:
  * the log return over the horizon; volatility: that of the horizon over its median;
  * forecast: the returns); "when", "until": last day of a window and of its target;
  * "period", "epoch", "duration" of a folded curve, in the file's time; "truth": of a

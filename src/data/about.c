@@ -39,6 +39,10 @@ static answer about_series(const rob_data *d, const rob_series *s, const char *n
         return several(isnan(s->truth[1]) ? NULL : s->truth, 2);
     if (strcmp(name, "gaps") == 0)
         return (answer){ .count = 1, .one = { (double)s->gaps } };
+    if (strcmp(name, "missing") == 0)
+        return (answer){ .count = 1, .one = { (double)s->missing } };
+    if (strcmp(name, "masked") == 0)
+        return (answer){ .count = 1, .one = { (double)s->masked } };
     for (int64_t k = 0; k < COUNT_OF(SINGLES); k++) {
         if (strcmp(name, SINGLES[k].name) != 0) continue;
         const double *at = (const double *)((const char *)s + SINGLES[k].at);
@@ -72,10 +76,10 @@ rob_status rob_priv_data_about(rob_ctx *ctx, const rob_data *d, int64_t i,
     answer a = i < 0 ? about_set(d, name) : about_series(d, &d->series[i], name);
     CHECK(a.count >= 0, ctx, ROB_EARGUMENT, "nothing is called '%.60s'; there are: %s",
           name,
-          i < 0
-              ? "gaps, skipped, dropped, purged, classes, normalisation"
-              : "time, shift, scale, target, gaps, level, when, until, period, epoch, "
-                "duration, truth");
+          i < 0 ? "gaps, skipped, dropped, purged, classes, normalisation"
+                : "time, shift, scale, target, gaps, missing, masked, level, when, "
+                  "until, period, epoch, "
+                  "duration, truth");
     CHECK(out == NULL || capacity >= a.count, ctx, ROB_ESHAPE,
           "capacity is %lld; '%.60s' has %lld numbers", (long long)capacity, name,
           (long long)a.count);

@@ -13,6 +13,7 @@ typedef struct rob_series {
     double *target;        /* (targets) */
     int64_t steps, label;  /* label -1: none */
     int64_t targets, gaps; /* gaps: values that were missing and are interpolated */
+    int64_t missing, masked; /* absent in the file; there, but flagged */
     double start, dt;
     double level;                   /* what the values were divided by; 1 */
     double when, until;             /* last time looked at; last time the target uses */
@@ -37,6 +38,7 @@ enum {
     ROB_DATA_UNITS,
     ROB_DATA_TIME_UNITS,
     ROB_DATA_LAYOUT,
+    ROB_DATA_QUALITY,
     ROB_DATA_TEXTS
 };
 

@@ -52,6 +52,7 @@ static const struct text_option {
     { "units", "", NULL },
     { "time_units", "", NULL },
     { "layout", "steps", "steps,channels" },
+    { "quality", "default", NULL },
 };
 
 int64_t rob_priv_data_options(void) { return COUNT_OF(TABLE); }
@@ -91,7 +92,8 @@ int64_t rob_priv_list_word(const char *list, int64_t k, const char **word)
     if (*list == 0) return -1;
     for (; k > 0; k--) {
         list = strchr(list, ',');
-        if (list++ == NULL) return -1;
+        if (list == NULL) return -1;
+        list++;
     }
     *word = list;
     return (int64_t)strcspn(list, ",");
@@ -130,6 +132,15 @@ static bool is_moment(const char *value)
            || (rob_priv_field_number(&field, &moment) && moment == moment);
 }
 
+static bool is_mask(const char *value)
+{
+    const char *at = value, *end = value + strlen(value);
+    double number;
+    if (strcmp(value, "default") == 0 || strcmp(value, "none") == 0) return true;
+    return rob_priv_parse_double(&at, end, &number) && at == end && number >= 0
+           && number < 9e15 && number == (double)(int64_t)number;
+}
+
 rob_status rob_priv_data_option_text(rob_ctx *ctx, rob_data *d, const char *name,
                                      const char *value)
 {
@@ -141,7 +152,8 @@ rob_status rob_priv_data_option_text(rob_ctx *ctx, rob_data *d, const char *name
     CHECK(
         k < ROB_DATA_TEXTS, ctx, ROB_EARGUMENT,
         "no text option '%.60s'; there are: role, labels, label, columns, time, split, "
-        "fold, normalize, inputs, target, from, until, units, time_units, layout",
+        "fold, normalize, inputs, target, from, until, units, time_units, layout, "
+        "quality",
         name);
     if (k == ROB_DATA_ROLE && strcmp(value, "labels") == 0) value = "label";
     CHECK(strlen(value) < sizeof d->text[0], ctx, ROB_EARGUMENT,
@@ -152,6 +164,10 @@ rob_status rob_priv_data_option_text(rob_ctx *ctx, rob_data *d, const char *name
     CHECK((k != ROB_DATA_FROM && k != ROB_DATA_UNTIL) || is_moment(value), ctx,
           ROB_EARGUMENT, "option '%s' is '%.60s'; it must be a date such as 2015-01-31",
           name, value);
+    CHECK(k != ROB_DATA_QUALITY || is_mask(value), ctx, ROB_EARGUMENT,
+          "option 'quality' is '%.60s'; it must be default, none, or the flags that "
+          "matter as one number",
+          value);
     CHECK(k != ROB_DATA_FOLD || rob_priv_fold_parse(value, &fold), ctx, ROB_EARGUMENT,
           "option 'fold' is '%.100s'; write period=P epoch=T [duration=W] [bins=B] "
           "[width=K], or meta [bins=B] [width=K]",

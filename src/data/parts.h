@@ -69,6 +69,8 @@ typedef struct rob_reading {
     int64_t ticks, targets;
     char *labels; /* declared before this file; or NULL */
     bool declared;
+    const char *name;        /* of the next series, when its file has one */
+    int64_t missing, masked; /* of a light curve with such a name */
 } rob_reading;
 
 /* `count` values of one row with their label (NaN: none), which may come from a table
@@ -90,11 +92,12 @@ rob_status rob_priv_reading_label(rob_reading *r, const rob_field *f, int64_t li
 rob_status rob_priv_data_read(rob_ctx *ctx, rob_data *d, const uint8_t *bytes,
                               int64_t count, const char *path);
 
-/* ---- arrays.c, cases.c ----------------------------------------------------------- */
+/* ---- arrays.c, cases.c, light.c ----------------------------------------------------------- */
 
 rob_status rob_priv_read_npy(rob_reading *r, const uint8_t *bytes, int64_t count);
 rob_status rob_priv_read_idx(rob_reading *r, const uint8_t *bytes, int64_t count);
 rob_status rob_priv_read_npz(rob_reading *r, const uint8_t *bytes, int64_t count);
+rob_status rob_priv_read_fits(rob_reading *r, const uint8_t *bytes, int64_t count);
 rob_status rob_priv_read_ts(rob_reading *r, const uint8_t *bytes, int64_t count);
 rob_status rob_priv_read_arff(rob_reading *r, const uint8_t *bytes, int64_t count);
 

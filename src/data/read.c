@@ -100,6 +100,17 @@ done:
     return status;
 }
 
+/* A light curve brings its counts and its name. */
+static void count_missing(const rob_reading *r, const double *x, int64_t count,
+                          rob_series *s)
+{
+    for (int64_t k = 0; k < count; k++) s->missing += isnan(x[k]);
+    if (r->name == NULL) return;
+    s->missing = r->missing;
+    s->masked = r->masked;
+    if (r->name[0]) snprintf(s->name, sizeof s->name, "%.23s", r->name);
+}
+
 static rob_status add_series(rob_reading *r, double *x, int64_t count, int64_t features,
                              int64_t row, double label)
 {
@@ -113,6 +124,7 @@ static rob_status add_series(rob_reading *r, double *x, int64_t count, int64_t f
           "'%.200s' row %lld has %lld features; the series already there have %lld",
           r->path, (long long)row, (long long)features, (long long)r->d->features);
     snprintf(s.name, sizeof s.name, "row %lld", (long long)row);
+    count_missing(r, x, count, &s);
     s.target = r->target;
     s.targets = r->target != NULL ? r->targets : 0;
     TRY(take_meta(r, row, &about));
@@ -338,6 +350,7 @@ static rob_status read_known(rob_reading *r, const uint8_t *bytes, int64_t count
         { rob_priv_npy_is, rob_priv_read_npy },
         { rob_priv_zip_is, rob_priv_read_npz },
         { rob_priv_idx_is, rob_priv_read_idx },
+        { rob_priv_fits_is, rob_priv_read_fits },
         { rob_priv_ts_is, rob_priv_read_ts },
         { rob_priv_arff_is, rob_priv_read_arff },
     };

@@ -1,4 +1,5 @@
-/* formats.h -- files of series as others write them: gzip, NPZ, IDX, .ts, .arff.
+/* formats.h -- files of series as others write them: gzip, NPZ, IDX, .ts, .arff,
+ * FITS light curves.
  *
  * As in io.h: bytes in memory, bounded, and refused unless fully understood. What needs
  * a library that this build lacks fails with ROB_EUNSUPPORTED and the package's name.
@@ -107,6 +108,25 @@ rob_status rob_priv_arff_open(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
                               const char *path, rob_arff *out);
 rob_status rob_priv_arff_next(rob_ctx *ctx, rob_arff *a);
 void rob_priv_arff_clear(rob_arff *a);
+
+/* ---- FITS light curves ----------------------------------------------------------- */
+
+typedef struct rob_light {
+    rob_memory memory;
+    int64_t rows, columns;
+    double *time;    /* (rows), in the file's units; NaN where there is none */
+    double *value;   /* (rows, columns) */
+    double *quality; /* (rows) flags, or NULL */
+    bool kepler;     /* the flags are SAP_QUALITY */
+    char name[24], units[32], time_units[32]; /* OBJECT, TUNIT of value and time */
+} rob_light;
+
+bool rob_priv_fits_is(const uint8_t *bytes, int64_t count);
+/* TIME, the comma-separated columns and the quality flags of the first binary table with
+ * a column TIME. Clear *out afterwards, whatever came. */
+rob_status rob_priv_fits_read(rob_ctx *ctx, const uint8_t *bytes, int64_t count,
+                              const char *path, const char *columns, rob_light *out);
+void rob_priv_fits_clear(rob_light *l);
 
 /* ---- NPZ ------------------------------------------------------------------------- */
 

@@ -78,9 +78,9 @@ put("npz", "stored", npz(ALL, zipfile.ZIP_STORED))
 put("npz", "deflated", npz(ALL, zipfile.ZIP_DEFLATED))
 put("npz", "one", npz({"whatever.npy": X, "readme.txt": b"no"}, zipfile.ZIP_STORED))
 put("npz", "none", npz({}, zipfile.ZIP_STORED))
-BOMB = npz({"x.npy": npy("|u1", "(1, 200000)", bytes(200000))}, zipfile.ZIP_DEFLATED)
+BOMB = npz({"x.npy": npy("|u1", "(1, 20000)", bytes(20000))}, zipfile.ZIP_DEFLATED)
 put("npz", "zeros", BOMB)
-put("npz", "promises", BOMB.replace(struct.pack("<I", 200000 + len(npy("|u1", "(1, 200000)", b""))),
+put("npz", "promises", BOMB.replace(struct.pack("<I", 20000 + len(npy("|u1", "(1, 20000)", b""))),
                                     struct.pack("<I", 0x7FFFFFFF)))
 put("npz", "comment", npz(ALL, zipfile.ZIP_STORED)[:-2] + b"\x05\0abcde")
 put("npz", "gz", gzip.compress(npz(ALL, zipfile.ZIP_STORED), mtime=0))
@@ -92,3 +92,37 @@ put("gzip", "zeros", gzip.compress(bytes(100000), mtime=0))
 put("gzip", "cut", gzip.compress(b"1\t2\t3\n2\t4\t5\n", mtime=0)[:-9])
 put("gzip", "named", b"\x1f\x8b\x08\x1c" + bytes(6) + b"\x03\0ab0name\0comment\0" + b"\x03\0" + bytes(8))
 put("gzip", "deflate", gzip.compress(b"abc" * 30, mtime=0)[10:-8])
+
+
+def cards(*lines):
+    text = "".join(f"{line:<80}" for line in lines + ("END",))
+    return (text + " " * (-len(text) % 2880)).encode()
+
+
+def table(rows, columns, *more):
+    width = struct.calcsize(">" + "".join(c[2] for c in columns))
+    lines = ["XTENSION= 'BINTABLE'", "BITPIX  = 8", "NAXIS   = 2", f"NAXIS1  = {width}",
+             f"NAXIS2  = {len(rows)}", "PCOUNT  = 0", "GCOUNT  = 1",
+             f"TFIELDS = {len(columns)}"]
+    for k, (name, form, _) in enumerate(columns, 1):
+        lines += [f"TTYPE{k}  = '{name}'", f"TFORM{k}  = '{form}'"]
+    data = b"".join(struct.pack(">" + "".join(c[2] for c in columns), *row) for row in rows)
+    return cards(*lines, *more) + data + bytes(-len(data) % 2880)
+
+
+PRIMARY = cards("SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0")
+NAN = float("nan")
+KEPLER = [("TIME", "1D", "d"), ("PDCSAP_FLUX", "1E", "f"), ("SAP_QUALITY", "1J", "i")]
+PAIR2 = [("TIME", "D", "d"), ("A", "I", "h"), ("B", "1B", "B"), ("QUALITY", "J", "i")]
+put("fits", "kepler", PRIMARY + table([(1, 5, 0), (2, NAN, 8), (NAN, 4, 0), (4, 6, 1)], KEPLER,
+                                      "OBJECT  = 'KIC 1'"))
+put("fits", "columns", PRIMARY + table([(1, 2, 3, 0), (2, 3, 4, 0)], PAIR2, "TSCAL2  = 0.5",
+                                       "TZERO2  = 10", "TNULL3  = 4"))
+put("fits", "tera", PRIMARY + cards("XTENSION= 'BINTABLE'", "BITPIX  = 8", "NAXIS   = 2",
+    "NAXIS1  = 8", "NAXIS2  = 1099511627776", "PCOUNT  = 0", "GCOUNT  = 1", "TFIELDS = 1",
+    "TTYPE1  = 'TIME'", "TFORM1  = 'D'"))
+put("fits", "heap", PRIMARY + table([(1, 0, 0), (2, 0, 0)], [("TIME", "D", "d"),
+    ("PDCSAP_FLUX", "1PE(3)", "i"), ("Q", "J", "i")]))
+put("fits", "image", cards("SIMPLE  = T", "BITPIX  = -32", "NAXIS   = 2", "NAXIS1  = 2",
+                           "NAXIS2  = 2") + bytes(2880))
+put("fits", "no_end", PRIMARY[:-2880] + b"SIMPLE  = T" + b" " * 2869)

@@ -7,8 +7,8 @@ found=$build/found/$name
 mkdir -p "$found/new"
 log=$found/log
 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 \
-    "$build/fuzzer/$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
-    -print_final_stats=1 -artifact_prefix="$found/" -max_len=8192 \
+    "$build/fuzzer/$name" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 \
+    -print_final_stats=1 -artifact_prefix="$found/" -max_len=9000 \
     "$found/new" "tests/fuzz/corpus/$name" > "$log" 2>&1
 code=$?
 runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
