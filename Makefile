@@ -46,7 +46,8 @@ CSTD = -std=c11 -D_POSIX_C_SOURCE=200809L -ffp-contract=off -fPIC -fvisibility=h
 CPPFLAGS += -Iinclude -Isrc -DROB_BUILDING
 ALL_CFLAGS = $(CSTD) $(OPT) $(WARN) -pthread -MMD -MP $(CFLAGS)
 BLAS_LIBS ?= -llapacke -llapack -lblas
-# Optional libraries, used where pkg-config finds them; OPTIONAL= builds without any.
+# Optional libraries, used where pkg-config finds them; OPTIONAL= builds without any,
+# OPTIONAL=zlib for fully static programs, which cfitsio would make link curl.
 OPTIONAL ?= zlib cfitsio
 HAVE := $(foreach p,$(OPTIONAL),$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p)))
 OPTIONAL_CFLAGS := $(foreach p,$(HAVE),-DROB_HAS_$(shell echo $(p) | tr a-z A-Z) $(shell pkg-config --cflags $(p)))
