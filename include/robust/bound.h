@@ -21,8 +21,12 @@
  *   "crown"     linear relaxations, substituted backwards to the input, for every range
  *               the relaxations need and for the rows (Zhang et al. 2018); intersected
  *               with forms and intervals
+ *   "alpha"     crown, and where that does not prove: for every open row the planes'
+ *               mixtures and touching points are chosen by ascent on the row's own bound
+ *               (Xu et al. 2021), for the ranges it hangs on most likewise
  *   "auto"      crown where `cost` allows, else zonotope; "depth" says what it was
- * None is ever below one that stands above it (with attention, crown does without forms).
+ * None is ever below one that stands above it (with attention, crown and alpha
+ * do without forms, alpha without choices).
  * Options by name, with defaults:
  *   steps     0      time steps substituted before the known ranges of the state are
  *                    used; 0: all
@@ -30,6 +34,11 @@
  *                    of six steps and a thousand
  *   tolerance 1e-3   relative width of the last bracket of a radius search
  *   calls     60     most bounds computed for one radius
+ *   choices   40     alpha: substitutions that choose planes for one row
+ *   rounds    1      alpha: times that ranges are chosen for, and made again
+ *   chosen    100    alpha: ranges chosen for in a round
+ *   enough    0      alpha: a margin above which nothing is improved
+ *   seconds   1e9    alpha: time for one series; what it has then is the answer
  *   cost      2e11   multiply-adds "auto" may spend on the sweeps of one bound, about
  *                    ten seconds
  *
@@ -56,7 +65,7 @@ typedef struct rob_bound rob_bound;
  * Make a bound by the name of its method.
  *
  * @param ctx    context
- * @param method "interval", "zonotope", "crown" or "auto"
+ * @param method "interval", "zonotope", "crown", "alpha" or "auto"
  * @param out    receives the bound; NULL on error
  * @return ROB_EARGUMENT: no such method
  * Cost: one allocation. Since 0.1.

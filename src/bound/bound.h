@@ -144,6 +144,10 @@ typedef struct rob_work {
     rob_range *range;             /* (most_ins) */
     double *kept, *kept_x;        /* straight.c: (kept_size), (steps features) */
     int32_t kept_norm;
+    double *held_lo, *held_up;    /* (range_size) proved of this ball before; or NULL */
+    struct rob_alpha *alpha;      /* planes are chosen for rows; NULL: not asked for */
+    int64_t choices, rounds, chosen;  /* substitutions a row, rounds, ranges a round */
+    double enough, deadline;      /* a margin to stop at, a time (rob_priv_clock) */
     /* affine forms (forward.c); form NULL: not asked for */
     rob_form *form;               /* (cells) */
     double *centre, *spread, *extent;  /* (range_size) base, rad, magnitude */

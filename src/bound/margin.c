@@ -4,7 +4,7 @@
  * specification is when all groups are:  margin = min over groups of max over rows.
  * A row's value is the better of its sweep and its interval sum_j C_j [lo_j, up_j] + b.
  */
-#include "bound/bound.h"
+#include "bound/alpha.h"
 
 static rob_range output_range(const rob_work *w)
 {
@@ -110,6 +110,43 @@ static bool widen_measures(rob_work *w, const rob_ball *ball)
     return true;
 }
 
+/* Is a row among those of groups that are not proved yet? */
+static bool is_open(const rob_work *w, const rob_demand *d, const rob_proof *row, int64_t r)
+{
+    double best = -INFINITY;
+    for (int64_t k = 0; k < d->rows; k++)
+        if (d->group[k] == d->group[r]) best = fp_max(row[k].value, best);
+    return !(best > w->enough);
+}
+
+static bool goes_on(const rob_work *w, const rob_outcome *out)
+{
+    return !(out->margin > w->enough) && rob_priv_clock() < w->deadline && !w->broken
+           && !w->hopeless;
+}
+
+/* Planes for every open row, ranges for what the rows hang on, and again. */
+static rob_status refine(rob_work *w, const rob_demand *d, rob_proof *row,
+                         rob_outcome *out)
+{
+    rob_status status = ROB_OK;
+    for (int64_t t = 0; status == ROB_OK && goes_on(w, out); t++) {
+        rob_priv_alpha_prepare(w->alpha);
+        rob_priv_alpha_begin(w->alpha);
+        for (int64_t r = 0; r < d->rows && status == ROB_OK; r++)
+            if (is_open(w, d, row, r))
+                status = rob_priv_alpha_row(w->alpha, w->net->output,
+                                            d->c + r * d->outputs, d->b[r], w->choices,
+                                            &row[r]);
+        if (status == ROB_OK) *out = judge(d, row);
+        if (status != ROB_OK || !goes_on(w, out) || t >= w->rounds) break;
+        status = rob_priv_alpha_ranges(w->alpha, w->chosen, w->choices / 4 + 1);
+        if (status == ROB_OK) status = pass(w, d, true, row);
+        if (status == ROB_OK) *out = judge(d, row);
+    }
+    return status;
+}
+
 /* Sweeps come after a pass without them, so that they never prove less; when a radius is
  * searched for, only if they are needed. */
 rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_demand *d,
@@ -119,6 +156,7 @@ rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_dema
     bool sweeps = w->sweeps;
     if (!widen_measures(w, ball)) return ROB_EMEMORY;
     w->ball = *ball;
+    rob_priv_alpha_release(w);
     *out = (rob_outcome){-INFINITY, 0};
     for (int64_t r = 0; r < d->rows; r++)
         row[r] = (rob_proof){-INFINITY, -INFINITY, INFINITY};
@@ -132,5 +170,6 @@ rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_dema
     }
     status = pass(w, d, crown, row);
     if (status == ROB_OK) *out = judge(d, row);
+    if (status == ROB_OK && w->alpha != NULL && crown) status = refine(w, d, row, out);
     return status;
 }

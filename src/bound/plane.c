@@ -12,7 +12,7 @@
  * the unit roundoff, which also covers gamma_n against n u. What could be lost to
  * underflow is a slack, one number a row. docs/theory/bound.md.
  */
-#include "bound/bound.h"
+#include "bound/alpha.h"
 
 enum { OFFSETS = 2 * ROB_MAX_INS, WEIGHT = OFFSETS + 2, SLACK = WEIGHT + 1 };
 
@@ -92,7 +92,18 @@ static void weigh(rob_work *w, int32_t cell, double *p)
     p[SLACK * n] = 8 * ROB_TINY * slack;
 }
 
-static void prepare_curved(rob_work *w, int32_t cell)
+void rob_priv_plane_constant(rob_work *w, int32_t cell)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    double *p = w->plane + c->plane;
+    rob_planes below = planes_at(w, p, c->size, 0), above = planes_at(w, p, c->size, 1);
+    rob_range own = rob_priv_cell_range(w, cell);
+    make_flat(&below, own.lo);
+    make_flat(&above, own.up);
+    weigh(w, cell, p);
+}
+
+void rob_priv_plane_curved(rob_work *w, int32_t cell, const double *theta)
 {
     const rob_cell *c = &w->net->cell[cell];
     const rob_range *in = rob_priv_operands(w, c);
@@ -103,7 +114,7 @@ static void prepare_curved(rob_work *w, int32_t cell)
         make_flat(&below, own.lo);
         make_flat(&above, own.up);
     } else {
-        c->node.op->relax(&c->node, in, NULL, &below, &above);
+        c->node.op->relax(&c->node, in, theta, &below, &above);
         mend(&below, c->ins, own.lo);
         mend(&above, c->ins, own.up);
         for (int32_t i = 0; i < c->ins; i++) {
@@ -143,7 +154,7 @@ static void prepare_product(rob_work *w, int32_t cell)
 void rob_priv_plane_prepare(rob_work *w, int32_t cell)
 {
     int32_t kind = w->net->cell[cell].kind;
-    if (kind == ROB_CELL_CURVED) prepare_curved(w, cell);
+    if (kind == ROB_CELL_CURVED) rob_priv_plane_curved(w, cell, NULL);
     if (kind == ROB_CELL_PRODUCT) prepare_product(w, cell);
     if (kind == ROB_CELL_COUPLED) rob_priv_couple_prepare(w, cell);
 }
@@ -169,4 +180,67 @@ rob_bend rob_priv_plane_of(const rob_work *w, int32_t cell)
 const double *rob_priv_plane_weight(const rob_work *w, int32_t cell)
 {
     return w->plane + w->net->cell[cell].plane;
+}
+
+/* ---- mixtures -------------------------------------------------------------------- */
+
+/* v_0 + sum_k l_k (v_k - v_0), and what rounding may have cost: each term has at most 2 +
+ * count roundings */
+static double mixed(const double *const *plane, int count, const double *weight,
+                    int64_t stride, int64_t at, double *cost)
+{
+    double first = plane[0][at], sum = first, size = fabs(first);
+    for (int k = 1; k < count; k++) {
+        double l = weight[k * stride], v = plane[k][at];
+        sum += l * (v - first);
+        size += l * (fabs(v) + fabs(first));
+    }
+    *cost = fp_up(size * (double)(count + 4) * ROB_U) + (double)count * ROB_TINY;
+    return sum;
+}
+
+/* Is first's share, 1 less the others, one too? */
+static bool are_shares(const double *weight, int count, int64_t stride)
+{
+    double sum = 0;
+    for (int k = 1; k < count; k++) {
+        if (!(weight[k * stride] >= 0)) return false;
+        sum += weight[k * stride];
+    }
+    return sum < 1 - 1e-9;
+}
+
+/* One side of one element; left as it is when something is no number. */
+static void mix_element(rob_work *w, int32_t cell, const double *const *plane, int count,
+                        const double *weight, int64_t stride, int side, int64_t e)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    const rob_link *in = &w->net->link[c->link];
+    const int64_t n = c->size, offset = c->plane + (OFFSETS + side) * n + e;
+    double slope[ROB_MAX_INS], cost, slack, o;
+    if (!are_shares(weight, count, stride)) return;
+    o = mixed(plane, count, weight, stride, offset, &slack);
+    for (int32_t i = 0; i < c->ins; i++) {
+        slope[i] = 0;
+        if (!w->net->cell[in[i].cell].live) continue;
+        slope[i] = mixed(plane, count, weight, stride, c->plane + (2 * i + side) * n + e,
+                         &cost);
+        slack = fp_add_up(slack, fp_mul_up(cost, rob_priv_cell_big(w, in[i].cell)[e]));
+        if (!isfinite(slope[i])) return;
+    }
+    o = side ? fp_add_up(o, slack) : fp_add_lo(o, -slack);
+    if (!isfinite(o)) return;
+    w->plane[offset] = o;
+    for (int32_t i = 0; i < c->ins; i++)
+        if (w->net->cell[in[i].cell].live) w->plane[c->plane + (2 * i + side) * n + e] = slope[i];
+}
+
+void rob_priv_plane_mix(rob_work *w, int32_t cell, const double *const *plane, int count,
+                        const double *const *weight, int64_t stride)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    for (int side = 0; side < 2; side++)
+        for (int64_t e = 0; e < c->size; e++)
+            mix_element(w, cell, plane, count, weight[side] + e, stride, side, e);
+    weigh(w, cell, w->plane + c->plane);
 }

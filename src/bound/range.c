@@ -9,7 +9,7 @@
  * Ranges by intervals alone are computed first and intersected too, so sweeps only
  * help.
  */
-#include "bound/bound.h"
+#include "bound/alpha.h"
 
 #include <string.h>
 
@@ -61,6 +61,10 @@ static void intersect(rob_work *w, const rob_cell *c)
     for (int64_t e = 0; e < c->size; e++) {
         w->lo[c->at + e] = fp_max(w->lo[c->at + e], lo[e]);
         w->up[c->at + e] = fp_min(w->up[c->at + e], up[e]);
+    }
+    for (int64_t e = c->at; w->held_lo != NULL && e < c->at + c->size; e++) {
+        w->lo[e] = fp_max(w->lo[e], w->held_lo[e]);
+        w->up[e] = fp_min(w->up[e], w->held_up[e]);
     }
 }
 
@@ -299,12 +303,13 @@ void rob_priv_work_close(rob_work *w)
 {
     if (w == NULL) return;
     rob_memory m = w->memory;
+    rob_priv_alpha_close(w->alpha);
     for (int32_t i = 0; i < w->blocks; i++) rob_priv_release(&m, w->pool[i].at);
     void *const all[] = {
         w->kept, w->kept_x, w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,
         w->cost, w->measure, w->base2, w->loss2, w->which, w->proof, w->range, w->block,
         w->pool, w->form, w->centre, w->spread, w->extent, w->reach, w->sum, w->seen, w->turned,
-        w->symbol, w->most,
+        w->symbol, w->most, w->held_lo, w->held_up,
     };
     for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&m, all[i]);
     rob_priv_release(&m, w);

@@ -6,6 +6,7 @@
  * the series; the region is rounded up and the answer down when units are changed.
  */
 #include "bound/solve.h"
+#include "bound/alpha.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 enum { LENGTHS_AT_ONCE = 16 };
 
 const char *const rob_priv_bound_method[ROB_BOUND_METHODS] = {
-    "interval", "zonotope", "crown", "auto"
+    "interval", "zonotope", "crown", "alpha", "auto"
 };
 
 const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
@@ -24,6 +25,11 @@ const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
      "most noises of affine forms; 0: six steps' and a thousand"},
     {"tolerance", 1e-3, 1e-9, 1, "", "relative width of the last bracket of a radius"},
     {"calls", 60, 2, 1e6, "", "most bounds computed for one radius"},
+    {"choices", 40, 1, 1e6, "", "alpha: substitutions that choose planes for one row"},
+    {"rounds", 1, 0, 1e6, "", "alpha: times that ranges are chosen for and made again"},
+    {"chosen", 100, 0, 1e9, "numbers", "alpha: ranges chosen for in a round"},
+    {"enough", 0, -1e300, 1e300, "", "alpha: a margin above which nothing is improved"},
+    {"seconds", 1e9, 0, 1e9, "s", "alpha: time for one series"},
     {"cost", 2e11, 1, 1e300, "multiply-adds",
      "what the method auto may spend on one bound"},
 };
@@ -33,7 +39,7 @@ typedef struct task {
     rob_network *net;
     rob_answer *answer;
     int64_t depth;
-    bool crown, forms, sweeps;
+    bool crown, forms, sweeps, alpha;
     rob_status status;
 } task;
 
@@ -169,6 +175,15 @@ static void run_task(void *user, int64_t k, int32_t worker)
     rob_proof *row = rob_priv_allocate(m, rows + 1, (int64_t)sizeof *row);
     eye.host = rob_priv_fp_enter();
     t->status = row != NULL ? rob_priv_work_open(t->net, &w) : ROB_EMEMORY;
+    if (t->status == ROB_OK && t->alpha) {
+        const double *option = s->bound->option;
+        t->status = rob_priv_alpha_open(w, &w->alpha);
+        w->choices = (int64_t)option[ROB_BOUND_CHOICES];
+        w->rounds = (int64_t)option[ROB_BOUND_ROUNDS];
+        w->chosen = (int64_t)option[ROB_BOUND_CHOSEN];
+        w->enough = option[ROB_BOUND_ENOUGH];
+        w->deadline = begun + option[ROB_BOUND_SECONDS];
+    }
     if (t->status == ROB_OK && t->forms) t->status = rob_priv_forward_open(w);
     if (t->status == ROB_OK) {
         w->depth = t->depth;
@@ -206,7 +221,8 @@ static void choose_depth(const solver *s, task *t)
     const rob_bound *b = s->bound;
     t->depth = (int64_t)b->option[ROB_BOUND_STEPS];
     t->crown = b->method != ROB_BOUND_INTERVAL;
-    t->sweeps = b->method == ROB_BOUND_CROWN;
+    t->alpha = b->method == ROB_BOUND_ALPHA && !has_coupled(t->net);
+    t->sweeps = b->method == ROB_BOUND_CROWN || b->method == ROB_BOUND_ALPHA;
     if (b->method == ROB_BOUND_AUTO)
         t->sweeps = rob_priv_network_cost(t->net, t->depth, t->series->spec.rows)
                     <= b->option[ROB_BOUND_COST];

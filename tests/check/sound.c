@@ -67,6 +67,9 @@ static double margin_with(bench *b, const char *method, int32_t norm, double eps
     ck_assert_int_eq(rob_bound_create(b->ctx, method, &bound), ROB_OK);
     ck_assert_int_eq(rob_bound_set(b->ctx, bound, "steps", steps), ROB_OK);
     bound->fault = fault;
+    bound->option[ROB_BOUND_CHOICES] = 5;
+    bound->option[ROB_BOUND_CHOSEN] = 2;
+    bound->option[ROB_BOUND_ENOUGH] = INFINITY;
     bound->fault_strip = strip_fault;
     ck_assert_msg(rob_bound_margin(b->ctx, bound, b->query, &lower, 1) == ROB_OK, "%s",
                   rob_ctx_error(b->ctx));
@@ -147,13 +150,15 @@ static void check_radius(bench *b, int32_t norm, double eps)
     double forms = margin_with(b, "zonotope", norm, eps, 0, NULL);
     double cut = margin_with(b, "crown", norm, eps, 2, NULL);
     double crown = margin_with(b, "crown", norm, eps, 0, NULL);
+    bool chosen = eps > 0.01 && eps < 1 && norm != ROB_NORM_L1;
+    double alpha = chosen ? margin_with(b, "alpha", norm, eps, 0, NULL) : crown;
     double seen = least_margin(b, norm, eps);
     ck_assert_msg(
-        crown <= seen && cut <= seen,
+        crown <= seen && cut <= seen && alpha <= seen,
         "kind %d layers %d T %d norm %d eps %g size %g: proved %.17g (2 steps "
-        "%.17g), seen %.17g",
-        b->s.kind, b->s.layers, (int)b->s.T, norm, eps, b->s.size, crown, cut, seen);
-    ck_assert_msg(interval <= forms && forms <= crown && interval <= cut,
+        "%.17g, alpha %.17g), seen %.17g",
+        b->s.kind, b->s.layers, (int)b->s.T, norm, eps, b->s.size, crown, cut, alpha, seen);
+    ck_assert_msg(interval <= forms && forms <= crown && crown <= alpha && interval <= cut,
                   "crown %g, 2 steps %g, zonotope %g, interval %g", crown, cut, forms,
                   interval);
 }

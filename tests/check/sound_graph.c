@@ -6,7 +6,7 @@
  * outputs, and rows of random coefficients must stay below their exact values, at x, at
  * corners, at random points and at the points that the row itself slopes down to.
  */
-#include "bound/bound.h"
+#include "bound/alpha.h"
 #include "check/precise.h"
 
 #include <check.h>
@@ -19,6 +19,7 @@ typedef struct stage {
     rob_graph *g;                 /* belongs to net */
     rob_network *net;
     rob_work *work;
+    rob_alpha *chosen;
     rob_id x, y;
     int64_t outputs;
 } stage;
@@ -52,11 +53,16 @@ static stage stage_open(writer *write)
                   rob_ctx_error(s.ctx));
     ck_assert_int_eq(rob_priv_work_open(s.net, &s.work), ROB_OK);
     ck_assert_int_eq(rob_priv_forward_open(s.work), ROB_OK);
+    ck_assert_int_eq(rob_priv_alpha_open(s.work, &s.chosen), ROB_OK);
+    s.work->choices = 3;
+    s.work->rounds = s.work->chosen = 1;
+    s.work->enough = s.work->deadline = INFINITY;
     return s;
 }
 
 static void stage_close(stage *s)
 {
+    rob_priv_alpha_close(s->chosen);
     rob_priv_work_close(s->work);
     rob_priv_network_free(s->net);
     rob_ctx_free(s->ctx);
@@ -148,11 +154,19 @@ static void check_point(const stage *s, const proved *p, const double *x,
     precise_free(&all);
 }
 
+static bool is_coupled(const rob_network *net)
+{
+    bool coupled = false;
+    for (int32_t i = 0; i < net->cells; i++)
+        coupled = coupled || net->cell[i].kind == ROB_CELL_COUPLED;
+    return coupled;
+}
+
 static void check_ball(stage *s, const rob_ball *ball, uint64_t seed)
 {
     static const char *const what[] = {"interval", "crown", "one step", "zonotope",
-                                       "few symbols"};
-    proved all[5];
+                                       "few symbols", "alpha"};
+    proved all[6];
     int64_t most = s->work->symbols_most;
     double x[NUMBERS];
     ck_assert_int_le(s->outputs, 64);
@@ -164,10 +178,14 @@ static void check_ball(stage *s, const rob_ball *ball, uint64_t seed)
     s->work->symbols_most = most;
     s->work->sweeps = true;
     prove(s, ball, true, 1, &all[2]);
+    bool chosen = ball->eps > 1e-3 && ball->eps < 1 && !is_coupled(s->net);
+    s->work->alpha = chosen ? s->chosen : NULL;
+    if (chosen) prove(s, ball, true, 0, &all[5]);
+    s->work->alpha = NULL;
     prove(s, ball, true, 0, &all[1]);
     for (int64_t k = 0; k < POINTS; k++) {
         make_point(ball, seed, k, x);
-        for (int i = 0; i < 5; i++) check_point(s, &all[i], x, what[i], ball->eps);
+        for (int i = 0; i < 5 + chosen; i++) check_point(s, &all[i], x, what[i], ball->eps);
     }
 }
 
