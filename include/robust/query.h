@@ -339,6 +339,23 @@ ROB_API rob_status rob_query_set_rows(rob_ctx *ctx, rob_query *q, const double *
                                       int64_t rows);
 
 /**
+ * Ask how far a forecast stays within a band around itself.
+ *
+ * Fails where f_o(x') <= f_o(x) + below or f_o(x') >= f_o(x) + above, f_o(x) the model's
+ * own answer for the series as given. Bands of several outputs add up, and one that is left
+ * is a failure; rob_query_set_rows takes their place. A band around a known value is two rows.
+ * @param ctx    context
+ * @param q      query
+ * @param output which, from 0; -1: back to classes
+ * @param below  below 0, in units of the output
+ * @param above  above 0
+ * @return ROB_EARGUMENT: no such output; ROB_EDOMAIN: not below 0 and above 0
+ * Cost: a copy; predictions are forgotten. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_band(rob_ctx *ctx, rob_query *q, int64_t output,
+                                      double below, double above);
+
+/**
  * Read a result by name.
  *
  * "prediction" argmax_k f_k(x) in float64, lowest index on ties; "margin" F(x) in

@@ -188,6 +188,23 @@ done:
     return status;
 }
 
+rob_status rob_query_set_band(rob_ctx *ctx, rob_query *q, int64_t output, double below,
+                              double above)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(q, ctx, ROB_EARGUMENT, "query is NULL");
+    CHECK(output >= -1 && output < q->model->recipe.outputs, ctx, ROB_EARGUMENT,
+          "output is %lld; the model has %lld, counted from 0 (-1: no band)",
+          (long long)output, (long long)q->model->recipe.outputs);
+    CHECK(output < 0 || (isfinite(below) && isfinite(above) && below < 0 && above > 0),
+          ctx, ROB_EDOMAIN, "band is [%g, %g]; it must reach below and above 0", below,
+          above);
+    TRY(rob_priv_query_around(ctx, q, output, below, above));
+done:
+    return status;
+}
+
 /* ---- results by name ------------------------------------------------------------- */
 
 static double get_prediction(const rob_query *q, int64_t i)

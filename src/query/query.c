@@ -295,6 +295,31 @@ rob_status rob_priv_query_rows(rob_ctx *ctx, rob_query *q, const double *c,
     }
     free_spec(&q->memory, &q->rows);
     q->rows = s;
+    q->around = false;
+    rob_priv_query_forget(q);
+done:
+    if (status < ROB_OK) free_spec(&q->memory, &s);
+    return status;
+}
+
+rob_status rob_priv_query_around(rob_ctx *ctx, rob_query *q, int64_t output, double below,
+                               double above)
+{
+    rob_status status = ROB_OK;
+    int64_t outputs = q->model->recipe.outputs, have = q->around ? q->rows.rows : 0;
+    rob_spec s = { .rows = have + 2, .outputs = outputs, .groups = have + 2 };
+    if (output < 0) return rob_priv_query_rows(ctx, q, NULL, NULL, NULL, 0);
+    TRY(spec_room(ctx, q, s.rows, &s));
+    for (int64_t k = 0; k < have * outputs; k++) s.c[k] = q->rows.c[k];
+    for (int64_t r = 0; r < have; r++) s.b[r] = q->rows.b[r];
+    for (int64_t r = 0; r < s.rows; r++) s.group[r] = (int32_t)r;
+    s.c[have * outputs + output] = 1;
+    s.c[(have + 1) * outputs + output] = -1;
+    s.b[have] = -below;
+    s.b[have + 1] = above;
+    free_spec(&q->memory, &q->rows);
+    q->rows = s;
+    q->around = true;
     rob_priv_query_forget(q);
 done:
     if (status < ROB_OK) free_spec(&q->memory, &s);
@@ -343,33 +368,9 @@ done:
     return status;
 }
 
-static rob_status settle_case(rob_ctx *ctx, const rob_query *q, int64_t i,
-                              const double *f)
-{
-    rob_status status = ROB_OK;
-    rob_case *c = &q->cases[i];
-    int64_t outputs = q->model->recipe.outputs;
-    for (int64_t k = 0; k < outputs; k++)
-        CHECK(isfinite(f[k]), ctx, ROB_ENUMERIC,
-              "series %lld: output %lld of the model is not finite", (long long)i,
-              (long long)k);
-    c->prediction = rob_priv_argmax(f, outputs);
-    c->reference = q->reference == ROB_REFERENCE_LABEL ? c->label : c->prediction;
-    CHECK(c->reference >= 0 || q->rows.rows || c->target >= 0, ctx, ROB_EARGUMENT,
-          "series %lld has no label, but the distance is to be measured from the label",
-          (long long)i);
-    CHECK(outputs > 1 || q->rows.rows, ctx, ROB_EARGUMENT,
-          "the model has one output: say what failing means with rob_query_set_rows");
-    if (q->rows.rows == 0)
-        rob_priv_spec_fill(&c->spec, outputs, c->reference, c->target);
-    c->margin = rob_priv_spec_margin(q->rows.rows ? &q->rows : &c->spec, f, NULL);
-    c->wrong = !(c->margin > 0);
-done:
-    return status;
-}
-
-/* The user's rows, when set, stand in every case's own room. */
-static rob_status adopt_rows(rob_ctx *ctx, rob_query *q, rob_case *c)
+/* The user's rows stand in every case's own room; of bands b becomes b - c . f(x). */
+static rob_status adopt_rows(rob_ctx *ctx, const rob_query *q, rob_case *c,
+                             const double *f)
 {
     rob_status status = ROB_OK;
     const rob_spec *from = &q->rows;
@@ -386,8 +387,39 @@ static rob_status adopt_rows(rob_ctx *ctx, rob_query *q, rob_case *c)
     memcpy(to->c, from->c, (size_t)(from->rows * from->outputs) * sizeof *to->c);
     memcpy(to->b, from->b, (size_t)from->rows * sizeof *to->b);
     memcpy(to->group, from->group, (size_t)from->rows * sizeof *to->group);
+    for (int64_t k = 0; q->around && k < from->rows * from->outputs; k++)
+        if (from->c[k] != 0) to->b[k / from->outputs] -= from->c[k] * f[k % from->outputs];
 done:
     free_spec(&q->memory, &bigger);
+    return status;
+}
+
+static rob_status settle_case(rob_ctx *ctx, const rob_query *q, int64_t i,
+                              const double *f)
+{
+    rob_status status = ROB_OK;
+    rob_case *c = &q->cases[i];
+    int64_t outputs = q->model->recipe.outputs;
+    for (int64_t k = 0; k < outputs; k++)
+        CHECK(isfinite(f[k]), ctx, ROB_ENUMERIC,
+              "series %lld: output %lld of the model is not finite", (long long)i,
+              (long long)k);
+    c->prediction = rob_priv_argmax(f, outputs);
+    c->reference = q->reference == ROB_REFERENCE_LABEL ? c->label : c->prediction;
+    CHECK(c->reference >= 0 || q->rows.rows || c->target >= 0, ctx, ROB_EARGUMENT,
+          "series %lld has no label, but the distance is to be measured from the label",
+          (long long)i);
+    CHECK((outputs > 1 && !q->model->recipe.forecast) || q->rows.rows, ctx,
+          ROB_EARGUMENT,
+          "the model %s: say what failing means with rob_query_set_band or "
+          "rob_query_set_rows",
+          q->model->recipe.forecast ? "is a forecast" : "has one output");
+    if (q->rows.rows == 0)
+        rob_priv_spec_fill(&c->spec, outputs, c->reference, c->target);
+    else TRY(adopt_rows(ctx, q, c, f));
+    c->margin = rob_priv_spec_margin(&c->spec, f, NULL);
+    c->wrong = !(c->margin > 0);
+done:
     return status;
 }
 
@@ -404,10 +436,8 @@ rob_status rob_priv_query_prepare(rob_ctx *ctx, rob_query *q)
     }
     TRY(rob_priv_query_evaluator(ctx, q, ROB_F64, false, &e));
     TRY(rob_priv_evaluate(ctx, e, q->count, q->points, q->lengths, q->scratch));
-    for (int64_t i = 0; i < q->count; i++) {
+    for (int64_t i = 0; i < q->count; i++)
         TRY(settle_case(ctx, q, i, q->scratch + i * outputs));
-        if (q->rows.rows) TRY(adopt_rows(ctx, q, &q->cases[i]));
-    }
     q->prepared = true;
 done:
     return status;
