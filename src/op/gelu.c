@@ -76,7 +76,7 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
 const rob_op rob_priv_op_gelu = {
     .name = "gelu", .id = ROB_OP_gelu, .ins = 1, .kind = ROB_SMOOTH_EACH,
     .shape = rob_priv_shape_each, .vjp = vjp, .jvp = jvp,
-    .interval = interval,
+    .interval = interval, .relax = rob_priv_gelu_relax, .parameters = 2,
     .enclose = enclose,
 };
 #endif

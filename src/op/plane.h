@@ -36,6 +36,8 @@ rob_interval rob_priv_range_sigtanh(rob_interval x, rob_interval y);
 rob_interval rob_priv_range_sigmul(rob_interval x, rob_interval y);
 rob_interval rob_priv_range_blend(rob_interval z, rob_interval n, rob_interval h);
 rob_interval rob_priv_range_gelu(bool by_tanh, rob_interval x);
+void rob_priv_gelu_relax(const rob_node *n, const rob_range *in, const double *theta,
+                         struct rob_planes *below, struct rob_planes *above);
 
 /* ---- functions of one variable --------------------------------------------------- */
 
