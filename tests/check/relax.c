@@ -73,33 +73,6 @@ static void exact_sigtanh(mpfr_t y, mpfr_t *x)
     mpfr_clear(t);
 }
 
-static void exact_gelu(mpfr_t y, mpfr_t *x)
-{
-    mpfr_t t;
-    mpfr_init2(t, FUNCTION_BITS);
-    mpfr_sqrt_ui(t, 2, MPFR_RNDN);
-    mpfr_div(t, x[0], t, MPFR_RNDN);
-    mpfr_neg(t, t, MPFR_RNDN);
-    mpfr_erfc(y, t, MPFR_RNDN);
-    mpfr_div_ui(y, y, 2, MPFR_RNDN);
-    mpfr_mul(y, y, x[0], MPFR_RNDN);
-    mpfr_clear(t);
-}
-
-static void exact_gelu_tanh(mpfr_t y, mpfr_t *x)
-{
-    mpfr_t t;
-    mpfr_init2(t, FUNCTION_BITS);
-    mpfr_sqr(t, x[0], MPFR_RNDN);
-    mpfr_mul_d(t, t, 0.044715, MPFR_RNDN);
-    mpfr_add_ui(t, t, 1, MPFR_RNDN);
-    mpfr_mul(t, t, x[0], MPFR_RNDN);
-    mpfr_mul_d(t, t, 0x1.9884533d43651p+0, MPFR_RNDN);
-    exact_sigmoid(y, t);
-    mpfr_mul(y, y, x[0], MPFR_RNDN);
-    mpfr_clear(t);
-}
-
 static void exact_sigmul(mpfr_t y, mpfr_t *x)
 {
     exact_sigmoid(y, x[0]);
@@ -153,8 +126,6 @@ static const subject SUBJECTS[] = {
     { &rob_priv_op_sigmul, exact_sigmul, REAL, FUNCTION_BITS, true },
     { &rob_priv_op_blend, exact_blend, REAL, LINEAR_BITS, true },
     { &rob_priv_op_where, exact_where, REAL, LINEAR_BITS, true },
-    { &rob_priv_op_gelu, exact_gelu, REAL, FUNCTION_BITS, true },
-    { &rob_priv_op_gelu, exact_gelu_tanh, REAL, FUNCTION_BITS, true },
 };
 enum { SUBJECT_COUNT = (int)(sizeof SUBJECTS / sizeof *SUBJECTS) };
 
@@ -240,7 +211,6 @@ static void apply_rules(const subject *s, relaxed *x, const double *theta)
 {
     rob_shape one = { .rank = 1, .dim = { 1 } };
     rob_node n = { .op = s->op, .shape = one, .ins = s->op->ins, .outs = 1 };
-    n.attr.i[0] = s->exact == exact_gelu_tanh;
     rob_range in[3], out = { one, &x->range.lo, &x->range.up };
     for (int i = 0; i < 3; i++)
         in[i] = (rob_range){ one, &x->box[i].lo, &x->box[i].up };

@@ -235,6 +235,69 @@ START_TEST(planes_are_near)
 }
 END_TEST
 
+/* ---- gelu, one variable ---------------------------------------------------------- */
+
+typedef struct line { double slope[2], offset[2], touch[2]; } line;
+
+static void lines_of(bool by_tanh, rob_interval x, const double *theta, line *l)
+{
+    rob_node n = { .op = &rob_priv_op_gelu, .shape = rob_priv_shape1(1), .ins = 1,
+                   .outs = 1 };
+    rob_range in = { n.shape, &x.lo, &x.up };
+    rob_planes p[2];
+    n.attr.i[0] = by_tanh;
+    for (int k = 0; k < 2; k++)
+        p[k] = (rob_planes){ .count = 1, .slope = { &l->slope[k] },
+                             .offset = &l->offset[k], .touch = { &l->touch[k] } };
+    rob_fp_state fp = rob_priv_fp_enter();
+    rob_priv_op_gelu.relax(&n, &in, theta, &p[0], &p[1]);
+    rob_priv_fp_leave(fp);
+}
+
+/* *gap: the least distance seen of each side */
+static bool line_holds(const line *l, bool by_tanh, double x, double gap[2])
+{
+    mpfr_t z, y, sum;
+    bool fine = true;
+    mpfr_inits2(4 * EXACT_BITS, z, y, sum, (mpfr_ptr)0);
+    mpfr_set_d(z, x, MPFR_RNDN);
+    precise_gelu(by_tanh, y, z);
+    for (int k = 0; k < 2; k++) {
+        mpfr_mul_d(sum, z, l->slope[k], MPFR_RNDN);
+        mpfr_add_d(sum, sum, l->offset[k], MPFR_RNDN);
+        mpfr_sub(sum, k ? sum : y, k ? y : sum, MPFR_RNDN);
+        fine = fine && mpfr_sgn(sum) >= 0;
+        gap[k] = fmin(gap[k], mpfr_get_d(sum, MPFR_RNDN));
+    }
+    mpfr_clears(z, y, sum, (mpfr_ptr)0);
+    return fine;
+}
+
+/* Ends, touching points and a grid; lines that do not come near somewhere are too far. */
+START_TEST(gelu_lies_between_its_lines)
+{
+    rob_random r = rob_priv_random(8, (uint64_t)_i);
+    for (int k = 0; k < (rob_long() ? 20000 : 400); k++) {
+        static const double width[] = { 1e-9, 1e-3, 0.1, 1, 4, 10 };
+        double c = 4 * (2 * rob_priv_uniform(&r) - 1), w = width[k % 6];
+        double theta[2] = { rob_priv_uniform(&r), rob_priv_uniform(&r) };
+        rob_interval x = { c - w * rob_priv_uniform(&r), c + w * rob_priv_uniform(&r) };
+        double gap[2] = { INFINITY, INFINITY };
+        line l;
+        lines_of(_i == 1, x, k % 2 ? theta : NULL, &l);
+        for (int i = 0; i <= 42; i++) {
+            double p = i < 41 ? x.lo + (x.up - x.lo) * i / 40 : l.touch[i - 41];
+            p = fmin(fmax(p, x.lo), x.up);
+            ck_assert_msg(line_holds(&l, _i == 1, p, gap), "[%a, %a] at %a", x.lo, x.up,
+                          p);
+        }
+        for (int side = 0; side < 2; side++)
+            ck_assert_msg(gap[side] <= 1e-3 * (x.up - x.lo) * fmin(x.up - x.lo, 1) + 1e-12,
+                          "[%g, %g]: gap %g", x.lo, x.up, gap[side]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("relax_rows");
@@ -242,6 +305,7 @@ int main(void)
     tcase_add_loop_test(c, planes_hold, 0, (int)COUNT_OF(SUBJECTS));
     tcase_add_loop_test(c, wrong_offsets_are_seen, 0, (int)COUNT_OF(SUBJECTS));
     tcase_add_loop_test(c, planes_are_near, 0, (int)COUNT_OF(SUBJECTS));
+    tcase_add_loop_test(c, gelu_lies_between_its_lines, 0, 2);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
