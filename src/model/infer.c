@@ -276,6 +276,8 @@ static rob_status agree_on_layers(rob_ctx *ctx, const char *path,
           "recipe says bidirectional=yes, '%.200s' has no weight_ih_l0_reverse", path);
     CHECK(!r->bias_free || found->bias_free, ctx, ROB_EFORMAT,
           "recipe says bias=no, '%.200s' has bias_ih_l0", path);
+    CHECK(!r->head_bias_free || found->head_bias_free, ctx, ROB_EFORMAT,
+          "recipe says head_bias=no, the head of '%.200s' has one", path);
     TRY(agree(ctx, path, "as many hidden layers as mlp=", r->mlps, found->mlps));
     CHECK(found->mlps == 0 || r->activation > 0, ctx, ROB_EFORMAT,
           "the head of '%.150s' has %lld layers, and the tensors do not tell what stands "

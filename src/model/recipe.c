@@ -203,6 +203,7 @@ static void add_head(printed *p, const rob_recipe *r)
 {
     for (int32_t k = 0; k < r->mlps; k++) add_count(p, k ? "," : " mlp=", r->mlp[k]);
     if (r->activation > 0) add(p, " activation=", rob_priv_activation_word[r->activation]);
+    if (r->head_bias_free) add(p, " head_bias=no", "");
     if (r->forecast) add(p, " task=forecast", "");
 }
 

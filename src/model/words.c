@@ -87,6 +87,13 @@ static bool read_bias(value v, rob_recipe *r)
     return good;
 }
 
+static bool read_head_bias(value v, rob_recipe *r)
+{
+    bool good = is_yes(v, &r->head_bias_free);
+    r->head_bias_free = !r->head_bias_free;
+    return good;
+}
+
 static bool read_task(value v, rob_recipe *r)
 {
     r->forecast = is(v, "forecast");
@@ -252,6 +259,7 @@ const rob_word rob_priv_word[] = {
     { "outputs", read_outputs, "an integer from 1", (uint32_t)ALL },
     { "bidirectional", read_both, "yes or no", ROB_OF_RECURRENT },
     { "bias", read_bias, "yes or no", ROB_OF_RECURRENT },
+    { "head_bias", read_head_bias, "yes or no", ROB_OF_RECURRENT },
     { "state", read_state, PREFIX_OF, ROB_OF_RECURRENT },
     { "steps", read_steps, "an integer from 1, with readout=every",
       ROB_OF_RECURRENT },
