@@ -1,8 +1,9 @@
 /* model.h -- a sequence model: which function, with which weights.
  *
- * A model is f : (T, D) -> L logits for series of any length T: an Elman network, an
- * LSTM or a GRU of one or more layers, a linear head on the last state or on the mean
- * over the steps, and an affine map (x - shift) / scale in front. What weights do not
+ * A model is f : (T, D) -> L logits or forecasts for series of any length T: an Elman
+ * network, an LSTM or a GRU of one or more layers in one or two directions; a head of
+ * one or more layers on the last state, the mean, the maximum or every step; in front an
+ * affine map (x - shift) / scale, a convolution and norms if wanted. What weights do not
  * say is written in a recipe, one line of words such as
  *
  *     lstm readout=last head=fc classes=normal,abnormal input=(x-0.1)/0.7
@@ -48,8 +49,8 @@ typedef struct rob_model rob_model;
  *         lacks a tensor or has one too many (named), has a number that is not finite,
  *         does not fit the recipe, or disagrees with its witness; without any recipe
  *         the line lists what was inferred and what to write. ROB_EARGUMENT: a word of
- *         the recipe is not understood. ROB_EUNSUPPORTED: bidirectional layers,
- *         projections, other number types
+ *         the recipe is not understood. ROB_EUNSUPPORTED: projections, other
+ *         number types
  * Cost: reads the file once, each tensor straight into its place, so the peak is the
  * weights' own memory (1.02 times 100 MB were seen); with a witness its plan besides,
  * which holds the weights as doubles. Reference: the safetensors format 0.4. Since 0.1.
@@ -75,12 +76,12 @@ ROB_API rob_status rob_model_load_bytes(rob_ctx *ctx, const void *bytes, int64_t
 /**
  * Make a model with random weights, the start of training.
  *
- * Every weight and bias is uniform on (-1/sqrt(H), 1/sqrt(H)), H the hidden size, as
- * PyTorch starts its recurrent layers and a linear head on them; drawn from ctx's seed,
- * so the same seed and recipe give the same bits.
+ * Weights and biases are uniform on (-1/sqrt(n), 1/sqrt(n)), n the hidden size, for
+ * heads and convolutions the numbers that go in, as PyTorch starts them; norms, scales
+ * and first states change nothing. The same seed and recipe give the same bits.
  * @param ctx    context; its seed is used
- * @param recipe must say features=, hidden= and outputs= ; layers=1, dtype=f32 unless
- *               said
+ * @param recipe must say features=, hidden= and outputs=, with conv= also channels=
+ *               and kernel= ; layers=1, dtype=f32 unless said
  * @param out    receives the model; NULL on error
  * @return ROB_EARGUMENT: a word is missing or not understood. ROB_ESHAPE: too large, or
  *         not as many classes as outputs
