@@ -7,7 +7,7 @@
  * first states begin as what changes nothing. Tensor k takes Philox stream STREAM + k of the
  * context's seed, so a layer's start does not depend on the sizes of the others.
  */
-#include "model/parts.h"
+#include "model/encoder.h"
 
 #include <math.h>
 #include <string.h>
@@ -109,6 +109,10 @@ rob_status rob_priv_model_custom(rob_ctx *ctx, int64_t features, int64_t outputs
 static bool is_drawn(const rob_model *m, int32_t k, double *bound, double *value)
 {
     const rob_recipe *r = &m->recipe;
+    if (r->kind == ROB_KIND_TRANSFORMER) {
+        *bound = rob_priv_transformer_start(r, k, value);
+        return *bound > 0;
+    }
     int32_t conv = rob_priv_model_first(r, ROB_OF_THE_CONV, 0);
     int32_t norm = rob_priv_model_first(r, ROB_OF_THE_NORM, 0);
     int32_t head = rob_priv_model_first(r, ROB_OF_THE_HEAD, 0);
@@ -145,12 +149,14 @@ rob_status rob_priv_model_random(rob_ctx *ctx, const char *recipe, rob_model **o
     rob_model *model = NULL;
     *out = NULL;
     TRY(rob_priv_recipe_parse(ctx, recipe, &r));
-    TRY(rob_priv_recipe_complete(ctx, &r));
+    bool encoder = r.kind == ROB_KIND_TRANSFORMER;
+    TRY(encoder ? rob_priv_transformer_complete(ctx, &r)
+                : rob_priv_recipe_complete(ctx, &r));
     int64_t named = classes_named(r.classes);
     CHECK(named == 0 || named == r.outputs, ctx, ROB_ESHAPE,
           "recipe has outputs=%lld but names %lld classes", (long long)r.outputs,
           (long long)named);
-    fill_in(&r);
+    if (!encoder) fill_in(&r);
     TRY(rob_priv_model_make(ctx, &r, &model));
     begin_tensors(ctx, model);
     *out = model;

@@ -4,6 +4,7 @@
  * -shift/scale. A recurrent net: front end (entry.c), layer by layer the loops of one or
  * two directions (recur.c), read-out and head (head.c).
  */
+#include "model/encoder.h"
 #include "model/net.h"
 
 static rob_id map_input(const rob_recipe *r, rob_graph *g, rob_id x)
@@ -56,5 +57,7 @@ rob_id rob_priv_model_emit(const rob_model *model, rob_graph *g, rob_id x, rob_i
                                    "a series of %lld steps; the model takes %lld",
                                    (long long)shape.dim[0], (long long)model->steps);
     if (r->kind == ROB_KIND_GRAPH) return model->emit(model, g, x, mask);
+    if (r->kind == ROB_KIND_TRANSFORMER)
+        return rob_priv_transformer_emit(model, g, map_input(r, g, x), mask, parameter);
     return emit_recurrent(model, g, x, mask, parameter);
 }

@@ -7,7 +7,7 @@
  * and so on are its layers. Convolution and norms are where the recipe says.
  * Nothing is guessed: no candidate or two are errors that name what was found.
  */
-#include "model/parts.h"
+#include "model/encoder.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -351,6 +351,9 @@ rob_status rob_priv_model_infer(rob_ctx *ctx, const rob_safetensors *s,
     rob_status status = ROB_OK;
     rob_recipe found = { .kind = -1, .readout = -1, .input_scale = 1.0 };
     prefix body = { 0 }, head = { 0 };
+    *marks = (rob_marks){ '.', '.' };
+    if (given && r->kind == ROB_KIND_TRANSFORMER)
+        return rob_priv_transformer_infer(ctx, s, path, r);
     TRY(find_body(ctx, s, path, given ? r->body : "", &body));
     TRY(read_layers(ctx, s, path, &body, &found));
     TRY(read_inputs(ctx, s, path, &body, given ? r : &found, &found));

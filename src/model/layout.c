@@ -12,7 +12,7 @@
  * Names and gate order are PyTorch's: torch.nn.RNN, LSTM, GRU, Linear, Sequential, Conv1d,
  * BatchNorm1d, LayerNorm.
  */
-#include "model/parts.h"
+#include "model/encoder.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,11 +72,14 @@ int32_t rob_priv_model_first(const rob_recipe *r, rob_part_kind kind, int32_t pl
 
 int32_t rob_priv_model_parameters(const rob_recipe *r)
 {
+    if (r->kind == ROB_KIND_TRANSFORMER)
+        return rob_priv_encoder_tensors(&r->transformer.e);
     return rob_priv_model_first(r, ROB_PART_KINDS, 0);
 }
 
 bool rob_priv_model_frozen(const rob_recipe *r, int32_t k)
 {
+    if (r->kind == ROB_KIND_TRANSFORMER) return false;
     if (k >= rob_priv_model_first(r, ROB_OF_THE_STATE, 0)) return true;
     for (int32_t p = 0; p < ROB_NORMS; p++) {
         int32_t first = rob_priv_model_first(r, ROB_OF_THE_NORM, p);
@@ -163,6 +166,10 @@ void rob_priv_model_part(const rob_recipe *r, rob_marks marks, int32_t k, char n
                          rob_shape *shape)
 {
     int32_t kind = ROB_PART_KINDS - 1;
+    if (r->kind == ROB_KIND_TRANSFORMER) {
+        rob_priv_transformer_part(r, k, name, shape);
+        return;
+    }
     while (kind > 0 && k < rob_priv_model_first(r, (rob_part_kind)kind, 0)) kind--;
     k -= rob_priv_model_first(r, (rob_part_kind)kind, 0);
     if (kind == ROB_OF_THE_LAYER) layer_part(r, marks.body, k, name, shape);

@@ -20,6 +20,19 @@ static rob_status wrong_shape(rob_ctx *ctx, const rob_entry *e, const rob_shape 
                          (long long)(want->rank > 1 ? want->dim[1] : 0));
 }
 
+/* the same but for dims of 1, as files have positions and first steps */
+static bool has_dims(const rob_entry *e, const rob_shape *want)
+{
+    int32_t i = 0, k = 0;
+    for (; i < e->rank || k < want->rank; i++, k++) {
+        while (i < e->rank && e->dim[i] == 1) i++;
+        while (k < want->rank && want->dim[k] == 1) k++;
+        if ((i < e->rank) != (k < want->rank)) return false;
+        if (i < e->rank && e->dim[i] != want->dim[k]) return false;
+    }
+    return e->rank <= ROB_MAX_RANK;
+}
+
 static bool has_shape(const rob_entry *e, const rob_shape *want)
 {
     if (e->rank != want->rank) return false;
@@ -39,7 +52,9 @@ static rob_status load_tensors(rob_ctx *ctx, const rob_safetensors *s, const cha
         const rob_entry *e = rob_priv_safetensors_find(s, p->name);
         CHECK(e != NULL, ctx, ROB_EFORMAT, "'%.200s' has no tensor '%s'", path,
               p->name);
-        if (!has_shape(e, &shape)) return wrong_shape(ctx, e, &shape);
+        bool fits = model->recipe.kind == ROB_KIND_TRANSFORMER ? has_dims(e, &shape)
+                                                               : has_shape(e, &shape);
+        if (!fits) return wrong_shape(ctx, e, &shape);
         TRY(rob_priv_safetensors_tensor(ctx, s, e, &p->tensor));
         CHECK(p->tensor->dtype == model->recipe.dtype, ctx, ROB_EFORMAT,
               "tensor '%s' is %s, others are float%d; one type for all is read",
@@ -156,8 +171,8 @@ rob_status rob_priv_model_write(rob_ctx *ctx, const rob_model *model, const char
 {
     rob_status status = ROB_OK;
     char recipe[2048];
-    const char *names[ROB_MAX_TENSORS + 2];
-    rob_tensor *tensors[ROB_MAX_TENSORS + 2], *x = NULL, *y = NULL;
+    const char *names[ROB_MOST_TENSORS + 2];
+    rob_tensor *tensors[ROB_MOST_TENSORS + 2], *x = NULL, *y = NULL;
     int64_t count = 0;
     if (is_onnx_name(path)) return rob_priv_onnx_save(ctx, model, path);
     CHECK(model->recipe.kind != ROB_KIND_GRAPH, ctx, ROB_EUNSUPPORTED,

@@ -3,6 +3,7 @@
 #ifndef ROB_MODEL_H
 #define ROB_MODEL_H
 
+#include "model/transformer.h"
 #include "op/op.h"
 #include <robust/model.h>
 
@@ -11,6 +12,7 @@ enum {
     ROB_KIND_RNN_RELU,
     ROB_KIND_LSTM,
     ROB_KIND_GRU,
+    ROB_KIND_TRANSFORMER,
     ROB_KIND_GRAPH
 };
 /* state: the last states of both directions; every: each step has outputs of its own */
@@ -19,7 +21,8 @@ enum {
     ROB_READOUT_MEAN,
     ROB_READOUT_MAX,
     ROB_READOUT_STATE,
-    ROB_READOUT_EVERY
+    ROB_READOUT_EVERY,
+    ROB_READOUT_CLS /* the first step of a transformer */
 };
 enum { ROB_ACT_NONE = 1, ROB_ACT_RELU, ROB_ACT_TANH, ROB_ACT_GELU };
 enum { ROB_BATCH_NORM = 1, ROB_LAYER_NORM };
@@ -31,6 +34,14 @@ typedef struct rob_norm_layer {
     int32_t kind;
     char prefix[60];
 } rob_norm_layer;
+
+/* What a recipe says of a transformer alone. 0 or "": not said. */
+typedef struct rob_transformer {
+    rob_encoder e;
+    int32_t activation, norm, positions; /* 1 + what stands in e, where said */
+    int32_t vit;                         /* names of vit-pytorch's kind */
+    char embed[64], cls[64], position[64];
+} rob_transformer;
 
 /* docs/recipe.md has the grammar. */
 typedef struct rob_recipe {
@@ -54,6 +65,7 @@ typedef struct rob_recipe {
     double eps;    /* of norms; 0: 1e-5 */
     rob_norm_layer norm[ROB_NORMS];
     char conv[64], scale[64], state[64]; /* tensor prefixes */
+    rob_transformer transformer;
 } rob_recipe;
 
 /* One named tensor, in the order of rob_priv_model_tensor. */

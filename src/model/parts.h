@@ -21,6 +21,9 @@ typedef enum rob_part_kind {
     ROB_PART_KINDS
 } rob_part_kind;
 enum { ROB_MAX_TENSORS = 8 * ROB_MAX_LAYERS + 2 * (ROB_MAX_MLP + 1) + 18 };
+enum { ROB_MOST_TENSORS = (int)ROB_ENCODER_TENSORS > (int)ROB_MAX_TENSORS
+                              ? (int)ROB_ENCODER_TENSORS
+                              : (int)ROB_MAX_TENSORS };
 
 int32_t rob_priv_model_parameters(const rob_recipe *r);
 /* number of the first tensor of a kind; of norms, of the one at `place` */

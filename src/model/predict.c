@@ -12,7 +12,7 @@
  * bounded states errs by some hundred u = 6e-8 relative to the largest logit; a wrong
  * non-linearity, gate order, read-out or input map errs by 1e-3 and more.
  */
-#include "model/parts.h"
+#include "model/encoder.h"
 #include "run/run.h"
 
 #include <math.h>
@@ -134,6 +134,8 @@ static const uint64_t WITNESS_SEED = 1;
 /* enough for the model: its own number, or what its convolution spans */
 static int64_t witness_steps(const rob_recipe *r)
 {
+    if (r->kind == ROB_KIND_TRANSFORMER)
+        return rob_priv_transformer_steps(r, WITNESS_STEPS);
     int64_t span = (r->dilation ? r->dilation : 1) * (r->kernel - 1) + 1;
     if (r->steps > 0) return r->steps;
     return span > WITNESS_STEPS ? span : WITNESS_STEPS;

@@ -6,6 +6,7 @@
  * words.c has a reader for every word. Here: the string, word by word, what must have
  * been said by its end, and the way back from a recipe to its words.
  */
+#include "model/encoder.h"
 #include "model/recipe.h"
 
 #include <math.h>
@@ -107,24 +108,26 @@ done:
 
 static int32_t kind_of(value v)
 {
-    return rob_priv_word_in(v, rob_priv_kind_word, ROB_KIND_GRU + 1);
+    return rob_priv_word_in(v, rob_priv_kind_word, ROB_KIND_TRANSFORMER + 1);
 }
 
 rob_status rob_priv_recipe_parse(rob_ctx *ctx, const char *text, rob_recipe *out)
 {
     rob_status status = ROB_OK;
     rob_recipe r = { .kind = -1, .readout = -1, .input_scale = 1.0 };
+    r.transformer.e.divide = 1;
     uint64_t seen = 0;
     CHECK(text != NULL, ctx, ROB_EARGUMENT, "recipe is NULL");
     const char *at = text;
     value v = next_word(&at);
     CHECK((r.kind = kind_of(v)) >= 0, ctx, ROB_EARGUMENT,
           "recipe begins with '%.*s'; it must begin "
-          "with rnn, lstm or gru",
+          "with rnn, lstm, gru or transformer",
           shown(v, 60), v.at);
     for (v = next_word(&at); v.at < v.end; v = next_word(&at))
         TRY(read_word(ctx, v, &r, &seen));
-    TRY(check_recurrent(ctx, text, &r, seen & 1));
+    if (r.kind == ROB_KIND_TRANSFORMER) TRY(rob_priv_transformer_said(ctx, text, &r));
+    else TRY(check_recurrent(ctx, text, &r, seen & 1));
     *out = r;
 done:
     return status;
@@ -207,12 +210,35 @@ static void add_head(printed *p, const rob_recipe *r)
     if (r->forecast) add(p, " task=forecast", "");
 }
 
+static void add_transformer(printed *p, const rob_recipe *r)
+{
+    static const char *const inside[] = { "relu", "gelu", "gelu_tanh" };
+    static const char *const place[] = { "none", "sinusoid", "learned" };
+    const rob_transformer *t = &r->transformer;
+    if (r->kind != ROB_KIND_TRANSFORMER) return;
+    add_count(p, " heads=", t->e.heads);
+    add_count(p, " feedforward=", t->e.feedforward);
+    add(p, " activation=", inside[t->e.activation]);
+    add(p, " norm=", t->e.norm_first ? "first" : "last");
+    if (!t->e.divide) add(p, " layernorm=centred", "");
+    add(p, " positions=", place[t->e.positions]);
+    add_count(p, " longest=", t->e.longest);
+    add_count(p, " patch=", t->e.patch_steps);
+    if (t->e.patch_features != r->features) add_count(p, "x", t->e.patch_features);
+    if (t->vit) add(p, " names=vit", "");
+    if (t->embed[0]) add(p, " embed=", t->embed);
+    if (t->cls[0]) add(p, " cls=", t->cls);
+    if (t->position[0]) add(p, " position=", t->position);
+    if (r->norm[ROB_BEFORE_HEAD].prefix[0] && !r->norm[ROB_BEFORE_HEAD].kind)
+        add(p, " head_norm=layer:", r->norm[ROB_BEFORE_HEAD].prefix);
+}
+
 void rob_priv_recipe_print(const rob_recipe *r, char *out, size_t capacity)
 {
     printed p = { out, 0, capacity };
     if (capacity > 0) out[0] = '\0';
     add(&p,
-        r->kind >= 0 && r->kind <= ROB_KIND_GRU ? rob_priv_kind_word[r->kind]
+        r->kind >= 0 && r->kind <= ROB_KIND_TRANSFORMER ? rob_priv_kind_word[r->kind]
         : r->layout[0]                          ? "onnx"
                                                 : "graph",
         "");
@@ -230,6 +256,7 @@ void rob_priv_recipe_print(const rob_recipe *r, char *out, size_t capacity)
     add_count(&p, " steps=", r->steps);
     add_front(&p, r);
     add_head(&p, r);
+    add_transformer(&p, r);
     if (r->body[0]) add(&p, " body=", r->body);
     if (r->head[0]) add(&p, r->layout[0] ? " output=" : " head=", r->head);
     if (r->dtype != 0 && !r->layout[0])

@@ -12,7 +12,9 @@ typedef struct rob_value {
 /* Which architectures know a word: bit `kind`. */
 enum {
     ROB_OF_RNN = 1 << ROB_KIND_RNN_TANH | 1 << ROB_KIND_RNN_RELU,
-    ROB_OF_RECURRENT = ROB_OF_RNN | 1 << ROB_KIND_LSTM | 1 << ROB_KIND_GRU
+    ROB_OF_RECURRENT = ROB_OF_RNN | 1 << ROB_KIND_LSTM | 1 << ROB_KIND_GRU,
+    ROB_OF_TRANSFORMER = 1 << ROB_KIND_TRANSFORMER,
+    ROB_OF_BOTH = ROB_OF_RECURRENT | ROB_OF_TRANSFORMER
 };
 
 typedef struct rob_word {
@@ -26,8 +28,8 @@ extern const rob_word rob_priv_word[];
 extern const int64_t rob_priv_words;
 
 /* Words for numbers: index in the list is the number, the first of them 0. */
-extern const char *const rob_priv_kind_word[];       /* by kind: rnn rnn lstm gru */
-extern const char *const rob_priv_readout_word[];    /* last mean max state every */
+extern const char *const rob_priv_kind_word[];       /* by kind: rnn ... transformer */
+extern const char *const rob_priv_readout_word[];    /* last mean max state every cls */
 extern const char *const rob_priv_activation_word[]; /* "" none relu tanh gelu */
 extern const char *const rob_priv_norm_word[];       /* "" batch layer */
 /* the place of a value in such a list of n words, -1: none */

@@ -12,8 +12,8 @@ typedef rob_value value;
 
 enum { ALL = ~0 };
 
-const char *const rob_priv_kind_word[] = { "rnn", "rnn", "lstm", "gru" };
-const char *const rob_priv_readout_word[] = { "last", "mean", "max", "state", "every" };
+const char *const rob_priv_kind_word[] = { "rnn", "rnn", "lstm", "gru", "transformer" };
+const char *const rob_priv_readout_word[] = { "last", "mean", "max", "state", "every", "cls" };
 const char *const rob_priv_activation_word[] = { "", "none", "relu", "tanh", "gelu" };
 const char *const rob_priv_norm_word[] = { "", "batch", "layer" };
 
@@ -69,7 +69,8 @@ static bool read_nonlinearity(value v, rob_recipe *r)
 
 static bool read_readout(value v, rob_recipe *r)
 {
-    return (r->readout = rob_priv_word_in(v, rob_priv_readout_word, 5)) >= 0;
+    int32_t n = r->kind == ROB_KIND_TRANSFORMER ? 6 : 5;
+    return (r->readout = rob_priv_word_in(v, rob_priv_readout_word, n)) >= 0;
 }
 
 static bool is_yes(value v, int32_t *out)
@@ -198,6 +199,12 @@ static bool read_conv_activation(value v, rob_recipe *r)
 
 static bool read_activation(value v, rob_recipe *r)
 {
+    static const char *const inside[] = { "relu", "gelu", "gelu_tanh" };
+    if (r->kind == ROB_KIND_TRANSFORMER) {
+        r->transformer.e.activation = rob_priv_word_in(v, inside, 3);
+        r->transformer.activation = 1 + r->transformer.e.activation;
+        return r->transformer.activation > 0;
+    }
     return (r->activation = rob_priv_word_in(v, rob_priv_activation_word, 5)) > 0;
 }
 
@@ -244,6 +251,72 @@ static bool read_mlp(value v, rob_recipe *r)
     return false;
 }
 
+/* ---- transformers ---------------------------------------------------------------- */
+
+static bool read_heads(value v, rob_recipe *r)
+{
+    return read_count(v, &r->transformer.e.heads);
+}
+static bool read_feedforward(value v, rob_recipe *r)
+{
+    return read_count(v, &r->transformer.e.feedforward);
+}
+static bool read_longest(value v, rob_recipe *r)
+{
+    return read_count(v, &r->transformer.e.longest);
+}
+
+static bool read_norm_place(value v, rob_recipe *r)
+{
+    static const char *const place[] = { "last", "first" };
+    r->transformer.e.norm_first = rob_priv_word_in(v, place, 2);
+    r->transformer.norm = 1 + r->transformer.e.norm_first;
+    return r->transformer.norm > 0;
+}
+
+static bool read_layernorm(value v, rob_recipe *r)
+{
+    r->transformer.e.divide = is(v, "standard");
+    return r->transformer.e.divide || is(v, "centred");
+}
+
+static bool read_positions(value v, rob_recipe *r)
+{
+    static const char *const kind[] = { "none", "sinusoid", "learned" };
+    r->transformer.e.positions = rob_priv_word_in(v, kind, 3);
+    r->transformer.positions = 1 + r->transformer.e.positions;
+    return r->transformer.positions > 0;
+}
+
+/* P steps, or PxQ: P steps by Q features */
+static bool read_patch(value v, rob_recipe *r)
+{
+    rob_encoder *e = &r->transformer.e;
+    const char *cross = memchr(v.at, 'x', (size_t)(v.end - v.at));
+    if (cross == NULL) return read_count(v, &e->patch_steps);
+    return read_count((value){ v.at, cross }, &e->patch_steps)
+           && read_count((value){ cross + 1, v.end }, &e->patch_features);
+}
+
+static bool read_names(value v, rob_recipe *r)
+{
+    r->transformer.vit = is(v, "vit");
+    return r->transformer.vit || is(v, "torch");
+}
+
+static bool read_embed(value v, rob_recipe *r)
+{
+    return copy_value(v, r->transformer.embed, sizeof r->transformer.embed);
+}
+static bool read_cls(value v, rob_recipe *r)
+{
+    return copy_value(v, r->transformer.cls, sizeof r->transformer.cls);
+}
+static bool read_position(value v, rob_recipe *r)
+{
+    return copy_value(v, r->transformer.position, sizeof r->transformer.position);
+}
+
 /* ---- the table ------------------------------------------------------------------- */
 
 #define PREFIX_OF "a tensor prefix of 1 to 63 characters"
@@ -252,10 +325,11 @@ static bool read_mlp(value v, rob_recipe *r)
 const rob_word rob_priv_word[] = {
     { "nonlinearity", read_nonlinearity, "tanh or relu, with rnn only",
       ROB_OF_RECURRENT },
-    { "readout", read_readout, "last, state, mean, max or every", ROB_OF_RECURRENT },
+    { "readout", read_readout, "last, state, mean, max or every; with a transformer last, mean, "
+      "max or cls", ROB_OF_BOTH },
     { "layers", read_layers, "1 to 16", (uint32_t)ALL },
     { "features", read_features, "an integer from 1", (uint32_t)ALL },
-    { "hidden", read_hidden, "an integer from 1", ROB_OF_RECURRENT },
+    { "hidden", read_hidden, "an integer from 1", ROB_OF_BOTH },
     { "outputs", read_outputs, "an integer from 1", (uint32_t)ALL },
     { "bidirectional", read_both, "yes or no", ROB_OF_RECURRENT },
     { "bias", read_bias, "yes or no", ROB_OF_RECURRENT },
@@ -265,7 +339,8 @@ const rob_word rob_priv_word[] = {
       ROB_OF_RECURRENT },
     { "mlp", read_mlp, "up to 4 sizes of hidden layers with commas between",
       ROB_OF_RECURRENT },
-    { "activation", read_activation, "none, relu, tanh or gelu", ROB_OF_RECURRENT },
+    { "activation", read_activation, "none, relu, tanh or gelu; in a transformer relu, gelu "
+      "or gelu_tanh", ROB_OF_BOTH },
     { "conv", read_conv, PREFIX_OF, ROB_OF_RECURRENT },
     { "channels", read_channels, "an integer from 1", ROB_OF_RECURRENT },
     { "kernel", read_kernel, "an integer from 1", ROB_OF_RECURRENT },
@@ -276,8 +351,20 @@ const rob_word rob_priv_word[] = {
       ROB_OF_RECURRENT },
     { "conv_norm", read_conv_norm, NORM_OF, ROB_OF_RECURRENT },
     { "input_norm", read_input_norm, NORM_OF, ROB_OF_RECURRENT },
-    { "head_norm", read_head_norm, NORM_OF, ROB_OF_RECURRENT },
-    { "eps", read_eps, "a positive number", ROB_OF_RECURRENT },
+    { "head_norm", read_head_norm, NORM_OF, ROB_OF_BOTH },
+    { "eps", read_eps, "a positive number", ROB_OF_BOTH },
+    { "heads", read_heads, "an integer from 1", ROB_OF_TRANSFORMER },
+    { "feedforward", read_feedforward, "an integer from 1", ROB_OF_TRANSFORMER },
+    { "norm", read_norm_place, "first or last", ROB_OF_TRANSFORMER },
+    { "layernorm", read_layernorm, "standard or centred", ROB_OF_TRANSFORMER },
+    { "positions", read_positions, "none, sinusoid or learned", ROB_OF_TRANSFORMER },
+    { "longest", read_longest, "an integer from 1", ROB_OF_TRANSFORMER },
+    { "patch", read_patch, "P steps, or PxQ: P steps by Q features",
+      ROB_OF_TRANSFORMER },
+    { "names", read_names, "torch or vit", ROB_OF_TRANSFORMER },
+    { "embed", read_embed, PREFIX_OF, ROB_OF_TRANSFORMER },
+    { "cls", read_cls, "a tensor's name", ROB_OF_TRANSFORMER },
+    { "position", read_position, "a tensor's name", ROB_OF_TRANSFORMER },
     { "scale", read_scale, PREFIX_OF, ROB_OF_RECURRENT },
     { "task", read_task, "classify or forecast", (uint32_t)ALL },
     { "head", read_head, PREFIX_OF, (uint32_t)ALL },

@@ -263,7 +263,10 @@ static rob_status run_batch(rob_ctx *ctx, batch *b)
     rob_status status = ROB_OK;
     if (b->rows == 0) return ROB_OK;
     if (b->e->model->callback.logits) return call_back(ctx, b);
-    int32_t k = choose_program(b->rows, ctx->threads > 1 ? ctx->threads : 1);
+    /* a transformer has no steps to share a pass: a row at a time stays in the cache */
+    int32_t k = b->e->model->recipe.kind == ROB_KIND_TRANSFORMER
+                    ? 0
+                    : choose_program(b->rows, ctx->threads > 1 ? ctx->threads : 1);
     b->p = &b->e->program[k];
     TRY(ready_program(ctx, b->e, b->p, tile_rows[k]));
     rob_priv_parallel(ctx, run_tile, b, tiles_of(b->rows, b->p->rows));
@@ -290,7 +293,9 @@ rob_status rob_priv_evaluator_create(rob_ctx *ctx, const rob_model *model,
     e->lengths_differ = lengths_differ;
     /* a mean over a known number of steps is folded into other places than one over a
      * row's own: with the mask always there, a row alone keeps its bits */
-    e->masked = lengths_differ || model->recipe.readout != ROB_READOUT_LAST;
+    e->masked = lengths_differ
+                || (model->recipe.readout != ROB_READOUT_LAST
+                    && model->recipe.kind != ROB_KIND_TRANSFORMER);
     e->gradient = gradient;
     *out = e;
     return ROB_OK;

@@ -1,0 +1,233 @@
+/* encoder_infer.c -- what the tensors of a file say about a transformer's recipe.
+ *
+ * The body is the prefix before the first layer's output map (F, E); layers are counted
+ * while they have one; a role is there when its tensor is. The head is the only matrix
+ * (L, F) with a bias outside the body, unless head= names it.
+ */
+#include "model/encoder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const rob_entry *entry_of(const rob_safetensors *s, const rob_recipe *r,
+                                 rob_role role, int32_t layer)
+{
+    char name[96];
+    if (!rob_priv_transformer_name(r, role, layer, name)) return NULL;
+    return rob_priv_safetensors_find(s, name);
+}
+
+static rob_status find_body(rob_ctx *ctx, const rob_safetensors *s, const char *path,
+                            rob_recipe *r)
+{
+    char leaf[64], body[64] = "";
+    int64_t found = 0;
+    const char *form = rob_priv_transformer_leaf(r, ROB_ROLE_OUT_W);
+    const char *cut = strstr(form, "%d");
+    snprintf(leaf, sizeof leaf, "%.*s0%s", (int)(cut - form), form, cut + 2);
+    for (int64_t i = 0; i < s->entries; i++) {
+        const char *name = s->entry[i].name;
+        size_t n = strlen(name), k = strlen(leaf);
+        if (n < k || strcmp(name + n - k, leaf) != 0) continue;
+        if (n - k > 60 || (n > k && name[n - k - 1] != '.')) continue;
+        size_t length = n > k ? n - k - 1 : 0;
+        if (r->body[0] && (strlen(r->body) != length || memcmp(r->body, name, length)))
+            continue;
+        memcpy(body, name, length);
+        body[length] = '\0';
+        found++;
+    }
+    if (found == 1) {
+        memcpy(r->body, body, sizeof r->body);
+        return ROB_OK;
+    }
+    return rob_priv_fail(ctx, ROB_EFORMAT,
+                         "'%.150s' has %lld tensors PREFIX.%s%s%.60s; say body=PREFIX, or "
+                         "names=torch or vit",
+                         path, (long long)found, leaf, r->body[0] ? " with body=" : "",
+                         r->body);
+}
+
+static bool is_head(const rob_safetensors *s, const rob_entry *w, const rob_recipe *r,
+                    int64_t width, char head[64])
+{
+    char bias[96];
+    size_t n = strlen(w->name), k = strlen(".weight"), b = strlen(r->body);
+    if (w->rank != 2 || w->dim[1] != width || n <= k || n - k >= 64) return false;
+    if (strcmp(w->name + n - k, ".weight") != 0) return false;
+    if (b > 0 && strncmp(w->name, r->body, b) == 0 && w->name[b] == '.') return false;
+    snprintf(head, 64, "%.*s", (int)(n - k), w->name);
+    if (strcmp(head, r->transformer.embed) == 0) return false;
+    snprintf(bias, sizeof bias, "%s.bias", head);
+    const rob_entry *e = rob_priv_safetensors_find(s, bias);
+    return e != NULL && e->rank == 1 && e->dim[0] == w->dim[0];
+}
+
+static rob_status find_head(rob_ctx *ctx, const rob_safetensors *s, const char *path,
+                            int64_t width, rob_recipe *r)
+{
+    char head[64], one[64] = "";
+    int64_t found = 0;
+    if (r->head[0]) return ROB_OK;
+    for (int64_t i = 0; i < s->entries; i++)
+        if (is_head(s, &s->entry[i], r, width, head)) {
+            memcpy(one, head, sizeof one);
+            found++;
+        }
+    if (found != 1)
+        return rob_priv_fail(ctx, ROB_EFORMAT,
+                             "'%.150s' has %lld candidates for the head, matrices (L, %lld) "
+                             "with biases; say head=PREFIX",
+                             path, (long long)found, (long long)width);
+    memcpy(r->head, one, sizeof r->head);
+    return ROB_OK;
+}
+
+static rob_status agree(rob_ctx *ctx, const char *path, const char *word, int64_t *said,
+                        int64_t is)
+{
+    rob_status status = ROB_OK;
+    CHECK(*said == 0 || *said == is, ctx, ROB_EFORMAT,
+          "recipe says %s%lld, the tensors of '%.200s' have %lld", word,
+          (long long)*said, path, (long long)is);
+    *said = is;
+done:
+    return status;
+}
+
+static int64_t size_of(const rob_entry *e)
+{
+    int64_t n = 1;
+    for (int32_t i = 0; i < e->rank; i++) n *= e->dim[i];
+    return n;
+}
+
+/* D from the embedding: F by D, by a patch, or by channels and steps as Conv1d's */
+static rob_status read_embedding(rob_ctx *ctx, const rob_safetensors *s, const char *path,
+                                 rob_recipe *r)
+{
+    rob_status status = ROB_OK;
+    rob_encoder *e = &r->transformer.e;
+    const rob_entry *w = entry_of(s, r, ROB_ROLE_EMBED_W, 0);
+    int64_t p = e->patch_steps, q = e->patch_features;
+    if (w == NULL) return agree(ctx, path, "features=", &r->features, r->hidden);
+    CHECK((w->rank == 2 || w->rank == 3) && w->dim[0] == r->hidden && w->dim[1] >= 1, ctx,
+          ROB_EFORMAT, "'%.200s': tensor %s is no embedding to width %lld", path, w->name,
+          (long long)r->hidden);
+    if (w->rank == 3) {
+        CHECK(p > 0 && (q == 0 || q == w->dim[1]), ctx, ROB_EFORMAT,
+              "'%.200s': %s is a convolution; say patch=%lld if its stride is that too",
+              path, w->name, (long long)w->dim[2]);
+        e->by_channel = 1;
+        TRY(agree(ctx, path, "patch=", &e->patch_steps, w->dim[2]));
+        TRY(agree(ctx, path, "features=", &r->features, w->dim[1]));
+    } else if (p > 0 && q > 0) {
+        CHECK(w->dim[1] == p * q && r->features > 0 && r->features % q == 0, ctx,
+              ROB_EFORMAT, "'%.200s': patch=%lldx%lld needs an embedding of as many "
+              "columns, not %lld, and features= a multiple of its second number", path,
+              (long long)p, (long long)q, (long long)w->dim[1]);
+    } else {
+        CHECK(p == 0 || w->dim[1] % p == 0, ctx, ROB_EFORMAT,
+              "'%.200s': %lld columns of %s are no patches of %lld steps", path,
+              (long long)w->dim[1], w->name, (long long)p);
+        TRY(agree(ctx, path, "features=", &r->features, w->dim[1] / (p > 0 ? p : 1)));
+    }
+done:
+    return status;
+}
+
+static rob_status read_positions(rob_ctx *ctx, const rob_safetensors *s, const char *path,
+                                 rob_recipe *r)
+{
+    rob_status status = ROB_OK;
+    rob_encoder *e = &r->transformer.e;
+    const rob_entry *p = entry_of(s, r, ROB_ROLE_POSITIONS, 0);
+    CHECK(p != NULL || r->transformer.positions > 0, ctx, ROB_EFORMAT,
+          "'%.200s' has no tensor %s: say position=NAME, or positions=none or sinusoid",
+          path, r->transformer.position);
+    CHECK((p != NULL) == (e->positions == ROB_POSITIONS_LEARNED)
+              || r->transformer.positions == 0,
+          ctx, ROB_EFORMAT, "'%.200s': positions= and the tensor %s disagree", path,
+          r->transformer.position);
+    if (p == NULL) goto done;
+    CHECK(size_of(p) % r->hidden == 0 && size_of(p) > 0, ctx, ROB_EFORMAT,
+          "'%.200s': tensor %s holds no positions of width %lld", path, p->name,
+          (long long)r->hidden);
+    e->positions = ROB_POSITIONS_LEARNED;
+    r->transformer.positions = 1 + ROB_POSITIONS_LEARNED;
+    TRY(agree(ctx, path, "longest=", &e->longest, size_of(p) / r->hidden));
+done:
+    return status;
+}
+
+static rob_status read_layers(rob_ctx *ctx, const rob_safetensors *s, const char *path,
+                              rob_recipe *r)
+{
+    rob_status status = ROB_OK;
+    rob_encoder *e = &r->transformer.e;
+    const rob_entry *o = entry_of(s, r, ROB_ROLE_OUT_W, 0);
+    const rob_entry *f = entry_of(s, r, ROB_ROLE_FF1_W, 0);
+    CHECK(o != NULL && f != NULL && o->rank == 2 && f->rank == 2 && o->dim[0] >= 1
+              && o->dim[1] >= 1 && o->dim[1] % e->heads == 0,
+          ctx, ROB_EFORMAT,
+          "'%.200s': the first layer's maps are of no transformer with heads=%lld", path,
+          (long long)e->heads);
+    int64_t layers = r->layers, count = 1;
+    while (count < ROB_MAX_LAYERS
+           && entry_of(s, r, ROB_ROLE_OUT_W, (int32_t)count) != NULL)
+        count++;
+    TRY(agree(ctx, path, "layers=", &layers, count));
+    r->layers = (int32_t)count;
+    TRY(agree(ctx, path, "hidden=", &r->hidden, o->dim[0]));
+    TRY(agree(ctx, path, "feedforward=", &e->feedforward, f->dim[0]));
+    e->inner = o->dim[1];
+    for (rob_role k = 0; k < ROB_ROLES; k++)
+        if (entry_of(s, r, k, 0) != NULL) e->has |= 1u << k;
+    bool joint = rob_priv_encoder_has(e, ROB_ROLE_QKV_W);
+    bool apart = rob_priv_encoder_has(e, ROB_ROLE_Q_W)
+                 && rob_priv_encoder_has(e, ROB_ROLE_K_W)
+                 && rob_priv_encoder_has(e, ROB_ROLE_V_W);
+    CHECK(joint != apart && rob_priv_encoder_has(e, ROB_ROLE_FF2_W), ctx, ROB_EFORMAT,
+          "'%.200s': a layer lacks maps of queries, keys, values or its second "
+          "linear map",
+          path);
+done:
+    return status;
+}
+
+static int64_t names_in(const char *classes)
+{
+    int64_t count = classes[0] ? 1 : 0;
+    for (; *classes; classes++) count += *classes == ',';
+    return count;
+}
+
+rob_status rob_priv_transformer_infer(rob_ctx *ctx, const rob_safetensors *s,
+                                      const char *path, rob_recipe *r)
+{
+    rob_status status = ROB_OK;
+    rob_priv_transformer_settle(r);
+    TRY(find_body(ctx, s, path, r));
+    const rob_entry *o = entry_of(s, r, ROB_ROLE_OUT_W, 0);
+    CHECK(o != NULL && o->rank == 2, ctx, ROB_EFORMAT,
+          "'%.200s': the first layer's output map is no matrix", path);
+    TRY(find_head(ctx, s, path, o->dim[0], r));
+    TRY(read_layers(ctx, s, path, r));
+    const rob_entry *h = entry_of(s, r, ROB_ROLE_HEAD_W, 0);
+    CHECK(h != NULL && h->rank == 2, ctx, ROB_EFORMAT, "'%.200s' has no head %.60s.weight",
+          path, r->head);
+    TRY(agree(ctx, path, "outputs=", &r->outputs, h->dim[0]));
+    TRY(read_embedding(ctx, s, path, r));
+    TRY(read_positions(ctx, s, path, r));
+    CHECK(r->readout != ROB_READOUT_CLS
+              || rob_priv_encoder_has(&r->transformer.e, ROB_ROLE_CLS),
+          ctx, ROB_EFORMAT, "'%.200s' has no tensor %s for readout=cls; say cls=NAME",
+          path, r->transformer.cls);
+    int64_t dtype = r->dtype, named = names_in(r->classes);
+    TRY(agree(ctx, path, "dtype=f", &dtype, strcmp(o->dtype, "F64") == 0 ? 64 : 32));
+    TRY(agree(ctx, path, "as many classes as ", &named, r->outputs));
+    r->dtype = dtype == 64 ? ROB_F64 : ROB_F32;
+    rob_priv_transformer_settle(r);
+done:
+    return status;
+}
