@@ -119,6 +119,7 @@ void rob_priv_transformer_settle(rob_recipe *r)
     unless_said(t->embed, t->vit ? "to_patch_embedding.1" : "embed");
     if (t->vit) unless_said(r->head, "mlp_head.1");
     if (t->vit) unless_said(r->norm[ROB_BEFORE_HEAD].prefix, "mlp_head.0");
+    if (r->norm[ROB_BEFORE_HEAD].prefix[0]) r->norm[ROB_BEFORE_HEAD].kind = ROB_LAYER_NORM;
     e->pool = r->readout == ROB_READOUT_CLS ? ROB_POOL_CLS : pool[r->readout];
     e->eps = r->eps > 0 ? r->eps : 1e-5;
     e->layers = r->layers;
@@ -136,6 +137,10 @@ rob_status rob_priv_transformer_said(rob_ctx *ctx, const char *text, const rob_r
                           : t->activation == 0       ? "activation=relu, gelu or gelu_tanh"
                           : t->norm == 0             ? "norm=first or last"
                                                      : NULL;
+    if (r->norm[ROB_BEFORE_HEAD].kind == ROB_BATCH_NORM)
+        return rob_priv_fail(ctx, ROB_EARGUMENT,
+                             "recipe '%.200s': head_norm= of a transformer is layer:PREFIX",
+                             text);
     if (missing == NULL && (r->readout <= ROB_READOUT_MAX || r->readout == ROB_READOUT_CLS))
         return ROB_OK;
     return rob_priv_fail(ctx, ROB_EARGUMENT,

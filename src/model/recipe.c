@@ -34,7 +34,7 @@ static int shown(value v, int most)
 
 static rob_status unknown_word(rob_ctx *ctx, value v, int32_t kind)
 {
-    char known[480] = "";
+    char known[900] = "";
     size_t used = 0;
     for (int64_t k = 0; k < rob_priv_words; k++)
         if (rob_priv_word[k].of >> kind & 1 && used < sizeof known)
@@ -229,8 +229,6 @@ static void add_transformer(printed *p, const rob_recipe *r)
     if (t->embed[0]) add(p, " embed=", t->embed);
     if (t->cls[0]) add(p, " cls=", t->cls);
     if (t->position[0]) add(p, " position=", t->position);
-    if (r->norm[ROB_BEFORE_HEAD].prefix[0] && !r->norm[ROB_BEFORE_HEAD].kind)
-        add(p, " head_norm=layer:", r->norm[ROB_BEFORE_HEAD].prefix);
 }
 
 void rob_priv_recipe_print(const rob_recipe *r, char *out, size_t capacity)
