@@ -30,9 +30,9 @@ extern "C" {
 typedef struct rob_model rob_model;
 
 /**
- * Load a model from a safetensors file.
+ * Load a model from a safetensors or an ONNX file, recognised by content.
  *
- * Tensors carry PyTorch's names (PREFIX.weight_ih_l0 ..., PREFIX.weight, PREFIX.bias)
+ * Safetensors. Tensors carry PyTorch's names (PREFIX.weight_ih_l0 ..., PREFIX.weight, PREFIX.bias)
  * and gate order; float32, float64, float16 and bfloat16 are read, the latter two
  * widened to float32, which is exact. Layers, features, hidden size, outputs and the
  * two prefixes are inferred from the tensors and checked against what the recipe says.
@@ -40,6 +40,15 @@ typedef struct rob_model rob_model;
  * logits, f is evaluated on them and must agree within 1e-5 (y float32) or 1e-10 (y
  * float64) of the largest logit: so a recipe that belongs to another network is
  * refused.
+ *
+ * ONNX, opset 6 to 25. The file says what is computed, the recipe which axis of its one
+ * input is which: "onnx layout=btd" (series, steps, features), with input=, classes=,
+ * output=. Open dims take any value; a fixed number of steps is the model's (see
+ * rob_model_shape). RNN, LSTM and GRU become the layers a recipe's are, with the same
+ * certificates. docs/recipe.md lists the operators. Numbers in other files, subgraphs and
+ * operators of other domains are refused, a node that is not read by operator, name and
+ * opset; and so is a file in which a series' outputs change with the series beside it.
+ * Series of one query must have one length.
  *
  * @param ctx    context
  * @param path   the file
@@ -53,13 +62,15 @@ typedef struct rob_model rob_model;
  *         number types
  * Cost: reads the file once, each tensor straight into its place, so the peak is the
  * weights' own memory (1.02 times 100 MB were seen); with a witness its plan besides,
- * which holds the weights as doubles. Reference: the safetensors format 0.4. Since 0.1.
+ * which holds the weights as doubles. An ONNX file is read whole; its nodes are written
+ * out once at load, at 16 steps where steps are open, and two series are evaluated.
+ * Reference: the safetensors format 0.4; ONNX 1.18. Since 0.1.
  */
 ROB_API rob_status rob_model_load(rob_ctx *ctx, const char *path, const char *recipe,
                                   rob_model **out);
 
 /**
- * Load a model from a safetensors file in memory.
+ * Load a model from a safetensors or ONNX file in memory.
  *
  * As rob_model_load; the bytes are not needed afterwards.
  * @param ctx    context
@@ -181,10 +192,15 @@ ROB_API rob_status rob_model_with_front(rob_ctx *ctx, const rob_model *model,
  *
  * The file loads without a recipe, here and (the tensors) in PyTorch. Weights keep
  * names, type and bits. An existing file is replaced only when the new one is whole.
+ * A path that ends in ".onnx" gets an ONNX file, opset 17, of a recurrent recipe: input x
+ * (time, batch, D), both open, output y (batch, L), the input map part of the graph, so
+ * that what is loaded from it is in the data's units.
  * @param ctx   context
  * @param model model
  * @param path  where
- * @return ROB_EIO: cannot be written; the old file is as it was
+ * @return ROB_EIO: cannot be written; the old file is as it was. ROB_EUNSUPPORTED: a
+ *         model from a tape, a callback or ONNX; for .onnx also a recipe with scale=,
+ *         convolution, norms, first states, readout=every or gelu
  * Cost: writes the weights; evaluates two series of 16 steps. Since 0.1.
  */
 ROB_API rob_status rob_model_save(rob_ctx *ctx, const rob_model *model,

@@ -176,8 +176,8 @@ rob_status rob_priv_model_write(rob_ctx *ctx, const rob_model *model, const char
     int64_t count = 0;
     if (is_onnx_name(path)) return rob_priv_onnx_save(ctx, model, path);
     CHECK(model->recipe.kind != ROB_KIND_GRAPH, ctx, ROB_EUNSUPPORTED,
-          "a model from a recorded program or a callback has no recipe to save; save the weights "
-          "and the code that records it");
+          "a model from a tape, a callback or an ONNX file has no recipe to save; keep "
+          "what it came from");
     TRY(rob_priv_model_make_witness(ctx, model, &x, &y));
     for (int32_t k = 0; k < model->parameters; k++, count++) {
         names[count] = model->parameter[k].name;
