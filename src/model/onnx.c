@@ -267,7 +267,7 @@ done:
 /* A number of steps that the file takes; learns the number of outputs. */
 static rob_status try_file(rob_ctx *ctx, imported *f, int64_t *steps)
 {
-    static const int64_t lengths[] = { 16, 64, 256, 1024 };
+    static const int64_t lengths[] = { 16, 256 };
     rob_status status = ROB_OK;
     int64_t rows = f->series == 0 ? 2 : f->series;
     *steps = f->steps;

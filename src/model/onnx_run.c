@@ -360,7 +360,7 @@ rob_status rob_priv_onnx_open(rob_machine *m, const rob_memory *memory,
                         .file = file,
                         .made = made,
                         .learn = learn,
-                        .budget = (int64_t)1 << 23 };
+                        .budget = (int64_t)1 << 22 };
     for (int32_t k = 0; k < file->tensors; k++) m->budget += 8 * file->tensor[k].size;
     m->env = rob_priv_allocate(memory, file->values + 1, (int64_t)sizeof *m->env);
     if (m->env == NULL) {
