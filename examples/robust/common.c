@@ -160,3 +160,13 @@ rob_status print_accuracy(const char *what, const rob_model *model, const rob_da
                what, (double)right / (double)n, n, majority_share(data));
     return status;
 }
+
+bool own_unit(const rob_data *data, int64_t i, double *scale, char unit[32])
+{
+    int64_t n = 0;
+    if (rob_data_about(ctx, data, i, "scale", NULL, 0, &n) < ROB_OK || n != 1
+        || rob_data_about(ctx, data, i, "scale", scale, 1, NULL) < ROB_OK
+        || rob_data_about_text(ctx, data, i, "units", unit, 32, NULL) < ROB_OK)
+        return false;
+    return *scale != 1 && *scale > 0 && unit[0] != 0;
+}

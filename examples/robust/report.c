@@ -32,14 +32,35 @@ static const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static rob_status describe(const arguments *a, rob_report *r)
+static int ascending(const void *a, const void *b)
 {
-    static char found[1024];
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The data's name, with what a length of 1 is in the data's own units where it is another. */
+static void name_data(const arguments *a, const rob_data *data, char *out, size_t capacity)
+{
+    double scale[4096];
+    char unit[32] = "";
+    int64_t n = rob_data_count(data), k = 0;
+    for (int64_t i = 0; i < n && k < 4096; i++) k += own_unit(data, i, &scale[k], unit);
+    snprintf(out, capacity, "%s", file_name(a->file[1]));
+    if (k == 0 || strcmp(a->units, "data") != 0) return;
+    qsort(scale, (size_t)k, sizeof *scale, ascending);
+    snprintf(out, capacity, "%s (a length of 1 is %.4g %s, half of the series %.4g to %.4g)",
+             file_name(a->file[1]), scale[k / 2], unit, scale[k / 4], scale[3 * k / 4]);
+}
+
+static rob_status describe(const arguments *a, const rob_data *data, rob_report *r)
+{
+    static char found[1024], name[512];
     rob_status status;
     const char *plot = a->plot ? a->plot : find_gnuplot(found, sizeof found);
     TRY(rob_report_set_text(ctx, r, "title", a->title));
     TRY(rob_report_set_text(ctx, r, "model", file_name(a->file[0])));
-    TRY(rob_report_set_text(ctx, r, "data", file_name(a->file[1])));
+    name_data(a, data, name, sizeof name);
+    TRY(rob_report_set_text(ctx, r, "data", name));
     TRY(rob_report_set_text(ctx, r, "plot", plot));
     TRY(rob_report_set_text(ctx, r, "bound", a->method));
     TRY(rob_report_set_text(ctx, r, "attack", a->attack));
@@ -70,12 +91,6 @@ static rob_status tell_accuracy(rob_report *r, const rob_model *model,
     TRY(rob_report_set(ctx, r, "commonest", round(majority_share(data) * (double)n)));
 done:
     return status;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* Median of the numbers of a column that are there, as on the page; NAN when none is. */
@@ -207,7 +222,7 @@ rob_status report(const arguments *a)
     TRY(open_data(a, a->file[1], &data));
     TRY(ask(a, model, data, &query));
     TRY(rob_report_create(ctx, query, &r));
-    TRY(describe(a, r));
+    TRY(describe(a, data, r));
     if (is_labelled(data)) TRY(tell_accuracy(r, model, data));
     TRY(end = rob_report_run(ctx, r));
     if (end == ROB_OK) TRY(end = one_for_all(a, r, model, data));

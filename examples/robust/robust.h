@@ -42,6 +42,10 @@ double majority_share(const rob_data *data);
 rob_status predict_all(const rob_model *model, const rob_data *data, int64_t *right);
 rob_status print_accuracy(const char *what, const rob_model *model, const rob_data *data);
 
+/* What one unit of series i's values is in the data's own units, such as ppm of flux; false:
+ * the same, or the features differ in it. */
+bool own_unit(const rob_data *data, int64_t i, double *scale, char unit[32]);
+
 /* learn.c */
 rob_status simulate(const arguments *a);
 rob_status train(const arguments *a);

@@ -68,8 +68,24 @@ static void print_number(double v)
     else fputs("null", stdout);
 }
 
-static void print_row(const arguments *a, int64_t i, const double *lower, const double *upper,
-                      bool last)
+/* Both distances once more, in the units the series had before they were scaled. */
+static void print_own(const arguments *a, const rob_data *data, int64_t i, const double *lower,
+                      const double *upper)
+{
+    char unit[32];
+    double scale;
+    if (!isinf(a->radius) || strcmp(a->units, "data") != 0
+        || !own_unit(data, i + (int64_t)a->first, &scale, unit))
+        return;
+    fputs(" (", stdout);
+    if (lower) printf("%.4g", *lower * scale);
+    if (lower && upper) fputs(", ", stdout);
+    if (upper) printf("%.4g", *upper * scale);
+    printf(" %s)", unit);
+}
+
+static void print_row(const arguments *a, const rob_data *data, int64_t i, const double *lower,
+                      const double *upper, bool last)
 {
     bool distance = isinf(a->radius);
     if (a->json) {
@@ -86,6 +102,7 @@ static void print_row(const arguments *a, int64_t i, const double *lower, const 
     else if (upper) printf(distance ? " broken at %.6g" : " margin as low as %.6g", *upper);
     if (!distance && upper && *upper <= 0) fputs(" (broken)", stdout);
     if (!distance && lower && *lower > 0) fputs(" (proved)", stdout);
+    print_own(a, data, i, lower, upper);
     fputc('\n', stdout);
 }
 
@@ -107,12 +124,12 @@ static void print_ratio(const double *lower, const double *upper, int64_t n)
     printf("broken / safe: median %.3g over %" PRId64 " series\n", ratio[k / 2], k);
 }
 
-static void print_results(const arguments *a, const double *lower, const double *upper, int64_t n,
-                          double took)
+static void print_results(const arguments *a, const rob_data *data, const double *lower,
+                          const double *upper, int64_t n, double took)
 {
     if (a->json) printf("{\n  \"seconds\": %.3f,\n  \"series\": [\n", took);
     for (int64_t i = 0; i < n; i++)
-        print_row(a, i, lower ? lower + i : NULL, upper ? upper + i : NULL, i + 1 == n);
+        print_row(a, data, i, lower ? lower + i : NULL, upper ? upper + i : NULL, i + 1 == n);
     if (a->json) puts("  ]\n}");
     if (a->json) return;
     if (lower && upper && isinf(a->radius)) print_ratio(lower, upper, n);
@@ -137,7 +154,7 @@ rob_status attack_or_certify(const arguments *a)
     if (attack != NULL) upper = calloc((size_t)n, sizeof *upper);
     if (upper) TRY(run_attack(a, attack, query, upper, n));
     if (lower && status == ROB_OK) TRY(run_bound(a, query, lower, n));
-    print_results(a, lower, upper, n, seconds() - begun);
+    print_results(a, data, lower, upper, n, seconds() - begun);
 done:
     free(lower);
     free(upper);
