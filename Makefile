@@ -189,7 +189,7 @@ check-all:
 	    --step "tsan build=$(FAST) -k $(TSAN) $(TSAN_SUITES:%=$(BUILD)/tsan/tests/%)" \
 	    $(call suites,tsan:,$(TSAN_ENV),$(BUILD)/tsan,$(TSAN_SUITES)) \
 	    $(call suites,long:,ROBUST_LONG=1,$(BUILD),$(LONG_SUITES)) \
-	    --step "fuzz build=$(FAST) -k $(FUZZ) fuzzers" $(call fuzzed,30)
+	    --step "fuzz build=$(FAST) -k $(FUZZ) fuzzers" $(call fuzzed,30 1)
 
 ASAN = BUILD=$(BUILD)/asan OPT='-O1 -g' \
     CFLAGS='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
@@ -215,7 +215,8 @@ $(BUILD)/fuzzer/%: tests/fuzz/%.c $(BUILD)/librobust.a
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(TEST_FLAGS) -fsanitize=fuzzer $< $(BUILD)/librobust.a $(LIBS) -o $@
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzzer/%)
-# $(call fuzzed,SECONDS): the options of run.py for all fuzzers
+# $(call fuzzed,SECONDS [SEED]): the options of run.py for all fuzzers; check-all repeats itself, make
+# fuzz explores
 fuzzed = $(foreach f,$(FUZZERS),--suite "fuzz:$(f)=sh tests/tools/fuzz.sh $(BUILD)/fuzz $(f) $(1)")
 fuzz:
 	@$(TOOL)/run.py --jobs $(or $(FUZZ_JOBS),1) --timeout $$(($(FUZZ_SECONDS) + 300)) \

@@ -1,13 +1,13 @@
 #!/bin/sh
-# fuzz.sh BUILD NAME SECONDS -- run one libFuzzer target on its corpus and what earlier runs
+# fuzz.sh BUILD NAME SECONDS [SEED] -- run one libFuzzer target on its corpus and what earlier runs
 # found; ends with a total line. A finding stays in BUILD/found/NAME for tests/fuzz/corpus.
 set -u
-build=$1 name=$2 seconds=$3
+build=$1 name=$2 seconds=$3 seed=${4:-0} # 0: another one every time
 found=$build/found/$name
 mkdir -p "$found/new"
 log=$found/log
 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 \
-    "$build/fuzzer/$name" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 \
+    "$build/fuzzer/$name" -max_total_time="$seconds" -seed="$seed" -timeout=60 -rss_limit_mb=2048 \
     -print_final_stats=1 -artifact_prefix="$found/" -max_len=9000 \
     "$found/new" "tests/fuzz/corpus/$name" > "$log" 2>&1
 code=$?
