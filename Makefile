@@ -193,7 +193,8 @@ check-all:
 
 ASAN = BUILD=$(BUILD)/asan OPT='-O1 -g' \
     CFLAGS='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
-ASAN_ENV = CK_FORK=no ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
+ASAN_ENV = CK_FORK=no ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+    LSAN_OPTIONS=suppressions=$(abspath tests/tools/leaks.txt):print_suppressions=0
 TSAN = BUILD=$(BUILD)/tsan OPT='-O1 -g' CFLAGS='-fsanitize=thread -fno-omit-frame-pointer'
 TSAN_ENV = CK_FORK=no TSAN_OPTIONS=die_after_fork=0 OPENBLAS_NUM_THREADS=1
 # suites that start threads; a BLAS without instrumentation only adds noise to the others

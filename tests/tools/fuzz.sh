@@ -7,6 +7,7 @@ found=$build/found/$name
 mkdir -p "$found/new"
 log=$found/log
 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 \
+    LSAN_OPTIONS=suppressions=tests/tools/leaks.txt:print_suppressions=0 \
     "$build/fuzzer/$name" -max_total_time="$seconds" -seed="$seed" -timeout=60 -rss_limit_mb=2048 \
     -print_final_stats=1 -artifact_prefix="$found/" -max_len=9000 \
     "$found/new" "tests/fuzz/corpus/$name" > "$log" 2>&1
