@@ -228,8 +228,8 @@ START_TEST(stamps_are_the_time_axis)
     refuses_text("@timestamps true\n@data\n(1,1),2\n", "(stamp,value)");
     refuses_text("@timestamps true\n@data\n(1,1),(2\n", "(stamp,value)");
     GOOD(rob_data_set(ctx, d, "frames", 1));
-    refuses("@timestamps true\n@data\n(1,1),(2,1):(1,1),(2,1)\n", 51, ROB_EARGUMENT,
-            "time axis");
+    static const char both[] = "@timestamps true\n@data\n(1,1),(2,1):(1,1),(2,1)\n";
+    refuses(both, sizeof both - 1, ROB_EARGUMENT, "time axis");
 }
 END_TEST
 
