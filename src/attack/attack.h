@@ -21,6 +21,15 @@
 
 enum { ROB_ATTACK_OPTIONS = 12, ROB_ATTACK_BLOCK = 256 };
 
+/* What of an attack found a point. */
+enum {
+    ROB_PHASE_OWN, /* a method that is one search */
+    ROB_PHASE_LINEAR,
+    ROB_PHASE_BALL,
+    ROB_PHASE_POLISH,
+    ROB_PHASE_HOP
+};
+
 typedef struct rob_lane {
     int64_t series;
     int32_t start; /* number of this search among the series' own */
@@ -34,6 +43,8 @@ typedef struct rob_lane {
     double margin; /* F at delta */
     double value;  /* what grad is the gradient of, when that is a margin */
     double best_norm, best_margin;
+    double gap;     /* residual of best, where it is known; NaN */
+    int32_t source; /* phase best is from */
     double radius, eps, rate, low, high; /* the method's own */
     int32_t side;                        /* line search: which end moved last */
     int64_t calls;                       /* gradients taken */
@@ -44,8 +55,9 @@ typedef struct rob_found {
     double *point; /* (n) where the specification fails; x when nothing found */
     double *warp;  /* (steps) of method "warp": moves in time; else NULL */
     int64_t size, steps;
-    double distance, margin;
-    int64_t calls;
+    double distance, margin, residual;
+    int64_t calls, closest;
+    int32_t source;
     bool found;
 } rob_found;
 
@@ -90,6 +102,7 @@ typedef struct rob_hunt {
     int64_t *steps;
     double *logits, *second; /* (lanes, L) */
     bool cross_entropy;
+    int32_t phase;    /* of ROB_PHASE_ */
     rob_found *found; /* (series) answers of this block */
     int64_t total;
 } rob_hunt;
@@ -153,6 +166,12 @@ rob_status rob_priv_descend(rob_hunt *h, int64_t steps, double rate,
                             bool stop);                        /* pgd.c */
 rob_status rob_priv_norm_search(rob_hunt *h, int64_t steps);   /* minnorm.c */
 rob_status rob_priv_normal_search(rob_hunt *h, int64_t steps); /* minnorm.c */
+/* From where the active lanes stand to nearest boundary points (polish.c); a lane stops
+ * at `limit` calls in all. */
+rob_status rob_priv_polish_search(rob_hunt *h, int64_t steps, int64_t limit);
+rob_status rob_priv_auto_distance(rob_hunt *h); /* auto.c */
+rob_status rob_priv_auto_margin(rob_hunt *h);
+int32_t rob_priv_auto_searches(const rob_attack *a, const rob_query *q);
 /* these answer by themselves: no line search, distances in steps (warp.c) */
 rob_status rob_priv_warp_distance(rob_hunt *h);
 rob_status rob_priv_warp_margin(rob_hunt *h);

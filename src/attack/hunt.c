@@ -155,6 +155,8 @@ void rob_priv_lane_keep(const rob_hunt *h, rob_lane *l)
     if (!(norm < l->best_norm)) return;
     l->best_norm = norm;
     l->best_margin = l->margin;
+    l->source = h->phase;
+    l->gap = NAN;
     memcpy(l->best, l->delta, (size_t)n * sizeof *l->best);
 }
 
@@ -207,6 +209,8 @@ void rob_priv_hunt_gather(rob_hunt *h)
                (size_t)rob_priv_lane_size(h, home) * sizeof(double));
         home->best_norm = best->best_norm;
         home->best_margin = best->best_margin;
+        home->gap = best->gap;
+        home->source = best->source;
     }
 }
 
@@ -305,6 +309,7 @@ void rob_priv_hunt_begin(rob_hunt *h, int64_t first)
 {
     int64_t left = h->q->count - first;
     h->first = first;
+    h->phase = ROB_PHASE_OWN;
     if (left < h->series) h->series = left;
     h->lanes = h->series * h->starts;
     for (int64_t s = 0; s < h->series; s++)
@@ -320,6 +325,8 @@ void rob_priv_hunt_begin(rob_hunt *h, int64_t first)
         l->aim = -1;
         l->calls = 0;
         l->best_norm = l->best_margin = INFINITY;
+        l->gap = NAN;
+        l->source = ROB_PHASE_OWN;
         l->radius = l->eps = l->rate = l->low = l->high = 0;
     }
 }

@@ -1,11 +1,4 @@
-/* method.c -- the attacks by name, their options, and what "auto" is made of.
- *
- * auto, distance, with a budget of C gradients a series and K searches: DeepFool
- * towards the K most promising groups; the adaptive-ball search, its first lane from x,
- * the others from where DeepFool ended or a random point as far; then the boundary
- * search by normals from the nearest point of all. Shares of C: at most a tenth, about
- * six tenths, three tenths. auto, margin: C/K steps of projected descent, the first
- * search from x, the others from random points. (docs/theory/attack.md, section 7.)
+/* method.c -- the attacks by name, and their options.
  */
 #include "attack/attack.h"
 
@@ -42,7 +35,7 @@ static const rob_option deepfool_options[] = {
 };
 static const rob_option auto_options[] = {
     { "calls", 300, 4, 1e9, "gradients", "a series, all searches together" },
-    { "searches", 0, 0, 64, "", "started a series; 0: two to four, by the groups" },
+    { "searches", 0, 0, 64, "", "started a series; 0: by the groups, one for 150 calls" },
     COMMON
 };
 
@@ -94,7 +87,6 @@ static int64_t most_groups(const rob_query *q)
 }
 
 static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* ---- single methods -------------------------------------------------------------- */
 
@@ -153,62 +145,6 @@ done:
     return status;
 }
 
-/* ---- auto ------------------------------------------------------------------------ */
-
-static int32_t searches(const rob_attack *a, const rob_query *q)
-{
-    int64_t asked = count_option(a, "searches"), calls = count_option(a, "calls");
-    int64_t natural = at_most(4, at_least(2, most_groups(q)));
-    if (asked == 0) asked = calls < 100 ? 1 : natural;
-    return (int32_t)at_least(1, at_most(asked, calls / 4));
-}
-
-/* Where the adaptive search of a lane starts: the first at x, so that it follows the
- * descent from there whatever the linear steps jumped to; the others at their own
- * DeepFool point, or as far as the first's in a random direction. */
-static void place_lane(const rob_hunt *h, rob_lane *l)
-{
-    const rob_lane *home = l - l->start, *near = l->best_norm < INFINITY ? l : home;
-    int64_t n = rob_priv_lane_size(h, l);
-    l->eps = l->high = 0;
-    memset(l->delta, 0, (size_t)n * sizeof *l->delta);
-    if (l->start == 0 || !(near->best_norm < INFINITY)) return;
-    l->eps = near->best_norm;
-    if (near == l || l->start == 1)
-        memcpy(l->delta, near->best, (size_t)n * sizeof *l->delta);
-    else rob_priv_lane_scatter(h, l, near->best_norm, 0);
-}
-
-static rob_status auto_distance(rob_hunt *h)
-{
-    rob_status status = ROB_OK;
-    int64_t calls = count_option(h->attack, "calls"), lanes = h->starts;
-    int64_t linear = at_least(1, at_most(30, calls / 10 / lanes));
-    int64_t normal = calls * 3 / 10;
-    int64_t ball = at_least(1, (calls - normal) / lanes - linear);
-    TRY(rob_priv_linear_search(h, linear));
-    if (status == ROB_STOPPED) goto done;
-    rob_priv_hunt_wake(h, 0, h->starts);
-    for (int64_t k = h->lanes - 1; k >= 0; k--) place_lane(h, &h->lane[k]);
-    TRY(rob_priv_norm_search(h, ball));
-    if (status == ROB_STOPPED) goto done;
-    rob_priv_hunt_gather(h);
-    TRY(rob_priv_normal_search(h, normal));
-done:
-    return status;
-}
-
-static rob_status auto_margin(rob_hunt *h)
-{
-    rob_priv_hunt_wake(h, 0, h->starts);
-    for (int64_t k = 0; k < h->lanes; k++) {
-        rob_lane *l = &h->lane[k];
-        l->radius = h->cap;
-        if (l->start > 0) rob_priv_lane_scatter(h, l, l->radius, 0);
-    }
-    return rob_priv_descend(h, count_option(h->attack, "calls") / h->starts, 0, false);
-}
-
 static const rob_method methods[] = {
     { "fgsm", fgsm_options, COUNT_OF(fgsm_options), true, one, rob_priv_fast_distance,
       rob_priv_fast_margin },
@@ -216,8 +152,8 @@ static const rob_method methods[] = {
       rob_priv_pgd_margin },
     { "deepfool", deepfool_options, COUNT_OF(deepfool_options), false, candidates,
       deepfool_distance, deepfool_margin },
-    { "auto", auto_options, COUNT_OF(auto_options), false, searches, auto_distance,
-      auto_margin },
+    { "auto", auto_options, COUNT_OF(auto_options), false, rob_priv_auto_searches,
+      rob_priv_auto_distance, rob_priv_auto_margin },
     { "hopskipjump", hopskipjump_options, COUNT_OF(hopskipjump_options), false, one,
       rob_priv_hopskipjump_distance, rob_priv_hopskipjump_margin },
     { "boundary", boundary_options, COUNT_OF(boundary_options), false, one,
