@@ -15,8 +15,10 @@
  *   "deepfool"  repeated linear models (Moosavi-Dezfooli et al. 2016), classes in
  *               parallel
  *   "auto"      DeepFool, then an adaptive-ball search (DDN, Rony et al. 2019; FMN,
- *               Pintor et al. 2021), then along the boundary to where its normal meets
- *               x; for margins, projected descent with restarts
+ *               Pintor et al. 2021), then every search to a point that satisfies the
+ *               conditions of a nearest one (quadratic or linear programs in turn; not
+ *               with ROB_NORM_L0), then random hops away from it and back; for margins,
+ *               projected descent with restarts
  *               (a callback without gradients: "hopskipjump", 16 `queries` a call)
  *   "hopskipjump" sees only which points fail: normals estimated from random directions
  *               (Chen, Jordan & Wainwright 2020)
@@ -33,7 +35,8 @@
  *             once broken
  *   deepfool  steps 50 gradients; candidates 10 groups (classes) tried
  *   auto      calls 300 gradients a series, all searches together; searches 0 started a
- *             series, 0: two to four
+ *             series, 0: two to four by the groups, or one for 150 calls, at most 16;
+ *             with 1 there are no hops
  *   hopskipjump queries 5000 evaluations a series, start and line search to the boundary
  *             ("search") not counted; directions 100 of the first estimate
  *   boundary  queries 5000
@@ -206,6 +209,11 @@ ROB_API rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q
  * (T, D) point minus series; "distance" its norm in the units the query then had,
  * INFINITY when nothing was found; "margin" the margin at the point; "calls" gradients
  * taken, with "hopskipjump" and "boundary" evaluations; "found" 1 when the point fails;
+ * "source" what found it: 0 the method itself, and of "auto" 1 linear steps, 2 adaptive
+ * ball, 3 polish, 4 hops; "residual" how much nearer, relative, the plane tangent to the
+ * boundary is than the point: 0 iff it satisfies the first-order conditions of a nearest
+ * point, NaN where no polish got there; "closest" how many of the searches ended on
+ * different points (a twentieth of the distance apart) within 1.001 times the nearest;
  * "warp" (T) the moves tau_t - t of method "warp". Method "universal", whatever i:
  * "universal" the perturbation found; "fooled" 5 numbers: series broken, of how many that
  * held at x_i, their share, and the ends of its Clopper-Pearson interval, which covers

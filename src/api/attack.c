@@ -217,6 +217,15 @@ static double get_calls(const rob_attack *a, int64_t i)
 {
     return (double)a->found[i].calls;
 }
+static double get_residual(const rob_attack *a, int64_t i)
+{
+    return a->found[i].residual;
+}
+static double get_source(const rob_attack *a, int64_t i) { return a->found[i].source; }
+static double get_closest(const rob_attack *a, int64_t i)
+{
+    return (double)a->found[i].closest;
+}
 static double get_found(const rob_attack *a, int64_t i) { return a->found[i].found; }
 
 static const struct column {
@@ -227,6 +236,9 @@ static const struct column {
     { "margin", get_margin },
     { "calls", get_calls },
     { "found", get_found },
+    { "residual", get_residual },
+    { "source", get_source },
+    { "closest", get_closest },
 };
 
 static const struct column *column_named(const char *name)
@@ -267,8 +279,8 @@ rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what,
     bool point = strcmp(what, "point") == 0, moved = strcmp(what, "perturbation") == 0;
     if (strcmp(what, "warp") == 0) return get_warp(ctx, a, i, out, capacity, count);
     CHECK(column || point || moved, ctx, ROB_EARGUMENT,
-          "nothing is called '%.40s'; there are distance, margin, calls, found, point, "
-          "perturbation, warp, universal, fooled",
+          "nothing is called '%.40s'; there are distance, margin, calls, found, "
+          "residual, source, closest, point, perturbation, warp, universal, fooled",
           what);
     CHECK((i >= 0 && i < a->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the attack answered for %lld, counted from 0%s",

@@ -47,6 +47,7 @@ rob_status rob_priv_attack_answers(rob_ctx *ctx, const rob_query *q, rob_attack 
         f->steps = c->steps;
         f->distance = c->wrong ? 0 : INFINITY;
         f->margin = c->margin;
+        f->residual = NAN;
         f->found = c->wrong;
         f->point = rob_priv_allocate(&to->memory, f->size, sizeof *f->point);
         if (!f->point) return rob_priv_no_memory(ctx);

@@ -18,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { A_SEARCH = 150, MOST_SEARCHES = 16, HOP_STEPS = 40, LEAST_HOP = 6 };
+enum { A_SEARCH = 150, MOST_SEARCHES = 16, HOP_STEPS = 40, LEAST_HOP = 6, FRUITLESS = 8 };
 
 static int64_t count_option(const rob_attack *a, const char *name)
 {
@@ -80,7 +80,9 @@ static bool hop(const rob_hunt *h, rob_lane *l, int64_t round, int64_t limit)
     static const double length[4] = { 0.4, 0.8, 0.2, 1.2 };
     const rob_lane *home = l - l->start, *from = l;
     int64_t n = rob_priv_lane_size(h, l);
-    if (l->calls + LEAST_HOP > limit) return false;
+    l->side = l->best_norm < l->low * (1 - 1e-4) ? 0 : l->side + 1;
+    l->low = fmin(l->low, l->best_norm);
+    if (l->calls + LEAST_HOP > limit || l->side > FRUITLESS) return false;
     for (int32_t k = 0; k < h->starts; k++) /* now and then from the series' best */
         if ((round + l->start) % 3 == 0 && home[k].best_norm < from->best_norm)
             from = &home[k];
@@ -96,6 +98,10 @@ static rob_status hops(rob_hunt *h, int64_t limit)
     rob_status status = ROB_OK;
     bool any = h->starts > 1;
     h->phase = ROB_PHASE_HOP;
+    for (int64_t k = 0; k < h->lanes; k++) {
+        h->lane[k].low = INFINITY; /* best before the last hop */
+        h->lane[k].side = 0;       /* hops in a row that found nothing nearer */
+    }
     for (int64_t round = 0; any && status == ROB_OK; round++) {
         any = false;
         rob_priv_hunt_wake(h, 0, h->starts);

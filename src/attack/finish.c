@@ -127,6 +127,8 @@ static void accept(const rob_hunt *h, rob_lane *l)
     memcpy(f->point, l->point, (size_t)f->size * sizeof *f->point);
     f->distance = distance_of(h, l);
     f->margin = l->margin;
+    f->residual = l->gap;
+    f->source = l->source;
     f->found = true;
 }
 
@@ -252,6 +254,9 @@ static rob_status finish_distance(rob_hunt *h, int64_t rounds)
         f->found = false;
         f->distance = INFINITY;
         f->margin = c->margin;
+        f->residual = NAN;
+        f->source = ROB_PHASE_OWN;
+        f->closest = 0;
     }
 done:
     return status;
@@ -276,6 +281,34 @@ done:
     return status;
 }
 
+/* are the two best points apart by more than a twentieth of their length? */
+static bool apart(const rob_lane *a, const rob_lane *b, int64_t n)
+{
+    double far = 0, size = 0;
+    for (int64_t i = 0; i < n; i++) {
+        far += (a->best[i] - b->best[i]) * (a->best[i] - b->best[i]);
+        size += a->best[i] * a->best[i];
+    }
+    return far > 0.0025 * size;
+}
+
+/* Distinct points among those of the lanes that are within a thousandth as near as the
+ * nearest. */
+static int64_t count_closest(const rob_hunt *h, const rob_lane *home)
+{
+    int64_t count = 0, n = rob_priv_lane_size(h, home);
+    double least = INFINITY;
+    for (int32_t k = 0; k < h->starts; k++) least = fmin(least, home[k].best_norm);
+    for (int32_t k = 0; k < h->starts; k++) {
+        bool fresh = home[k].best_norm <= 1.001 * least && least < INFINITY;
+        for (int32_t j = 0; fresh && j < k; j++)
+            fresh = !(home[j].best_norm <= 1.001 * least)
+                    || apart(&home[k], &home[j], n);
+        count += fresh;
+    }
+    return count;
+}
+
 rob_status rob_priv_hunt_finish(rob_hunt *h, int64_t rounds)
 {
     for (int64_t s = 0; s < h->series; s++) {
@@ -283,6 +316,9 @@ rob_status rob_priv_hunt_finish(rob_hunt *h, int64_t rounds)
         const rob_case *c = &h->q->cases[h->first + s];
         f->distance = c->wrong ? 0 : INFINITY;
         f->margin = c->margin;
+        f->residual = NAN;
+        f->source = ROB_PHASE_OWN;
+        f->closest = count_closest(h, &h->lane[s * h->starts]);
         f->found = c->wrong;
         for (int32_t k = 0; k < h->starts; k++)
             f->calls += h->lane[s * h->starts + k].calls;

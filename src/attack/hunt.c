@@ -152,7 +152,9 @@ void rob_priv_lane_keep(const rob_hunt *h, rob_lane *l)
     int64_t n = rob_priv_lane_size(h, l);
     if (!(l->margin <= 0)) return;
     double norm = rob_priv_norm(h->norm, l->delta, n);
-    if (!(norm < l->best_norm)) return;
+    /* a hop has to find another point, not the same a hair nearer */
+    double worth = h->phase == ROB_PHASE_HOP ? 1 - 1e-4 : 1;
+    if (!(norm < worth * l->best_norm)) return;
     l->best_norm = norm;
     l->best_margin = l->margin;
     l->source = h->phase;

@@ -263,7 +263,10 @@ static void follow(const rob_hunt *h, track *t, rob_lane *l, int64_t limit)
 {
     double before = l->best_norm;
     rob_priv_lane_keep(h, l);
-    if (l->best_norm < before) l->gap = gap_of(h, l);
+    int64_t n = rob_priv_lane_size(h, l);
+    bool at_best = l->margin <= 0 && isnan(l->gap)
+                   && rob_priv_norm(h->norm, l->delta, n) == l->best_norm;
+    if (l->best_norm < before || at_best) l->gap = gap_of(h, l);
     if (t->begun) judge(h, t, l);
     else {
         t->begun = true;

@@ -1,0 +1,124 @@
+/* attack_polish.c -- "auto" ends on stationary points, and says how it got there. */
+#include "attacking.h"
+
+#include "query/local.h"
+
+static double named(const char *what, int64_t i)
+{
+    double v;
+    ck_assert_msg(rob_attack_get(ctx, attack, what, i, &v, 1, NULL) == ROB_OK, "%s",
+                  rob_ctx_error(ctx));
+    return v;
+}
+
+/* 1 - (F - g.d)/(||g||_q ||d||_p) at the point reported, from float64 gradients */
+static double residual_at(int64_t i, int32_t norm, int32_t dual, int64_t steps)
+{
+    double p[400], x[400], d[400], g[400], f[8], along = 0;
+    int64_t n, row;
+    rob_local *local;
+    const rob_spec *s = &query->cases[i].spec;
+    ck_assert_int_eq(rob_query_get(ctx, query, "x", i, x, 400, &n), ROB_OK);
+    ck_assert_int_eq(rob_attack_get(ctx, attack, "point", i, p, 400, NULL), ROB_OK);
+    ck_assert_int_eq(rob_priv_local_create(ctx, model, steps, false, &local), ROB_OK);
+    rob_priv_local_place(local, p, f);
+    double margin = rob_priv_spec_margin(s, f, &row);
+    rob_priv_local_gradient(local, s->c + row * s->outputs, g);
+    rob_priv_local_free(local);
+    for (int64_t k = 0; k < n; k++) along += g[k] * (d[k] = p[k] - x[k]);
+    return 1 - (margin - along) / rob_priv_norm(dual, g, n) / rob_priv_norm(norm, d, n);
+}
+
+static const int32_t norms[3] = { ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1 };
+static const int32_t duals[3] = { ROB_NORM_L2, ROB_NORM_L1, ROB_NORM_LINF };
+static const int32_t kinds[2] = { ROB_KIND_LSTM, ROB_KIND_RNN_TANH };
+
+START_TEST(nearest_points_satisfy_the_first_order_conditions)
+{
+    int norm = _i % 3;
+    double upper[N], worst = 0;
+    model =
+        test_model(ctx, kinds[_i / 3], D, 10, 3, ROB_READOUT_LAST, ROB_F32, 1.0);
+    ask(N, 20, norms[norm], INFINITY);
+    by("auto");
+    ck_assert_int_eq(rob_attack_set(ctx, attack, "precision", 64), ROB_OK);
+    distances(upper);
+    check_points(upper, INFINITY);
+    for (int i = 0; i < N; i++) {
+        double own = named("residual", i);
+        double seen = residual_at(i, norms[norm], duals[norm], 20);
+        ck_assert(isfinite(upper[i]));
+        ck_assert_double_le(own, 1e-2);
+        /* the point was moved along its ray by the overshoot, 1e-4 of its length, and
+         * g with it by that times the curvature, which is of the order of 1 here */
+        ck_assert_double_le(fabs(own - fmax(seen, 0)), 1e-3);
+        worst = fmax(worst, own);
+    }
+    /* no search of this net and seed may end far from stationary in L2, where the model
+     * has curvature */
+    if (norm == 0) ck_assert_double_le(worst, 1e-3);
+}
+END_TEST
+
+START_TEST(more_calls_are_never_worse_than_their_first_phase)
+{
+    /* the linear phase alone is what remains of a budget that ends there; every later
+     * phase keeps it, up to the last line search's ray: bracket and overshoot, 2e-4 */
+    double few[N], many[N];
+    int norm = _i % 3;
+    model = test_model(ctx, ROB_KIND_LSTM, D, 10, 2, ROB_READOUT_LAST, ROB_F32, 1.0);
+    ask(N, 20, norms[norm], INFINITY);
+    by("deepfool");
+    ck_assert_int_eq(rob_attack_set(ctx, attack, "steps", 10), ROB_OK);
+    distances(few);
+    by("auto");
+    ck_assert_int_eq(rob_attack_set(ctx, attack, "calls", 900), ROB_OK);
+    distances(many);
+    for (int i = 0; i < N; i++) {
+        ck_assert_double_le(many[i], few[i] * (1 + 2e-4));
+        ck_assert_double_le(named("calls", i), 900);
+        ck_assert_double_ge(named("source", i), 1);
+        ck_assert_double_le(named("source", i), 4);
+    }
+}
+END_TEST
+
+/* Two parallel planes at the same distance on either side: two nearest points. */
+START_TEST(both_sides_of_a_band_are_counted)
+{
+    double x[SIZE], f[2], upper;
+    const double c[4] = { 1, 0, -1, 0 };
+    const int32_t group[2] = { 0, 1 };
+    model = affine_model(ctx, D, 2);
+    ask(1, T, norms[_i], INFINITY);
+    ck_assert_int_eq(rob_query_get(ctx, query, "x", 0, x, SIZE, NULL), ROB_OK);
+    ck_assert_int_eq(rob_model_predict(ctx, model, x, T, f, 2), ROB_OK);
+    const double b[2] = { 3 - f[0], 3 + f[0] };
+    ck_assert_int_eq(rob_query_set_rows(ctx, query, c, b, group, 2), ROB_OK);
+    by("auto");
+    distances(&upper);
+    ck_assert_double_eq(named("closest", 0), 2);
+    ck_assert_int_eq(rob_query_set_rows(ctx, query, c, b, group, 1), ROB_OK);
+    distances(&upper);
+    ck_assert_double_eq(named("closest", 0), 1);
+    uint8_t none[SIZE] = { 0 };
+    ck_assert_int_eq(rob_query_set_mask(ctx, query, -1, none, SIZE), ROB_OK);
+    distances(&upper);
+    ck_assert_double_eq(named("closest", 0), 0);
+    ck_assert(isnan(named("residual", 0)));
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("attack_polish");
+    TCase *c = tcase_create("stationary points");
+    tcase_add_checked_fixture(c, start, stop);
+    tcase_add_loop_test(c, nearest_points_satisfy_the_first_order_conditions, 0, 6);
+    tcase_add_loop_test(c, more_calls_are_never_worse_than_their_first_phase, 0, 3);
+    tcase_add_loop_test(c, both_sides_of_a_band_are_counted, 0, 3);
+    suite_add_tcase(s, c);
+    return s;
+}
+
+int main(void) { return rob_run_suite(suite()); }
