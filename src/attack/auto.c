@@ -77,19 +77,23 @@ static void stand_on_best(rob_hunt *h)
 /* false: this lane has spent its share */
 static bool hop(const rob_hunt *h, rob_lane *l, int64_t round, int64_t limit)
 {
-    static const double length[4] = { 0.4, 0.8, 0.2, 1.2 };
+    /* how much of the point is kept, how far from there: along the boundary, and from
+     * inside, where another piece of it may be met first */
+    static const double keep[8] = { 1, 0, 1, 0.5, 1, 0.2, 1, 0 };
+    static const double length[8] = { 0.4, 0.5, 0.8, 0.3, 0.2, 0.2, 1.2, 0.15 };
+    int64_t kind = (round + l->start) % 8;
     const rob_lane *home = l - l->start, *from = l;
     int64_t n = rob_priv_lane_size(h, l);
     l->side = l->best_norm < l->low * (1 - 1e-4) ? 0 : l->side + 1;
     l->low = fmin(l->low, l->best_norm);
     if (l->calls + LEAST_HOP > limit || l->side > FRUITLESS) return false;
     for (int32_t k = 0; k < h->starts; k++) /* now and then from the series' best */
-        if ((round + l->start) % 3 == 0 && home[k].best_norm < from->best_norm)
+        if ((round + 2 * l->start) % 3 == 0 && home[k].best_norm < from->best_norm)
             from = &home[k];
     if (!(from->best_norm < INFINITY)) return false;
     /* rounds of the random stream that the ball's search, round by step, leaves free */
-    rob_priv_lane_scatter(h, l, length[round % 4] * from->best_norm, 0x80000 + round);
-    for (int64_t i = 0; i < n; i++) l->delta[i] += from->best[i];
+    rob_priv_lane_scatter(h, l, length[kind] * from->best_norm, 0x80000 + round);
+    for (int64_t i = 0; i < n; i++) l->delta[i] += keep[kind] * from->best[i];
     return true;
 }
 
