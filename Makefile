@@ -141,7 +141,7 @@ demo:
 	    --out $(DEMO)/model.safetensors --quiet
 	$(BUILD)/robust predict $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv
 	$(BUILD)/robust certify $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv \
-	    --count 16 --method crown --attack auto --set bound.tolerance=0.05
+	    --count 16 --method crown --attack auto --set bound.tolerance=0.2
 	$(BUILD)/robust report $(DEMO)/model.safetensors $(DEMO)/transits.test.tsv --count 4 \
 	    --set bound.tolerance=0.2 --title "Simulated transits" --out $(DEMO)/report.html
 	@echo "the model is in $(DEMO)/model.safetensors"
