@@ -153,9 +153,15 @@ done:
 
 rob_status print_accuracy(const char *what, const rob_model *model, const rob_data *data)
 {
-    int64_t right, n = rob_data_count(data);
+    int64_t right, label = -1, n = rob_data_count(data), labelled = 0;
     rob_status status = predict_all(model, data, &right);
-    if (status == ROB_OK)
+    for (int64_t i = 0; status == ROB_OK && i < n; i++) {
+        status = rob_data_get(ctx, data, i, NULL, 0, NULL, NULL, &label);
+        labelled += label >= 0;
+    }
+    if (status == ROB_OK && labelled == 0)
+        printf("%s: %" PRId64 " series without labels\n", what, n);
+    else if (status == ROB_OK)
         printf("%s: accuracy %.4f on %" PRId64 " series (always the commonest class: %.4f)\n",
                what, (double)right / (double)n, n, majority_share(data));
     return status;
