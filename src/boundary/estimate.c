@@ -20,13 +20,6 @@
 
 enum { HILDRETH_SWEEPS = 10000 };
 
-static double dot(int64_t n, const double *a, const double *b)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
 double rob_priv_halfspaces(const double *gram, const double *t, int64_t rows,
                            double *weight)
 {
@@ -35,7 +28,7 @@ double rob_priv_halfspaces(const double *gram, const double *t, int64_t rows,
     for (int64_t k = 0; k < HILDRETH_SWEEPS; k++) {
         double change = 0, size = 0;
         for (int64_t r = 0; r < rows; r++) {
-            double slope = t[r] - dot(rows, gram + r * rows, weight);
+            double slope = t[r] - rob_priv_dot(rows, gram + r * rows, weight);
             double curve = gram[r * rows + r];
             if (curve == 0 && slope > 0) return INFINITY;
             double to = curve > 0 ? fmax(0, weight[r] + slope / curve) : 0;
@@ -46,9 +39,9 @@ double rob_priv_halfspaces(const double *gram, const double *t, int64_t rows,
         if (change <= 1e-15 * size) break;
     }
     for (int64_t r = 0; r < rows; r++)
-        norm += weight[r] * dot(rows, gram + r * rows, weight);
+        norm += weight[r] * rob_priv_dot(rows, gram + r * rows, weight);
     for (int64_t r = 0; r < rows; r++) /* no common point: the weights run away */
-        if (t[r] - dot(rows, gram + r * rows, weight) > 1e-6 * (fabs(t[r]) + 1e-300))
+        if (t[r] - rob_priv_dot(rows, gram + r * rows, weight) > 1e-6 * (fabs(t[r]) + 1e-300))
             return INFINITY;
     return sqrt(fmax(norm, 0));
 }
@@ -211,7 +204,7 @@ static void order_one_of_group(desk *k, rob_guess *g)
     if (k->rows == 1) return;
     for (int64_t a = 0; a < k->rows; a++)
         for (int64_t b = 0; b < k->rows; b++)
-            k->gram[a * k->rows + b] = dot(n, k->j + a * n, k->j + b * n);
+            k->gram[a * k->rows + b] = rob_priv_dot(n, k->j + a * n, k->j + b * n);
     g->order1[0] = rob_priv_halfspaces(k->gram, k->t, k->rows, k->weight);
     memset(g->d, 0, (size_t)n * sizeof *g->d);
     for (int64_t r = 0; r < k->rows; r++)

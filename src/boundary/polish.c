@@ -33,13 +33,6 @@ typedef struct polisher {
     int64_t steps;
 } polisher;
 
-static double dot(int64_t n, const double *a, const double *b)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
 static void add(int64_t n, double *to, double scale, const double *v)
 {
     for (int64_t i = 0; i < n; i++) to[i] += scale * v[i];
@@ -63,7 +56,7 @@ static void solve_gram(const polisher *k, double *y)
 static void project(const polisher *k, double *v, double *shares)
 {
     double y[ROWS];
-    for (int64_t r = 0; r < k->rows; r++) y[r] = dot(k->n, k->grad + r * k->n, v);
+    for (int64_t r = 0; r < k->rows; r++) y[r] = rob_priv_dot(k->n, k->grad + r * k->n, v);
     solve_gram(k, y);
     for (int64_t r = 0; r < k->rows; r++) {
         add(k->n, v, -y[r], k->grad + r * k->n);
@@ -84,7 +77,7 @@ static bool look(polisher *k, const double *z)
         k->size[r] = rob_priv_norm(ROB_NORM_L2, k->grad + r * n, n);
         for (int64_t c = 0; c <= r; c++)
             k->factor[r * a + c] = k->factor[c * a + r] =
-                dot(n, k->grad + r * n, k->grad + c * n);
+                rob_priv_dot(n, k->grad + r * n, k->grad + c * n);
     }
     if (rob_priv_la_cholesky(a, k->factor) < ROB_OK) return false;
     for (int64_t i = 0; i < n; i++) k->lag[i] = z[i] - x[i];
@@ -120,21 +113,21 @@ static void find_step(polisher *k)
     for (int64_t i = 0; i < n; i++) k->r[i] = -k->lag[i] - k->wd[i];
     project(k, k->r, NULL);
     memcpy(k->d, k->r, (size_t)n * sizeof *k->d);
-    double rr = dot(n, k->r, k->r), start = rr;
+    double rr = rob_priv_dot(n, k->r, k->r), start = rr;
     tolerance = fmin(1e-2, fmax(k->residual, 1e-12));
     for (int it = 0; it < CG_STEPS && it < 2 * k->s->m; it++) {
         if (!(rr > tolerance * tolerance * start) || rr == 0) break;
         curve(k, k->d, k->wd);
-        double bend = dot(n, k->d, k->wd);
+        double bend = rob_priv_dot(n, k->d, k->wd);
         if (!(bend
-              > 1e-8 * dot(n, k->d, k->d))) { /* not near a minimiser: as if W = 1 */
+              > 1e-8 * rob_priv_dot(n, k->d, k->d))) { /* not near a minimiser: as if W = 1 */
             if (it == 0) add(n, k->p, 1, k->d);
             break;
         }
         add(n, k->p, rr / bend, k->d);
         add(n, k->r, -rr / bend, k->wd);
         project(k, k->r, NULL);
-        double next = dot(n, k->r, k->r);
+        double next = rob_priv_dot(n, k->r, k->r);
         for (int64_t i = 0; i < n; i++) k->d[i] = k->r[i] + next / rr * k->d[i];
         rr = next;
     }

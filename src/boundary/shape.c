@@ -25,19 +25,12 @@ typedef struct tangent {
     double middle;        /* a value inside the range of curvatures */
 } tangent;
 
-static double dot(int64_t n, const double *a, const double *b)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
 /* u with (1 - 2uu') e_0 = +-normal, the sign that loses nothing */
 static void make_reflection(tangent *t)
 {
     for (int64_t c = 0; c < t->m; c++) t->u[c] = t->s->edge->normal[t->s->free[c]];
     t->u[0] += t->u[0] >= 0 ? 1 : -1;
-    double norm = sqrt(dot(t->m, t->u, t->u));
+    double norm = sqrt(rob_priv_dot(t->m, t->u, t->u));
     for (int64_t c = 0; c < t->m; c++) t->u[c] /= norm;
 }
 
@@ -45,8 +38,8 @@ static void make_reflection(tangent *t)
 static void reflect(const tangent *t, double *h, double *hu)
 {
     int64_t m = t->m;
-    for (int64_t i = 0; i < m; i++) hu[i] = dot(m, h + i * m, t->u);
-    double uhu = dot(m, t->u, hu);
+    for (int64_t i = 0; i < m; i++) hu[i] = rob_priv_dot(m, h + i * m, t->u);
+    double uhu = rob_priv_dot(m, t->u, hu);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < m; j++)
             h[i * m + j] +=
@@ -56,7 +49,7 @@ static void reflect(const tangent *t, double *h, double *hu)
 /* direction (n) <- (1 - 2uu') (0, v) */
 static void to_series(const tangent *t, const double *v, double *direction)
 {
-    double share = 2 * dot(t->m - 1, t->u + 1, v);
+    double share = 2 * rob_priv_dot(t->m - 1, t->u + 1, v);
     memset(direction, 0, (size_t)t->s->n * sizeof *direction);
     for (int64_t c = 0; c < t->m; c++)
         direction[t->s->free[c]] = (c > 0 ? v[c - 1] : 0) - share * t->u[c];
@@ -105,7 +98,7 @@ static rob_status shape_product(void *user, const double *v, double *sv)
     for (int64_t c = 0; c < t->m; c++)
         t->full[s->free[c]] = v[c] - share * normal[s->free[c]];
     rob_priv_site_product(t->s, t->full, t->image);
-    along = dot(s->n, t->image, normal);
+    along = rob_priv_dot(s->n, t->image, normal);
     for (int64_t c = 0; c < t->m; c++) {
         double n = normal[s->free[c]];
         sv[c] = (t->image[s->free[c]] - along * n) / s->edge->gradient_norm
@@ -136,7 +129,7 @@ static rob_status ends_of_shape(tangent *t)
     for (int64_t c = 0; c < t->m; c++) v[c] = t->full[s->free[c]];
     status = shape_product(t, v, v + t->m);
     if (status != ROB_OK) goto done;
-    t->middle = dot(t->m, v, v + t->m);
+    t->middle = rob_priv_dot(t->m, v, v + t->m);
     status = rob_priv_la_lanczos(&s->memory, &l);
     if (status < ROB_OK) rob_priv_fail(s->ctx, status, "curvatures");
     if (status != ROB_OK) goto done;

@@ -10,23 +10,16 @@
 #include <math.h>
 #include <string.h>
 
-static double dot(int64_t n, const double *a, const double *b)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
 /* e_2: made orthogonal to e_1 and of length 1, drawn when it is not there */
 static void second_axis(const rob_site *s, const double *first, double *to)
 {
     if (s->m < 2) return;
-    if (dot(s->n, to, to) == 0) {
+    if (rob_priv_dot(s->n, to, to) == 0) {
         rob_random random = rob_priv_random(s->ctx->seed, (uint64_t)s->series);
         for (int64_t c = 0; c < s->m; c++) to[s->free[c]] = rob_priv_normal(&random);
     }
     for (int pass = 0; pass < 2; pass++) {
-        double share = dot(s->n, first, to);
+        double share = rob_priv_dot(s->n, first, to);
         for (int64_t i = 0; i < s->n; i++) to[i] -= share * first[i];
     }
     double norm = rob_priv_norm(ROB_NORM_L2, to, s->n);

@@ -69,16 +69,9 @@ double rob_priv_cubic_root(const double c[4])
 
 /* ---- tau ------------------------------------------------------------------------- */
 
-static double dot(int64_t n, const double *a, const double *b)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
 static bool unit(int64_t n, double *v)
 {
-    double size = sqrt(dot(n, v, v));
+    double size = sqrt(rob_priv_dot(n, v, v));
     if (!(size > 0) || !isfinite(size)) return false;
     for (int64_t i = 0; i < n; i++) v[i] /= size;
     return true;
@@ -96,7 +89,7 @@ static void look(climb *k, const double *v)
 {
     rob_priv_site_third_product(k->s, v, k->hv, k->tv);
     if (v != k->v) memcpy(k->v, v, (size_t)k->n * sizeof *v);
-    k->value = dot(k->n, k->v, k->tv);
+    k->value = rob_priv_dot(k->n, k->v, k->tv);
 }
 
 /* T[-v] = -T[v]: the sign for which it is positive. */
@@ -147,7 +140,7 @@ static bool start_at(climb *k, int start, const double *j, const double *u)
 /* nearest crossing along +-v, whose products are at hand */
 static double along(const climb *k, double t, const double *j)
 {
-    double slope = dot(k->n, k->v, j), bend = dot(k->n, k->v, k->hv);
+    double slope = rob_priv_dot(k->n, k->v, j), bend = rob_priv_dot(k->n, k->v, k->hv);
     const double plus[4] = { t, slope, bend / 2, k->value / 6 };
     const double minus[4] = { t, -slope, bend / 2, -k->value / 6 };
     return fmin(rob_priv_cubic_root(plus), rob_priv_cubic_root(minus));

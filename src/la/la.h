@@ -41,6 +41,9 @@ rob_status rob_priv_la_solve(const rob_memory *m, int64_t n, double *a, double *
 /* Lower Cholesky factor in place; ROB_ENUMERIC if not positive definite. */
 rob_status rob_priv_la_cholesky(int64_t n, double *a);
 
+/* sum_i a_i b_i in this order, plain */
+double rob_priv_dot(int64_t n, const double *a, const double *b);
+
 /* Both ends of the spectrum of a symmetric operator, by Lanczos (lanczos.c). */
 typedef struct rob_lanczos {
     int64_t n, most;  /* size; steps at most, 1 or more */

@@ -24,7 +24,7 @@ typedef struct recursion {
     double *q, *alpha, *beta, *t, *w, *s;
 } recursion;
 
-static double dot(int64_t n, const double *a, const double *b)
+double rob_priv_dot(int64_t n, const double *a, const double *b)
 {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
@@ -38,10 +38,10 @@ static double clean(const recursion *r, int64_t count, double *v)
     for (int pass = 0; pass < 2; pass++)
         for (int64_t k = 0; k < count; k++) {
             const double *q = r->q + k * n;
-            double share = dot(n, q, v);
+            double share = rob_priv_dot(n, q, v);
             for (int64_t i = 0; i < n; i++) v[i] -= share * q[i];
         }
-    return sqrt(dot(n, v, v));
+    return sqrt(rob_priv_dot(n, v, v));
 }
 
 static void divide(int64_t n, double *v, double by)
@@ -56,7 +56,7 @@ static void draw(recursion *r, int64_t count)
     double *v = r->q + count * n, norm;
     do {
         for (int64_t i = 0; i < n; i++) v[i] = rob_priv_normal(&r->random);
-        norm = sqrt(dot(n, v, v));
+        norm = sqrt(rob_priv_dot(n, v, v));
         divide(n, v, norm);
         norm = clean(r, count, v);
     } while (!(norm > 1e-8));
@@ -72,9 +72,9 @@ static rob_status step(recursion *r)
     double *q = r->q + m * n, *next = q + n;
     rob_status status = l->product(l->user, q, next);
     if (status != ROB_OK) return status;
-    double size = sqrt(dot(n, next, next));
+    double size = sqrt(rob_priv_dot(n, next, next));
     if (!isfinite(size)) return ROB_ENUMERIC;
-    r->alpha[m] = dot(n, q, next);
+    r->alpha[m] = rob_priv_dot(n, q, next);
     r->beta[m] = clean(r, m + 1, next);
     r->m = m + 1;
     if (r->m == n) r->beta[m] = 0;
