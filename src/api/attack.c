@@ -3,6 +3,7 @@
 #include "sample/closed.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 rob_status rob_attack_create(rob_ctx *ctx, const char *method, rob_attack **out)
@@ -14,8 +15,8 @@ rob_status rob_attack_create(rob_ctx *ctx, const char *method, rob_attack **out)
     CHECK(method, ctx, ROB_EARGUMENT, "method is NULL");
     const rob_method *m = rob_priv_attack_method(method);
     CHECK(m, ctx, ROB_EARGUMENT,
-          "method is '%.40s'; allowed are fgsm, pgd, deepfool, auto, hopskipjump, "
-          "boundary, warp, universal",
+          "method is '%.40s'; allowed are fgsm, pgd, deepfool, ddn, fmn, auto, "
+          "hopskipjump, boundary, warp, universal",
           method);
     rob_attack *a = rob_priv_allocate(&ctx->memory, 1, sizeof *a);
     CHECK(a, ctx, ROB_EMEMORY, "out of memory for an attack");
@@ -53,20 +54,33 @@ rob_status rob_attack_set_text(rob_ctx *ctx, rob_attack *a, const char *name,
     CHECK(entropy || strcmp(value, "margin") == 0, ctx, ROB_EARGUMENT,
           "loss is '%.40s'; allowed are margin, ce", value);
     CHECK(!entropy || a->method->takes_loss, ctx, ROB_EARGUMENT,
-          "loss ce is for fgsm and pgd; %s descends on the margin", a->method->name);
+          "loss ce is for fgsm, pgd, ddn and fmn; %s descends on the margin",
+          a->method->name);
     a->cross_entropy = entropy;
 done:
     return status;
 }
 
-/* Methods that search in ROB_NORM_L0. */
-static const char *const counting[] = { "pgd" };
-
-static bool counts(const rob_method *m)
+/* ROB_EUNSUPPORTED when the method does not search in the query's norm */
+static rob_status check_norm(rob_ctx *ctx, const rob_method *m, int32_t norm)
 {
-    for (int64_t k = 0; k < COUNT_OF(counting); k++)
-        if (strcmp(counting[k], m->name) == 0) return true;
-    return false;
+    rob_status status = ROB_OK;
+    char others[160] = "";
+    size_t at = 0;
+    int64_t count;
+    const char *name = norm == ROB_NORM_L0   ? "ROB_NORM_L0"
+                       : norm == ROB_NORM_L1 ? "ROB_NORM_L1"
+                       : norm == ROB_NORM_L2 ? "ROB_NORM_L2"
+                                             : "ROB_NORM_LINF";
+    const rob_method *all = rob_priv_attack_methods(&count);
+    for (int64_t k = 0; k < count; k++)
+        if (all[k].distance && rob_priv_method_takes(&all[k], norm)
+            && at + strlen(all[k].name) + 3 < sizeof others)
+            at += (size_t)snprintf(others + at, sizeof others - at, " %s", all[k].name);
+    CHECK(rob_priv_method_takes(m, norm), ctx, ROB_EUNSUPPORTED,
+          "method %s does not search in %s; these do:%s", m->name, name, others);
+done:
+    return status;
 }
 
 static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius,
@@ -86,8 +100,7 @@ static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius,
           ROB_EARGUMENT,
           "the ball's radius is infinite; a margin needs a finite one "
           "(rob_query_set_ball)");
-    CHECK(q->norm != ROB_NORM_L0 || warp || counts(a->method), ctx, ROB_EUNSUPPORTED,
-          "method %s does not search in ROB_NORM_L0; pgd does", a->method->name);
+    if (!warp) TRY(check_norm(ctx, a->method, q->norm));
     CHECK(!a->cross_entropy || q->rows.rows == 0, ctx, ROB_EUNSUPPORTED,
           "loss ce needs classes; rows of one's own go with loss margin");
     TRY(rob_priv_attack_run(ctx, a, q, at_radius));

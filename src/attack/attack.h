@@ -115,9 +115,21 @@ struct rob_method {
     int32_t (*starts)(const rob_attack *a, const rob_query *q);
     rob_status (*distance)(rob_hunt *h); /* NULL: one perturbation for all */
     rob_status (*margin)(rob_hunt *h);
+    int32_t norms; /* of ROB_TAKES_ it searches in */
+};
+
+enum {
+    ROB_TAKES_L0 = 1,
+    ROB_TAKES_L1 = 2,
+    ROB_TAKES_L2 = 4,
+    ROB_TAKES_LINF = 8,
+    ROB_TAKES_LENGTHS = 14, /* all but the counting norm */
+    ROB_TAKES_ALL = 15
 };
 
 const rob_method *rob_priv_attack_method(const char *name); /* NULL: none */
+const rob_method *rob_priv_attack_methods(int64_t *count);
+bool rob_priv_method_takes(const rob_method *m, int32_t norm);
 double rob_priv_attack_option(const rob_attack *a, const char *name);
 
 /* ---- the block (hunt.c) ---------------------------------------------------------- */
@@ -139,6 +151,9 @@ bool rob_priv_lane_plane(const rob_hunt *h, const rob_lane *l, const double *at,
 const rob_case *rob_priv_lane_case(const rob_hunt *h, const rob_lane *l);
 /* Start the lanes numbered `from` to `to` - 1 of every series that is worth it. */
 void rob_priv_hunt_wake(rob_hunt *h, int32_t from, int32_t to);
+/* Start all lanes: lane j of a series descends on its group ranked j mod candidates by
+ * value at x, most promising first; 1: on the deciding row. (deepfool.c) */
+rob_status rob_priv_hunt_aim(rob_hunt *h, int64_t candidates);
 /* One gradient of every active lane: margin, value, grad. ROB_STOPPED: keep and leave.
  */
 rob_status rob_priv_hunt_gradients(rob_hunt *h);

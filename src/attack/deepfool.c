@@ -33,11 +33,11 @@ static int64_t group_ranked(const rob_spec *s, const double *f, int32_t k)
     return at;
 }
 
-static rob_status aim_lanes(rob_hunt *h)
+rob_status rob_priv_hunt_aim(rob_hunt *h, int64_t candidates)
 {
     rob_status status = ROB_OK;
-    if (h->starts == 1) {
-        rob_priv_hunt_wake(h, 0, 1);
+    if (candidates == 1) {
+        rob_priv_hunt_wake(h, 0, h->starts);
         return ROB_OK;
     }
     rob_priv_hunt_wake(h, 0, 1);
@@ -47,7 +47,8 @@ static rob_status aim_lanes(rob_hunt *h)
         const rob_spec *s = &rob_priv_lane_case(h, h->row[k])->spec;
         for (int32_t j = 0; j < h->starts; j++) {
             rob_lane *l = h->row[k] + j;
-            l->aim = group_ranked(s, h->logits + k * s->outputs, j);
+            l->aim = group_ranked(s, h->logits + k * s->outputs,
+                                  (int32_t)(j % candidates));
             l->active = l->aim >= 0;
         }
     }
@@ -69,7 +70,7 @@ static void step_to_plane(const rob_hunt *h, rob_lane *l)
 rob_status rob_priv_linear_search(rob_hunt *h, int64_t steps)
 {
     rob_status status = ROB_OK;
-    TRY(aim_lanes(h));
+    TRY(rob_priv_hunt_aim(h, h->starts));
     for (int64_t k = 0; k < steps && status == ROB_OK; k++) {
         TRY(rob_priv_hunt_gradients(h));
         if (status == ROB_STOPPED || h->rows == 0) break;

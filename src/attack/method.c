@@ -1,6 +1,6 @@
 /* method.c -- the attacks by name, and their options.
  */
-#include "attack/attack.h"
+#include "attack/nearest.h"
 
 #include <math.h>
 #include <string.h>
@@ -66,6 +66,27 @@ static const rob_option universal_options[] = {
     { "confidence", 0.95, 1e-9, 0.999999999, "", "of the interval of \"fooled\"" },
     { "precision", 32, 32, 64, "bits", "of gradients: 32, or 64 for any above 32" },
     { "seed", 0, 0, 9007199254740992.0, "", "added to the context's seed" }
+};
+
+/* clang-format off */
+/* Minimum-norm searches by a rule (nearest.c). */
+#define SEARCH(most)                                                                   \
+    { "steps", most, 1, 1e6, "gradients", "of one search" },                           \
+    { "restarts", 1, 1, 64, "", "searches a series; all but the first start at random" }, \
+    { "patience", 0, 0, 1e6, "gradients", "without a nearer point; 0: to the end" }
+/* clang-format on */
+
+static const rob_option ddn_options[] = {
+    SEARCH(200),
+    { "rate", 1, 1e-6, 10, "eps", "first step, over the length" },
+    { "shrink", 0.05, 1e-6, 0.9, "share", "of the length a step may change it at first" },
+    COMMON
+};
+static const rob_option fmn_options[] = {
+    SEARCH(200),
+    { "rate", 1, 1e-6, 10, "eps", "first step, over the radius" },
+    { "shrink", 0.05, 1e-6, 0.9, "share", "of the radius a step may change it at first" },
+    COMMON
 };
 
 double rob_priv_attack_option(const rob_attack *a, const char *name)
@@ -147,21 +168,27 @@ done:
 
 static const rob_method methods[] = {
     { "fgsm", fgsm_options, COUNT_OF(fgsm_options), true, one, rob_priv_fast_distance,
-      rob_priv_fast_margin },
+      rob_priv_fast_margin, ROB_TAKES_LENGTHS },
     { "pgd", pgd_options, COUNT_OF(pgd_options), true, restarts, rob_priv_pgd_distance,
-      rob_priv_pgd_margin },
+      rob_priv_pgd_margin,
+      ROB_TAKES_ALL },
     { "deepfool", deepfool_options, COUNT_OF(deepfool_options), false, candidates,
-      deepfool_distance, deepfool_margin },
+      deepfool_distance, deepfool_margin, ROB_TAKES_LENGTHS },
+    { "ddn", ddn_options, COUNT_OF(ddn_options), true, restarts, rob_priv_ddn_distance,
+      rob_priv_ddn_margin, ROB_TAKES_L2 },
+    { "fmn", fmn_options, COUNT_OF(fmn_options), true, restarts, rob_priv_fmn_distance,
+      rob_priv_fmn_margin,
+      ROB_TAKES_ALL },
     { "auto", auto_options, COUNT_OF(auto_options), false, rob_priv_auto_searches,
-      rob_priv_auto_distance, rob_priv_auto_margin },
+      rob_priv_auto_distance, rob_priv_auto_margin, ROB_TAKES_LENGTHS },
     { "hopskipjump", hopskipjump_options, COUNT_OF(hopskipjump_options), false, one,
-      rob_priv_hopskipjump_distance, rob_priv_hopskipjump_margin },
+      rob_priv_hopskipjump_distance, rob_priv_hopskipjump_margin, ROB_TAKES_LENGTHS },
     { "boundary", boundary_options, COUNT_OF(boundary_options), false, one,
-      rob_priv_boundary_distance, rob_priv_boundary_margin },
+      rob_priv_boundary_distance, rob_priv_boundary_margin, ROB_TAKES_LENGTHS },
     { "warp", warp_options, COUNT_OF(warp_options), false, restarts,
-      rob_priv_warp_distance, rob_priv_warp_margin },
+      rob_priv_warp_distance, rob_priv_warp_margin, ROB_TAKES_ALL },
     { "universal", universal_options, COUNT_OF(universal_options), false, one, NULL,
-      NULL },
+      NULL, ROB_TAKES_LENGTHS },
 };
 
 const rob_method *rob_priv_attack_method(const char *name)
@@ -169,4 +196,19 @@ const rob_method *rob_priv_attack_method(const char *name)
     for (int64_t k = 0; k < COUNT_OF(methods); k++)
         if (strcmp(methods[k].name, name) == 0) return &methods[k];
     return NULL;
+}
+
+const rob_method *rob_priv_attack_methods(int64_t *count)
+{
+    *count = COUNT_OF(methods);
+    return methods;
+}
+
+bool rob_priv_method_takes(const rob_method *m, int32_t norm)
+{
+    int32_t bit = norm == ROB_NORM_L0   ? ROB_TAKES_L0
+                  : norm == ROB_NORM_L1 ? ROB_TAKES_L1
+                  : norm == ROB_NORM_L2 ? ROB_TAKES_L2
+                                        : ROB_TAKES_LINF;
+    return (m->norms & bit) != 0;
 }
