@@ -38,7 +38,7 @@ static const option OPTIONS[] = {
      QUERIES, TEXT(units)},
     {"--reference", "NAME", "prediction or label (default prediction)", QUERIES,
      TEXT(reference)},
-    {"--method", "NAME", "attack: fgsm pgd deepfool auto; certify and report: interval "
+    {"--method", "NAME", "attack: fgsm pgd deepfool ddn fmn auto; certify and report: interval "
      "crown auto; probability: mc split auto", "attack certify probability report", TEXT(method)},
     {"--attack", "NAME", "certify: attack as well and print the sandwich; report: attack by it", "certify report",
      TEXT(attack)},

@@ -14,6 +14,10 @@
  *               the ball's radius is searched
  *   "deepfool"  repeated linear models (Moosavi-Dezfooli et al. 2016), classes in
  *               parallel
+ *   "ddn"       L2: direction and length of the perturbation updated apart (Rony et al.
+ *               2019)
+ *   "fmn"       L0, L1, L2, Linf: steps inside a ball that follows the boundary (Pintor
+ *               et al. 2021)
  *   "auto"      DeepFool, then an adaptive-ball search (DDN, Rony et al. 2019; FMN,
  *               Pintor et al. 2021), then every search to a point that satisfies the
  *               conditions of a nearest one (quadratic or linear programs in turn; not
@@ -34,6 +38,11 @@
  *             random point; radii 12 tried for a distance; stop 0, 1 leaves a series
  *             once broken
  *   deepfool  steps 50 gradients; candidates 10 groups (classes) tried
+ *   ddn, fmn  steps 200 gradients of one search; restarts 1, all but the first from random
+ *             points as far as the linear step; patience 0 gradients without a nearer
+ *             point (by 1e-4) after which a search ends, 0: never; rate 1 first step over
+ *             the radius, falling to a hundredth; shrink 0.05 by which a step changes the
+ *             radius at first, falling to a fiftieth
  *   auto      calls 300 gradients a series, all searches together; searches 0 started a
  *             series, 0: two to four by the groups, or one for 150 calls, at most 16;
  *             with 1 there are no hops
@@ -50,7 +59,7 @@
  *             overshoot 1e-4 share of the distance added so that other arithmetic agrees;
  *             precision 32 bits of gradients (above 32: 64); seed 0 added to the
  *             context's
- * Text option "loss" of fgsm and pgd: "margin" (default) or "ce", cross-entropy.
+ * Text option "loss" of fgsm, pgd, ddn and fmn: "margin" (default) or "ce", cross-entropy.
  *
  * What holds for all functions. An attack keeps its options and its last answers; it
  * may be used on any query, by one thread at a time. Random numbers are functions of
@@ -74,8 +83,8 @@ typedef struct rob_attack rob_attack;
  * Make an attack by the name of its method.
  *
  * @param ctx    context
- * @param method "fgsm", "pgd", "deepfool", "auto", "hopskipjump", "boundary",
- *               "warp" or "universal"
+ * @param method "fgsm", "pgd", "deepfool", "ddn", "fmn", "auto", "hopskipjump",
+ *               "boundary", "warp" or "universal"
  * @param out    receives the attack; NULL on error
  * @return ROB_EARGUMENT: no such method
  * Cost: one allocation. Since 0.1.
@@ -123,7 +132,7 @@ ROB_API rob_status rob_attack_set_text(rob_ctx *ctx, rob_attack *a, const char *
  *        wanted
  * @param capacity numbers upper has room for
  * @return ROB_ESHAPE: capacity too small; ROB_EUNSUPPORTED: loss ce with rows of one's
- *         own; as rob_query_get for the predictions
+ *         own, or the method does not search in the query's norm; as rob_query_get for the predictions
  * Cost: "auto": `calls` gradients and at most 2 x (`search` + 1) forward passes a
  * series.
  * Reference: see the methods. Since 0.1.
