@@ -31,7 +31,7 @@ static const option OPTIONS[] = {
      "train predict " QUERIES " study", TEXT(classes)},
     {"--valid", "FILE", "series for early stopping (default: a fifth of the data)", "train",
      TEXT(valid)},
-    {"--norm", "NAME", "l1, l2 or linf (default l2)", QUERIES, TEXT(norm)},
+    {"--norm", "NAME", "l0, l1, l2 or linf (default l2)", QUERIES, TEXT(norm)},
     {"--radius", "R", "size of the ball: margins at R; without it distances", QUERIES " study",
      NUMBER(radius)},
     {"--units", "NAME", "data or model: what a radius is measured in (default data)",

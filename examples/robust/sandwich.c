@@ -13,14 +13,14 @@ static rob_status set_bound(void *h, const char *n, double v) { return rob_bound
 rob_status ask(const arguments *a, const rob_model *model, const rob_data *data,
                rob_query **query)
 {
-    static const char *const NORM[] = {"l1", "l2", "linf"};
-    static const int32_t CODE[] = {ROB_NORM_L1, ROB_NORM_L2, ROB_NORM_LINF};
+    static const char *const NORM[] = {"l0", "l1", "l2", "linf"};
+    static const int32_t CODE[] = {ROB_NORM_L0, ROB_NORM_L1, ROB_NORM_L2, ROB_NORM_LINF};
     rob_status status;
     int64_t n = rob_data_count(data), first = (int64_t)a->first;
     int64_t count = a->count > 0 ? (int64_t)a->count : 16;
     int k = 0;
-    while (k < 3 && strcmp(a->norm, NORM[k]) != 0) k++;
-    if (k == 3) return complain("--norm is l1, l2 or linf, not '%s'", a->norm), -1;
+    while (k < 4 && strcmp(a->norm, NORM[k]) != 0) k++;
+    if (k == 4) return complain("--norm is l0, l1, l2 or linf, not '%s'", a->norm), -1;
     if (first < 0 || first >= n)
         return complain("--first: there are %" PRId64 " series", n), -1;
     TRY(rob_query_create(ctx, model, query));
