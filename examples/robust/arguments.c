@@ -38,6 +38,11 @@ static const option OPTIONS[] = {
      QUERIES, TEXT(units)},
     {"--reference", "NAME", "prediction or label (default prediction)", QUERIES,
      TEXT(reference)},
+    {"--output", "A,B", "forecasts: outputs asked about, from 0 (default all)", QUERIES,
+     TEXT(output)},
+    {"--direction", "NAME", "forecasts: up, down or either (default)", QUERIES, TEXT(direction)},
+    {"--tolerance", "Y", "forecasts: deviation that counts as failing (default 0: with --radius, "
+     "how far it moves)", QUERIES, NUMBER(tolerance)},
     {"--method", "NAME", "attack: fgsm pgd deepfool ddn fmn auto; certify and report: interval "
      "crown auto; probability: mc split auto", "attack certify probability report", TEXT(method)},
     {"--attack", "NAME", "certify: attack as well and print the sandwich; report: attack by it", "certify report",
@@ -159,7 +164,7 @@ int read_arguments(arguments *a, int argc, char **argv)
 {
     *a = (arguments){.command = argv[1], .radius = INFINITY, .seed = 1, .threads = 2,
                      .steps = 128, .norm = "l2", .method = "auto", .reference = "prediction",
-                     .units = "data", .radii = "0.1,0.2,0.5,1,2,5,10", .what = "transits"};
+                     .units = "data", .direction = "either", .radii = "0.1,0.2,0.5,1,2,5,10", .what = "transits"};
     if (!is_word_of(a->command, ALL))
         return complain("no command '%s'; there are: %s help", a->command, ALL);
     for (int i = 2, used; i < argc; i++) {

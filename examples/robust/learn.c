@@ -86,6 +86,10 @@ rob_status predict(const arguments *a)
     TRY(rob_model_load(ctx, a->file[0], a->recipe, &model));
     TRY(open_data(a, a->file[1], &data));
     n = rob_data_count(data);
+    if (is_forecast(model)) {
+        TRY(print_forecasts(model, data, a->json));
+        goto done;
+    }
     TRY(predict_all(model, data, &right));
     if (a->json)
         printf("{\"series\": %" PRId64 ", \"accuracy\": %.6f, \"majority\": %.6f}\n", n,

@@ -223,7 +223,7 @@ rob_status report(const arguments *a)
     TRY(ask(a, model, data, &query));
     TRY(rob_report_create(ctx, query, &r));
     TRY(describe(a, data, r));
-    if (is_labelled(data)) TRY(tell_accuracy(r, model, data));
+    if (is_labelled(data) && !is_forecast(model)) TRY(tell_accuracy(r, model, data));
     TRY(end = rob_report_run(ctx, r));
     if (end == ROB_OK) TRY(end = one_for_all(a, r, model, data));
     TRY(save(a, r));

@@ -16,7 +16,8 @@ typedef struct arguments {
     int files, sets, datas;
     const char *what, *out, *recipe, *norm, *method, *attack, *classes, *valid, *reference, *units;
     const char *title, *plot, *radii;
-    double radius, seed, threads, count, first, steps, share;
+    const char *output, *direction;
+    double radius, seed, threads, count, first, steps, share, tolerance;
     bool json, quiet;
 } arguments;
 
@@ -50,6 +51,13 @@ bool own_unit(const rob_data *data, int64_t i, double *scale, char unit[32]);
 rob_status simulate(const arguments *a);
 rob_status train(const arguments *a);
 rob_status predict(const arguments *a);
+
+/* deviation.c */
+/* A model of values, not of classes: asked about its deviation. */
+bool is_forecast(const rob_model *model);
+rob_status print_forecasts(const rob_model *model, const rob_data *data, bool json);
+/* by --output, --direction and --tolerance */
+rob_status ask_deviation(const arguments *a, rob_query *q);
 
 /* sandwich.c */
 /* The query the options describe: --first, --count, --norm, --units, --reference. */

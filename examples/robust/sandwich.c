@@ -31,32 +31,50 @@ rob_status ask(const arguments *a, const rob_model *model, const rob_data *data,
     TRY(rob_query_set_reference(ctx, *query, strcmp(a->reference, "label") == 0
                                                  ? ROB_REFERENCE_LABEL
                                                  : ROB_REFERENCE_PREDICTION));
+    if (is_forecast(model)) TRY(ask_deviation(a, *query));
 done:
     return status;
 }
 
-static rob_status run_attack(const arguments *a, const char *method, rob_query *q, double *upper,
-                             int64_t n)
+/* What a column of numbers means. */
+enum { DISTANCES, MARGINS, DEVIATIONS };
+
+static int question(const arguments *a, const rob_model *model)
+{
+    if (isinf(a->radius)) return DISTANCES;
+    return is_forecast(model) ? DEVIATIONS : MARGINS;
+}
+
+static rob_status run_attack(const arguments *a, const char *method, rob_query *q, int asked,
+                             double *upper, int64_t n)
 {
     rob_status status;
     rob_attack *attack = NULL;
     TRY(rob_attack_create(ctx, method, &attack));
     TRY(apply_sets(a, "attack.", set_attack, attack));
-    if (isinf(a->radius)) TRY(rob_attack_distance(ctx, attack, q, upper, n));
+    if (asked == DISTANCES) TRY(rob_attack_distance(ctx, attack, q, upper, n));
     else TRY(rob_attack_margin(ctx, attack, q, upper, n));
+    rob_status end = status;
+    if (asked == DEVIATIONS)
+        TRY(rob_attack_get(ctx, attack, "deviation", -1, upper, n, NULL));
+    status = end;
 done:
     rob_attack_free(attack);
     return status;
 }
 
-static rob_status run_bound(const arguments *a, rob_query *q, double *lower, int64_t n)
+static rob_status run_bound(const arguments *a, rob_query *q, int asked, double *lower,
+                            int64_t n)
 {
     rob_status status;
     rob_bound *bound = NULL;
     TRY(rob_bound_create(ctx, a->method, &bound));
     TRY(apply_sets(a, "bound.", set_bound, bound));
-    if (isinf(a->radius)) TRY(rob_bound_radius(ctx, bound, q, lower, n));
+    if (asked == DISTANCES) TRY(rob_bound_radius(ctx, bound, q, lower, n));
     else TRY(rob_bound_margin(ctx, bound, q, lower, n));
+    rob_status end = status;
+    if (asked == DEVIATIONS) TRY(rob_bound_get(ctx, bound, "deviation", -1, lower, n, NULL));
+    status = end;
 done:
     rob_bound_free(bound);
     return status;
@@ -84,18 +102,29 @@ static void print_own(const arguments *a, const rob_data *data, int64_t i, const
     printf(" %s)", unit);
 }
 
-static void print_row(const arguments *a, const rob_data *data, int64_t i, const double *lower,
-                      const double *upper, bool last)
+static void print_json(int64_t series, int asked, const double *lower, const double *upper,
+                       bool last)
 {
-    bool distance = isinf(a->radius);
-    if (a->json) {
-        printf("    {\"series\": %" PRId64, i + (int64_t)a->first);
-        if (lower) fputs(distance ? ", \"lower\": " : ", \"margin_lower\": ", stdout), print_number(*lower);
-        if (upper) fputs(distance ? ", \"upper\": " : ", \"margin_upper\": ", stdout), print_number(*upper);
-        printf("}%s\n", last ? "" : ",");
+    static const char *const LOWER[] = {"lower", "margin_lower", "deviation_proved"};
+    static const char *const UPPER[] = {"upper", "margin_upper", "deviation_found"};
+    printf("    {\"series\": %" PRId64, series);
+    if (lower) printf(", \"%s\": ", LOWER[asked]), print_number(*lower);
+    if (upper) printf(", \"%s\": ", UPPER[asked]), print_number(*upper);
+    printf("}%s\n", last ? "" : ",");
+}
+
+static void print_row(const arguments *a, const rob_data *data, int64_t i, int asked,
+                      const double *lower, const double *upper)
+{
+    bool distance = asked == DISTANCES;
+    printf("series %3" PRId64 ":", i + (int64_t)a->first);
+    if (asked == DEVIATIONS) {
+        if (upper) printf(" the forecast moves by %.6g", *upper);
+        if (lower && upper) fputc(',', stdout);
+        if (lower) printf(" by no more than %.6g (proved)", *lower);
+        fputc('\n', stdout);
         return;
     }
-    printf("series %3" PRId64 ":", i + (int64_t)a->first);
     if (lower) printf(distance ? " safe within %.6g" : " margin at least %.6g", *lower);
     if (lower && upper) fputc(',', stdout);
     if (upper && distance && isinf(*upper)) fputs(" no way to break it found", stdout);
@@ -124,15 +153,18 @@ static void print_ratio(const double *lower, const double *upper, int64_t n)
     printf("broken / safe: median %.3g over %" PRId64 " series\n", ratio[k / 2], k);
 }
 
-static void print_results(const arguments *a, const rob_data *data, const double *lower,
-                          const double *upper, int64_t n, double took)
+static void print_results(const arguments *a, const rob_data *data, int asked,
+                          const double *lower, const double *upper, int64_t n, double took)
 {
     if (a->json) printf("{\n  \"seconds\": %.3f,\n  \"series\": [\n", took);
-    for (int64_t i = 0; i < n; i++)
-        print_row(a, data, i, lower ? lower + i : NULL, upper ? upper + i : NULL, i + 1 == n);
+    for (int64_t i = 0; i < n; i++) {
+        const double *l = lower ? lower + i : NULL, *u = upper ? upper + i : NULL;
+        if (a->json) print_json(i + (int64_t)a->first, asked, l, u, i + 1 == n);
+        else print_row(a, data, i, asked, l, u);
+    }
     if (a->json) puts("  ]\n}");
     if (a->json) return;
-    if (lower && upper && isinf(a->radius)) print_ratio(lower, upper, n);
+    if (lower && upper && asked == DISTANCES) print_ratio(lower, upper, n);
     printf("%" PRId64 " series, %s ball, %s units, %.1f s\n", n, a->norm, a->units, took);
 }
 
@@ -147,14 +179,15 @@ rob_status attack_or_certify(const arguments *a)
     const char *attack = certifies ? a->attack : a->method;
     TRY(rob_model_load(ctx, a->file[0], a->recipe, &model));
     TRY(open_data(a, a->file[1], &data));
-    if (!a->json) TRY(print_accuracy(a->file[1], model, data));
+    int asked = question(a, model);
+    if (!a->json && !is_forecast(model)) TRY(print_accuracy(a->file[1], model, data));
     TRY(ask(a, model, data, &query));
     int64_t n = rob_query_count(query);
     if (certifies) lower = calloc((size_t)n, sizeof *lower);
     if (attack != NULL) upper = calloc((size_t)n, sizeof *upper);
-    if (upper) TRY(run_attack(a, attack, query, upper, n));
-    if (lower && status == ROB_OK) TRY(run_bound(a, query, lower, n));
-    print_results(a, data, lower, upper, n, seconds() - begun);
+    if (upper) TRY(run_attack(a, attack, query, asked, upper, n));
+    if (lower && status == ROB_OK) TRY(run_bound(a, query, asked, lower, n));
+    print_results(a, data, asked, lower, upper, n, seconds() - begun);
 done:
     free(lower);
     free(upper);

@@ -223,6 +223,8 @@ ROB_API rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q
  * boundary is than the point: 0 iff it satisfies the first-order conditions of a nearest
  * point, NaN where no polish got there; "closest" how many of the searches ended on
  * different points (a twentieth of the distance apart) within 1.001 times the nearest;
+ * "deviation" of the forecast at the point, the lesser of what float32 and float64 say, NaN
+ * when the query asked for none (rob_query_set_deviation);
  * "warp" (T) the moves tau_t - t of method "warp". Method "universal", whatever i:
  * "universal" the perturbation found; "fooled" 5 numbers: series broken, of how many that
  * held at x_i, their share, and the ends of its Clopper-Pearson interval, which covers

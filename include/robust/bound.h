@@ -133,7 +133,8 @@ ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * bounds computed; "seconds" of wall time; "depth" steps substituted for the ranges, 0
  * all, -1 none: forms or intervals; "dropped" parts of the region left out, so that more
  * was proved than asked: 1 variation and differences, 2 the number of steps, 3 both, 0
- * none.
+ * none; "deviation" what the forecast's deviation does not exceed on the last ball, rounded
+ * up, NaN when the query asked for none (rob_query_set_deviation), INFINITY: nothing proved.
  * @param ctx      context
  * @param b        bound
  * @param what     one of the names

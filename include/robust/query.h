@@ -49,6 +49,9 @@ enum { ROB_UNITS_MODEL = 0, ROB_UNITS_DATA = 1 };
 /** What distances are measured from. */
 enum { ROB_REFERENCE_PREDICTION = 0, ROB_REFERENCE_LABEL = 1 };
 
+/** Which way a forecast is pushed. */
+enum { ROB_DOWN = -1, ROB_EITHER = 0, ROB_UP = 1 };
+
 /** The question; opaque. */
 typedef struct rob_query rob_query;
 
@@ -347,13 +350,42 @@ ROB_API rob_status rob_query_set_rows(rob_ctx *ctx, rob_query *q, const double *
  * @param ctx    context
  * @param q      query
  * @param output which, from 0; -1: back to classes
- * @param below  below 0, in units of the output
- * @param above  above 0
- * @return ROB_EARGUMENT: no such output; ROB_EDOMAIN: not below 0 and above 0
+ * @param below  below 0, in units of the output; -INFINITY: no such side
+ * @param above  above 0; INFINITY: no such side
+ * @return ROB_EARGUMENT: no such output; ROB_EDOMAIN: not below 0 and above 0, or both
+ *         infinite
  * Cost: a copy; predictions are forgotten. Since 0.1.
  */
 ROB_API rob_status rob_query_set_band(rob_ctx *ctx, rob_query *q, int64_t output,
                                       double below, double above);
+
+/**
+ * Ask how far a forecast can be pushed away from itself.
+ *
+ * With f_o(x) the model's own answer in float64 for the series as given, the deviation is
+ *     dev(x') = max over the outputs o of   f_o(x') - f_o(x)     ROB_UP
+ *                                           f_o(x) - f_o(x')     ROB_DOWN
+ *                                           |f_o(x') - f_o(x)|   ROB_EITHER
+ * and the query fails where dev(x') >= tolerance; its margin is tolerance - dev(x').
+ * Two questions can then be asked. In a ball of finite radius: how far at most? After
+ * rob_attack_margin "deviation" is one that was found, after rob_bound_margin one that is
+ * never exceeded, proved:  found <= max dev <= proved. And how near is a deviation of
+ * `tolerance`? rob_attack_distance and rob_bound_radius. Takes the place of bands and rows.
+ * @param ctx       context
+ * @param q         query
+ * @param outputs   (count) numbers of outputs, from 0: horizons, with readout=every step
+ *                  t's output k is t L + k; NULL: all
+ * @param count     how many; ignored with NULL
+ * @param direction ROB_UP, ROB_DOWN or ROB_EITHER
+ * @param tolerance in units of the output; 0 where only deviations are asked for: every
+ *                  series then counts as failing where it is
+ * @return ROB_ESHAPE, ROB_EARGUMENT: no such outputs or direction; ROB_EDOMAIN: a negative
+ *         tolerance, NaN or INFINITY
+ * Cost: a copy; predictions are forgotten. Since 0.1.
+ */
+ROB_API rob_status rob_query_set_deviation(rob_ctx *ctx, rob_query *q,
+                                           const int64_t *outputs, int64_t count,
+                                           int32_t direction, double tolerance);
 
 /**
  * Read a result by name.

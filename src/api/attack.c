@@ -239,6 +239,12 @@ static double get_closest(const rob_attack *a, int64_t i)
 {
     return (double)a->found[i].closest;
 }
+/* what x itself is away from its own forecast is rounding */
+static double get_deviation(const rob_attack *a, int64_t i)
+{
+    double deviation = a->tolerance - a->found[i].margin;
+    return deviation < 0 ? 0 : deviation;
+}
 static double get_found(const rob_attack *a, int64_t i) { return a->found[i].found; }
 
 static const struct column {
@@ -252,6 +258,7 @@ static const struct column {
     { "residual", get_residual },
     { "source", get_source },
     { "closest", get_closest },
+    { "deviation", get_deviation },
 };
 
 static const struct column *column_named(const char *name)
@@ -293,7 +300,7 @@ rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what,
     if (strcmp(what, "warp") == 0) return get_warp(ctx, a, i, out, capacity, count);
     CHECK(column || point || moved, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are distance, margin, calls, found, "
-          "residual, source, closest, point, perturbation, warp, universal, fooled",
+          "residual, source, closest, deviation, point, perturbation, warp, universal, fooled",
           what);
     CHECK((i >= 0 && i < a->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the attack answered for %lld, counted from 0%s",

@@ -197,10 +197,36 @@ rob_status rob_query_set_band(rob_ctx *ctx, rob_query *q, int64_t output, double
     CHECK(output >= -1 && output < q->model->recipe.outputs, ctx, ROB_EARGUMENT,
           "output is %lld; the model has %lld, counted from 0 (-1: no band)",
           (long long)output, (long long)q->model->recipe.outputs);
-    CHECK(output < 0 || (isfinite(below) && isfinite(above) && below < 0 && above > 0),
-          ctx, ROB_EDOMAIN, "band is [%g, %g]; it must reach below and above 0", below,
-          above);
+    CHECK(output < 0
+              || (below < 0 && above > 0 && (isfinite(below) || isfinite(above))),
+          ctx, ROB_EDOMAIN,
+          "band is [%g, %g]; it must reach below and above 0, one side at most without "
+          "end",
+          below, above);
     TRY(rob_priv_query_around(ctx, q, output, below, above));
+done:
+    return status;
+}
+
+rob_status rob_query_set_deviation(rob_ctx *ctx, rob_query *q, const int64_t *outputs,
+                                   int64_t count, int32_t direction, double tolerance)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(q, ctx, ROB_EARGUMENT, "query is NULL");
+    int64_t most = q->model->recipe.outputs;
+    CHECK(!outputs || (count > 0 && count <= most), ctx, ROB_ESHAPE,
+          "count is %lld; the model has %lld outputs (outputs NULL: all)",
+          (long long)count, (long long)most);
+    for (int64_t k = 0; outputs && k < count; k++)
+        CHECK(outputs[k] >= 0 && outputs[k] < most, ctx, ROB_EARGUMENT,
+              "outputs[%lld] is %lld; the model has %lld, counted from 0", (long long)k,
+              (long long)outputs[k], (long long)most);
+    CHECK(direction >= ROB_DOWN && direction <= ROB_UP, ctx, ROB_EARGUMENT,
+          "direction is %d; allowed are ROB_UP, ROB_DOWN, ROB_EITHER", (int)direction);
+    CHECK(tolerance >= 0 && isfinite(tolerance), ctx, ROB_EDOMAIN,
+          "tolerance is %g; allowed is 0 and above, finite", tolerance);
+    TRY(rob_priv_query_deviate(ctx, q, outputs, count, direction, tolerance));
 done:
     return status;
 }

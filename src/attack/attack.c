@@ -134,6 +134,7 @@ rob_status rob_priv_attack_run(rob_ctx *ctx, rob_attack *a, rob_query *q,
     TRY(rob_priv_query_prepare(ctx, q));
     TRY(rob_priv_attack_answers(ctx, q, &fresh));
     fresh.unit = warps(a) ? 1 : rob_priv_query_unit(q);
+    fresh.tolerance = q->tolerance;
     stand_in(a, q->model, &used);
     if (q->count > 0) TRY(rob_priv_hunt_create(ctx, &used, q, &h));
     for (int64_t first = 0; first < q->count && status == ROB_OK; first += h.series)

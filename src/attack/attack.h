@@ -34,6 +34,7 @@ typedef struct rob_lane {
     int64_t series;
     int32_t start; /* number of this search among the series' own */
     bool active;
+    bool fresh;    /* descends from x, not from a random point */
     int64_t aim;   /* first row of the group descended on; -1: the deciding one */
     double *delta; /* (m) where the lane stands, coordinates of the region */
     double *grad;  /* (m) of the objective there; zero where nothing may move */
@@ -73,6 +74,7 @@ struct rob_attack {
     int64_t *offset; /* (count + 1) of series in x */
     int64_t count;
     double unit; /* the query's when the attack ran */
+    double tolerance; /* of the deviation it asked for; NAN */
     /* universal: one perturbation, and how many series that were right it breaks */
     double *universal;
     int64_t universal_size, fooled, judged;
@@ -154,6 +156,9 @@ void rob_priv_hunt_wake(rob_hunt *h, int32_t from, int32_t to);
 /* Start all lanes: lane j of a series descends on its group ranked j mod candidates by
  * value at x, most promising first; 1: on the deciding row. (deepfool.c) */
 rob_status rob_priv_hunt_aim(rob_hunt *h, int64_t candidates);
+/* Of a deviation: the lanes of a series aim at its most promising groups (aim.c); else only
+ * says which lanes are fresh. All lanes active, at x. */
+rob_status rob_priv_aim_lanes(rob_hunt *h);
 /* One gradient of every active lane: margin, value, grad. ROB_STOPPED: keep and leave.
  */
 rob_status rob_priv_hunt_gradients(rob_hunt *h);

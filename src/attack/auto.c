@@ -158,11 +158,16 @@ done:
 
 rob_status rob_priv_auto_margin(rob_hunt *h)
 {
+    rob_status status = ROB_OK;
     rob_priv_hunt_wake(h, 0, h->starts);
+    TRY(rob_priv_aim_lanes(h));
+    if (status == ROB_STOPPED) goto done;
     for (int64_t k = 0; k < h->lanes; k++) {
         rob_lane *l = &h->lane[k];
         l->radius = h->cap;
-        if (l->start > 0) rob_priv_lane_scatter(h, l, l->radius, 0);
+        if (!l->fresh) rob_priv_lane_scatter(h, l, l->radius, 0);
     }
-    return rob_priv_descend(h, count_option(h->attack, "calls") / h->starts, 0, false);
+    TRY(rob_priv_descend(h, count_option(h->attack, "calls") / h->starts, 0, false));
+done:
+    return status;
 }

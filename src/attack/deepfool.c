@@ -129,6 +129,8 @@ rob_status rob_priv_fast_margin(rob_hunt *h)
 {
     rob_status status = ROB_OK;
     rob_priv_hunt_wake(h, 0, 1);
+    TRY(rob_priv_aim_lanes(h));
+    if (status == ROB_STOPPED) goto done;
     TRY(rob_priv_hunt_gradients(h));
     if (status == ROB_STOPPED) goto done;
     for (int64_t r = 0; r < h->rows; r++) {

@@ -62,16 +62,21 @@ done:
 
 rob_status rob_priv_pgd_margin(rob_hunt *h)
 {
+    rob_status status = ROB_OK;
     const rob_attack *a = h->attack;
     rob_priv_hunt_wake(h, 0, h->starts);
+    TRY(rob_priv_aim_lanes(h));
+    if (status == ROB_STOPPED) goto done;
     for (int64_t k = 0; k < h->lanes; k++) {
         rob_lane *l = &h->lane[k];
         l->radius = h->cap;
-        if (l->start > 0) rob_priv_lane_scatter(h, l, l->radius, 0);
+        if (!l->fresh) rob_priv_lane_scatter(h, l, l->radius, 0);
     }
-    return rob_priv_descend(h, (int64_t)rob_priv_attack_option(a, "steps"),
-                            rob_priv_attack_option(a, "step"),
-                            rob_priv_attack_option(a, "stop") > 0);
+    TRY(rob_priv_descend(h, (int64_t)rob_priv_attack_option(a, "steps"),
+                         rob_priv_attack_option(a, "step"),
+                         rob_priv_attack_option(a, "stop") > 0));
+done:
+    return status;
 }
 
 /* ---- distance by searching the radius -------------------------------------------- */

@@ -119,6 +119,17 @@ static rob_status try_walls(task *t, rob_work *w, const rob_ball *ball,
     return status;
 }
 
+/* Row r is b_r -+ f_o with b_r = tolerance +- f_o(x) rounded once, to nearest; so
+ * dev <= tolerance + max_r |b_r| 2^-53 - margin. */
+static double deviation_of(const rob_query *q, const rob_spec *s, double margin)
+{
+    double largest = 0;
+    if (isnan(q->tolerance)) return NAN;
+    for (int64_t r = 0; r < s->rows; r++) largest = fp_max(fabs(s->b[r]), largest);
+    double most = fp_up(q->tolerance + fp_up(largest * 0x1p-53));
+    return fp_max(fp_up(most - margin), 0);
+}
+
 static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
 {
     const rob_case *c = t->series;
@@ -195,6 +206,8 @@ static void run_task(void *user, int64_t k, int32_t worker)
         w->fault = s->bound->fault;
         w->fault_strip = s->bound->fault_strip;
         t->status = solve_series(s, t, w, row);
+        t->answer->deviation =
+            deviation_of(s->query, &t->series->spec, t->answer->margin);
         for (int64_t r = 0; r < rows; r++) t->answer->row[r] = row[r].value;
     }
     rob_priv_fp_leave(eye.host);
@@ -327,6 +340,7 @@ static rob_status begin(solver *s, const rob_bound *b, rob_answer **out)
     for (int64_t i = 0; i < count; i++) {
         const rob_case *c = &s->query->cases[i];
         a[i].margin = -INFINITY;
+        a[i].deviation = isnan(s->query->tolerance) ? NAN : INFINITY;
         a[i].rows = c->spec.rows;
         a[i].row =
             rob_priv_allocate(&b->memory, c->spec.rows + 1, (int64_t)sizeof(double));

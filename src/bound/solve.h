@@ -18,7 +18,7 @@ extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
  * certified, in the units of the series. dropped: parts of the region left out, 1
  * variation and differences, 2 number of steps. */
 typedef struct rob_answer {
-    double margin, radius, proved, calls, seconds, depth, dropped;
+    double margin, radius, proved, calls, seconds, depth, dropped, deviation;
     int64_t rows;
     double *row;
 } rob_answer;

@@ -21,6 +21,7 @@ rob_status rob_priv_query_create(rob_ctx *ctx, const rob_model *model, rob_query
     q->model = rob_priv_model_keep((rob_model *)model);
     q->norm = ROB_NORM_L2;
     q->radius = q->variation = q->difference = INFINITY;
+    q->tolerance = NAN;
     *out = q;
     return ROB_OK;
 }
@@ -279,6 +280,16 @@ done:
     return status;
 }
 
+/* The query owns the rows from here on. */
+static void take_rows(rob_query *q, const rob_spec *s, bool around, double tolerance)
+{
+    free_spec(&q->memory, &q->rows);
+    q->rows = *s;
+    q->around = around;
+    q->tolerance = tolerance;
+    rob_priv_query_forget(q);
+}
+
 rob_status rob_priv_query_rows(rob_ctx *ctx, rob_query *q, const double *c,
                                const double *b, const int32_t *group, int64_t rows)
 {
@@ -293,34 +304,65 @@ rob_status rob_priv_query_rows(rob_ctx *ctx, rob_query *q, const double *c,
         s.groups += starts;
         s.group[r] = (int32_t)(s.groups - 1);
     }
-    free_spec(&q->memory, &q->rows);
-    q->rows = s;
-    q->around = false;
-    rob_priv_query_forget(q);
+    take_rows(q, &s, false, NAN);
 done:
     if (status < ROB_OK) free_spec(&q->memory, &s);
     return status;
+}
+
+/* The rows of `from` and room for `more`, each a group of its own. */
+static rob_status more_rows(rob_ctx *ctx, const rob_query *q, const rob_spec *from,
+                            int64_t more, rob_spec *s)
+{
+    rob_status status = ROB_OK;
+    int64_t outputs = q->model->recipe.outputs, have = from ? from->rows : 0;
+    TRY(spec_room(ctx, q, have + more, s));
+    for (int64_t k = 0; k < have * outputs; k++) s->c[k] = from->c[k];
+    for (int64_t r = 0; r < have; r++) s->b[r] = from->b[r];
+    for (int64_t r = 0; r < have + more; r++) s->group[r] = (int32_t)r;
+    s->outputs = outputs;
+    s->rows = s->groups = have;
+done:
+    return status;
+}
+
+/* sign f_output + b <= 0 fails */
+static void put_row(rob_spec *s, int64_t output, double sign, double b)
+{
+    s->c[s->rows * s->outputs + output] = sign;
+    s->b[s->rows] = b;
+    s->rows = ++s->groups;
 }
 
 rob_status rob_priv_query_around(rob_ctx *ctx, rob_query *q, int64_t output, double below,
                                double above)
 {
     rob_status status = ROB_OK;
-    int64_t outputs = q->model->recipe.outputs, have = q->around ? q->rows.rows : 0;
-    rob_spec s = { .rows = have + 2, .outputs = outputs, .groups = have + 2 };
+    rob_spec s = { 0 };
+    bool adds = q->around && isnan(q->tolerance);
     if (output < 0) return rob_priv_query_rows(ctx, q, NULL, NULL, NULL, 0);
-    TRY(spec_room(ctx, q, s.rows, &s));
-    for (int64_t k = 0; k < have * outputs; k++) s.c[k] = q->rows.c[k];
-    for (int64_t r = 0; r < have; r++) s.b[r] = q->rows.b[r];
-    for (int64_t r = 0; r < s.rows; r++) s.group[r] = (int32_t)r;
-    s.c[have * outputs + output] = 1;
-    s.c[(have + 1) * outputs + output] = -1;
-    s.b[have] = -below;
-    s.b[have + 1] = above;
-    free_spec(&q->memory, &q->rows);
-    q->rows = s;
-    q->around = true;
-    rob_priv_query_forget(q);
+    TRY(more_rows(ctx, q, adds ? &q->rows : NULL, 2, &s));
+    if (isfinite(below)) put_row(&s, output, 1, -below);
+    if (isfinite(above)) put_row(&s, output, -1, above);
+    take_rows(q, &s, true, NAN);
+done:
+    if (status < ROB_OK) free_spec(&q->memory, &s);
+    return status;
+}
+
+rob_status rob_priv_query_deviate(rob_ctx *ctx, rob_query *q, const int64_t *output,
+                                  int64_t count, int32_t direction, double tolerance)
+{
+    rob_status status = ROB_OK;
+    rob_spec s = { 0 };
+    int64_t n = output ? count : q->model->recipe.outputs;
+    TRY(more_rows(ctx, q, NULL, 2 * n, &s));
+    for (int64_t k = 0; k < n; k++) {
+        int64_t o = output ? output[k] : k;
+        if (direction >= 0) put_row(&s, o, -1, tolerance);
+        if (direction <= 0) put_row(&s, o, 1, tolerance);
+    }
+    take_rows(q, &s, true, tolerance);
 done:
     if (status < ROB_OK) free_spec(&q->memory, &s);
     return status;
@@ -411,8 +453,8 @@ static rob_status settle_case(rob_ctx *ctx, const rob_query *q, int64_t i,
           (long long)i);
     CHECK((outputs > 1 && !q->model->recipe.forecast) || q->rows.rows, ctx,
           ROB_EARGUMENT,
-          "the model %s: say what failing means with rob_query_set_band or "
-          "rob_query_set_rows",
+          "the model %s: say what failing means with rob_query_set_deviation, "
+          "rob_query_set_band or rob_query_set_rows",
           q->model->recipe.forecast ? "is a forecast" : "has one output");
     if (q->rows.rows == 0)
         rob_priv_spec_fill(&c->spec, outputs, c->reference, c->target);

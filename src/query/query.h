@@ -52,6 +52,7 @@ struct rob_query {
     int32_t units, reference;
     rob_spec rows; /* user's own rows; rows = 0: none */
     bool around;   /* they speak of f - f(x): bands around the prediction */
+    double tolerance; /* of a deviation asked for; NAN: none is */
     bool prepared;
     double *best; /* (count) least distance any attack found, in the units of
                      the series as given; INFINITY: none */
@@ -77,9 +78,13 @@ rob_status rob_priv_query_mask(rob_ctx *ctx, rob_query *q, int64_t i,
                                const uint8_t *mask, int64_t count);
 rob_status rob_priv_query_rows(rob_ctx *ctx, rob_query *q, const double *c,
                                const double *b, const int32_t *group, int64_t rows);
-/* two groups more: output outside [below, above] around the prediction; -1: none left */
+/* a group more for every finite side: output outside [below, above] around the prediction;
+ * -1: none left */
 rob_status rob_priv_query_around(rob_ctx *ctx, rob_query *q, int64_t output, double below,
                                double above);
+/* a group for each of the outputs (NULL: all) and each side asked for */
+rob_status rob_priv_query_deviate(rob_ctx *ctx, rob_query *q, const int64_t *output,
+                                  int64_t count, int32_t direction, double tolerance);
 /* predictions, specifications and best distances are no longer known */
 void rob_priv_query_forget(rob_query *q);
 /* Room for the best point of case i; nothing to do when it is there. */
