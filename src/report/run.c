@@ -117,7 +117,7 @@ static void describe(const rob_report *r, rob_findings *f)
     rob_priv_recipe_print(&q->model->recipe, f->recipe, sizeof f->recipe);
     memcpy(f->classes, q->model->recipe.classes, sizeof f->classes);
     for (int64_t i = 0; i < q->count; i++) {
-        f->labelled += q->cases[i].label >= 0;
+        f->labelled += q->cases[i].label >= 0 && !q->model->recipe.forecast;
         int64_t free = movable(q, i);
         f->dimension = free > f->dimension ? free : f->dimension;
     }
