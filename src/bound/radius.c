@@ -9,8 +9,9 @@
  *
  * so secants are drawn in these coordinates, between a success and a failure, or
  * through two successes while the failure is too far beyond the pole to tell anything
- * (s < 0.3). A bisection in log eps is the safeguard. The radius returned was certified
- * by a call of its own at exactly that eps.
+ * (s < 0.5). Bisection in log eps is the safeguard, also after two calls running that
+ * ended alike: ranges explode within a few per cent of eps, where secants creep. The
+ * radius returned was certified by a call of its own at exactly that eps.
  */
 #include "bound/bound.h"
 
@@ -29,7 +30,7 @@ typedef struct hunt {
     int streak;                   /* calls in a row that ended alike: > 0 successes */
 } hunt;
 
-static const double FAR = 0.3;    /* failures with s below this are too far to tell */
+static const double FAR = 0.5;    /* failures with s below this are too far to tell */
 
 static double s_of(const hunt *h, double margin)
 {
@@ -86,7 +87,7 @@ static double between(const hunt *h)
     double guess = NAN;
     if (h->bad.s > FAR) guess = secant(h->good, h->bad);
     else if (h->before.eps > 0) guess = secant(h->before, h->good);
-    if (!(guess >= lo && guess < up) || h->streak > 3 || h->streak < -3)
+    if (!(guess >= lo && guess < up) || h->streak > 1 || h->streak < -1)
         return fmax(sqrt(lo) * sqrt(up), lo < up / 64 ? up / 6 : 0);
     if (h->bad.s <= FAR) guess = fmin(guess, sqrt(lo) * sqrt(up));
     guess *= 1 - tolerance / 4;
