@@ -10,8 +10,9 @@
  * Methods.
  *   "fgsm"      one gradient, then along the steepest direction (Goodfellow et al.
  *               2015)
- *   "pgd"       projected gradient descent in a ball (Madry et al. 2018); for distances
- *               the ball's radius is searched
+ *   "pgd"       projected gradient descent in a ball (Madry et al. 2018), with option
+ *               `momentum` MI-FGSM (Dong et al. 2018); for distances the ball's radius is
+ *               searched
  *   "deepfool"  repeated linear models (Moosavi-Dezfooli et al. 2016), classes in
  *               parallel
  *   "ddn"       L2: direction and length of the perturbation updated apart (Rony et al.
@@ -35,8 +36,9 @@
  *   fgsm      steps 60 sizes tried
  *   pgd       steps 40 gradients of one descent; step 0 length of a step over the
  *             radius, 0: falling from 1/2 to 1/50; restarts 1, all but the first from a
- *             random point; radii 12 tried for a distance; stop 0, 1 leaves a series
- *             once broken
+ *             random point; momentum 0 share of the slopes before in a step's direction;
+ *             radii 12 tried for a distance; stop 0, 1 leaves a series once broken:
+ *             restarts then go one after the other
  *   deepfool  steps 50 gradients; candidates 10 groups (classes) tried
  *   ddn, fmn  steps 200 gradients of one search; restarts 1, all but the first from random
  *             points as far as the linear step; patience 0 gradients without a nearer

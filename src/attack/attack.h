@@ -182,8 +182,22 @@ rob_status rob_priv_fast_margin(rob_hunt *h);
 rob_status rob_priv_pgd_distance(rob_hunt *h); /* pgd.c */
 rob_status rob_priv_pgd_margin(rob_hunt *h);
 rob_status rob_priv_linear_search(rob_hunt *h, int64_t steps); /* deepfool.c */
-rob_status rob_priv_descend(rob_hunt *h, int64_t steps, double rate,
-                            bool stop);                        /* pgd.c */
+/* projected descent of the active lanes in the balls of their radius (pgd.c); momentum 0
+ * to 1; stop: a lane leaves where it fails */
+rob_status rob_priv_descend(rob_hunt *h, int64_t steps, double rate, double momentum,
+                            bool stop);
+/* d: length 1 in the norm, steepest for g, in L1 along that share of the numbers; d may be
+ * g. false: g is zero or not finite */
+bool rob_priv_direction_of(int32_t norm, const double *g, int64_t n, double share,
+                           double *d);
+/* keep delta as best when it is better; stop: a lane leaves where it fails (radius.c) */
+void rob_priv_lane_note(const rob_hunt *h, rob_lane *l, bool stop);
+/* a search of the active lanes from delta in the balls of their radius */
+typedef rob_status rob_descent(rob_hunt *h, bool stop);
+rob_status rob_priv_ball_margin(rob_hunt *h, rob_descent *descend, bool stop);
+/* slopes: gradients may be asked */
+rob_status rob_priv_ball_distance(rob_hunt *h, rob_descent *descend, int64_t radii,
+                                  bool slopes);
 rob_status rob_priv_norm_search(rob_hunt *h, int64_t steps);   /* minnorm.c */
 rob_status rob_priv_normal_search(rob_hunt *h, int64_t steps); /* minnorm.c */
 /* From where the active lanes stand to nearest boundary points (polish.c); a lane stops

@@ -167,7 +167,8 @@ rob_status rob_priv_auto_margin(rob_hunt *h)
         l->radius = h->cap;
         if (!l->fresh) rob_priv_lane_scatter(h, l, l->radius, 0);
     }
-    TRY(rob_priv_descend(h, count_option(h->attack, "calls") / h->starts, 0, false));
+    TRY(rob_priv_descend(h, count_option(h->attack, "calls") / h->starts, 0, 0,
+                         false));
 done:
     return status;
 }

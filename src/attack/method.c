@@ -24,6 +24,7 @@ static const rob_option pgd_options[] = {
     { "step", 0, 0, 10, "radius", "length of a step; 0: falling from 1/2 to 1/50" },
     { "restarts", 1, 1, 64, "",
       "descents a series; all but the first start at random" },
+    { "momentum", 0, 0, 1, "share", "of the slopes before, kept in a step's direction" },
     { "radii", 12, 1, 100, "", "radii tried for a distance" },
     { "stop", 0, 0, 1, "", "1: leave a series at the first failing point (margins)" },
     COMMON
