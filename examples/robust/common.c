@@ -1,4 +1,4 @@
-/* common.c -- pieces the commands share: progress, options by name, data, accuracy. */
+/* common.c -- pieces the commands share: progress, options by name, data. */
 #include "robust.h"
 
 #include <inttypes.h>
@@ -110,6 +110,41 @@ done:
     return status;
 }
 
+/* What a model calls its outputs, "" where it does not say. */
+static void classes_of(const rob_model *model, char *out, size_t capacity)
+{
+    int64_t count = 0;
+    char *text = NULL;
+    const char *at = NULL;
+    out[0] = 0;
+    if (rob_model_describe(ctx, model, NULL, 0, &count) == ROB_OK) text = malloc((size_t)count);
+    if (text != NULL && rob_model_describe(ctx, model, text, count, NULL) == ROB_OK)
+        at = strstr(text, " classes=");
+    if (at != NULL) snprintf(out, capacity, "%.*s", (int)strcspn(at + 9, " \n"), at + 9);
+    free(text);
+}
+
+rob_status open_data_for(const arguments *a, const char *path, const rob_model *model,
+                         rob_data **out)
+{
+    rob_status status;
+    arguments mine = *a;
+    char classes[512];
+    int64_t outputs;
+    classes_of(model, classes, sizeof classes);
+    if (a->classes == NULL && classes[0] != 0 && strlen(classes) <= MOST_LABELS) mine.classes = classes;
+    TRY(open_data(&mine, path, out));
+    TRY(rob_model_shape(ctx, model, NULL, NULL, &outputs));
+    int64_t classes_seen = rob_data_classes(*out);
+    if (classes_seen > 0 && classes_seen < outputs && !is_forecast(model)) {
+        status = -1;
+        complain("%s has %" PRId64 " label%s, the model %" PRId64 " outputs: --classes A,B,... says which "
+                 "label is which output", path, classes_seen, classes_seen == 1 ? "" : "s", outputs);
+    }
+done:
+    return status;
+}
+
 rob_status hold_out(rob_data *data, rob_data **out)
 {
     int64_t dates = 0;
@@ -117,54 +152,6 @@ rob_status hold_out(rob_data *data, rob_data **out)
         rob_data_about(ctx, data, 0, "when", NULL, 0, &dates);
     return dates > 0 ? rob_data_split_time(ctx, data, 0.2, out)
                      : rob_data_split(ctx, data, 0.2, out);
-}
-
-double majority_share(const rob_data *data)
-{
-    int64_t n = rob_data_count(data), most = 0, label;
-    for (int64_t c = 0; c < rob_data_classes(data); c++) {
-        int64_t here = 0;
-        for (int64_t i = 0; i < n; i++)
-            if (rob_data_get(ctx, data, i, NULL, 0, NULL, NULL, &label) == ROB_OK) here += label == c;
-        most = here > most ? here : most;
-    }
-    return n > 0 ? (double)most / (double)n : 0;
-}
-
-/* Predictions of every series through a query: the same numbers every method sees. */
-rob_status predict_all(const rob_model *model, const rob_data *data, int64_t *right)
-{
-    rob_status status;
-    rob_query *query = NULL;
-    double prediction;
-    int64_t label, count;
-    *right = 0;
-    TRY(rob_query_create(ctx, model, &query));
-    TRY(rob_query_add_data(ctx, query, data, 0, rob_data_count(data)));
-    for (int64_t i = 0; i < rob_data_count(data); i++) {
-        TRY(rob_query_get(ctx, query, "prediction", i, &prediction, 1, &count));
-        TRY(rob_data_get(ctx, data, i, NULL, 0, NULL, NULL, &label));
-        *right += (int64_t)prediction == label;
-    }
-done:
-    rob_query_free(query);
-    return status;
-}
-
-rob_status print_accuracy(const char *what, const rob_model *model, const rob_data *data)
-{
-    int64_t right, label = -1, n = rob_data_count(data), labelled = 0;
-    rob_status status = predict_all(model, data, &right);
-    for (int64_t i = 0; status == ROB_OK && i < n; i++) {
-        status = rob_data_get(ctx, data, i, NULL, 0, NULL, NULL, &label);
-        labelled += label >= 0;
-    }
-    if (status == ROB_OK && labelled == 0)
-        printf("%s: %" PRId64 " series without labels\n", what, n);
-    else if (status == ROB_OK)
-        printf("%s: accuracy %.4f on %" PRId64 " series (always the commonest class: %.4f)\n",
-               what, (double)right / (double)n, n, majority_share(data));
-    return status;
 }
 
 bool own_unit(const rob_data *data, int64_t i, double *scale, char unit[32])

@@ -92,7 +92,9 @@ rob_status print_forecasts(const rob_model *model, const rob_data *data, bool js
         TRY(print_forecast(model, data, i, json));
         puts(json && i + 1 < n ? "," : "");
     }
-    if (json) puts("]}");
+    if (json) puts("]");
+    if (json) TRY(json_errors(model, data));
+    if (json) puts("}");
 done:
     return status;
 }

@@ -39,15 +39,47 @@ done:
     return status;
 }
 
+/* The labels of the file in the order of the outputs, with commas; "" where they would be no word
+ * of a recipe, or no option "labels". */
+static void name_classes(const rob_data *data, char out[MOST_LABELS + 1])
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (int64_t c = 0; c < rob_data_classes(data); c++) {
+        char name[128] = "";
+        int64_t label = -1;
+        for (int64_t i = 0; i < rob_data_count(data) && label != c; i++)
+            if (rob_data_get(ctx, data, i, NULL, 0, NULL, NULL, &label) == ROB_OK && label == c)
+                rob_data_about_text(ctx, data, i, "class", name, sizeof name, NULL);
+        if (name[0] == 0 || strpbrk(name, " \t,\"'") != NULL || used + strlen(name) + 1 > MOST_LABELS) {
+            out[0] = 0;
+            return;
+        }
+        used += (size_t)snprintf(out + used, MOST_LABELS + 1 - used, "%s%s", c ? "," : "", name);
+    }
+}
+
 static rob_status start_model(const arguments *a, const rob_data *data, rob_model **out)
 {
-    char recipe[1024];
-    int64_t features = 1;
-    rob_status status = rob_data_get(ctx, data, 0, NULL, 0, NULL, &features, NULL);
-    if (status < ROB_OK) return status;
-    snprintf(recipe, sizeof recipe, "%s features=%" PRId64 " outputs=%" PRId64,
-             a->recipe ? a->recipe : "lstm hidden=32 readout=last", features, rob_data_classes(data));
-    return rob_model_create(ctx, recipe, out);
+    rob_status status;
+    char recipe[1024], classes[MOST_LABELS + 1];
+    const char *body = a->recipe ? a->recipe : "lstm hidden=32 readout=last";
+    int64_t features = 1, outputs = rob_data_classes(data), targets = 0;
+    bool forecast = strstr(body, "task=forecast") != NULL;
+    TRY(rob_data_get(ctx, data, 0, NULL, 0, NULL, &features, NULL));
+    TRY(rob_data_about(ctx, data, 0, "target", NULL, 0, &targets));
+    if (!forecast && outputs == 0)
+        return complain(targets > 0 ? "%s has targets and no labels; a recipe with task=forecast fits them"
+                                    : "%s has no labels", a->file[0]), -1;
+    if (forecast && targets == 0) return complain("%s has no targets to forecast", a->file[0]), -1;
+    if (forecast) outputs = targets, classes[0] = 0;
+    else name_classes(data, classes);
+    snprintf(recipe, sizeof recipe, "%s features=%" PRId64 " outputs=%" PRId64 "%s%s", body, features,
+             outputs, classes[0] && !strstr(body, "classes=") ? " classes=" : "",
+             classes[0] && !strstr(body, "classes=") ? classes : "");
+    TRY(rob_model_create(ctx, recipe, out));
+done:
+    return status;
 }
 
 rob_status train(const arguments *a)
@@ -59,15 +91,15 @@ rob_status train(const arguments *a)
     double begun = seconds();
     TRY(open_data(a, a->file[0], &data));
     TRY(start_model(a, data, &start));
-    if (a->valid != NULL) TRY(open_data(a, a->valid, &valid));
+    if (a->valid != NULL) TRY(open_data_for(a, a->valid, start, &valid));
     else TRY(hold_out(data, &valid));
     TRY(rob_trainer_create(ctx, &trainer));
     TRY(apply_sets(a, "trainer.", set_trainer, trainer));
     TRY(rob_trainer_run(ctx, trainer, start, data, valid, &model));
     TRY(rob_model_save(ctx, model, a->out));
     printf("trained in %.1f s, model saved to %s\n", seconds() - begun, a->out);
-    TRY(print_accuracy("fitted series", model, data));
-    TRY(print_accuracy("held-out series", model, valid));
+    TRY(print_score("fitted series", model, data));
+    TRY(print_score("held-out series", model, valid));
 done:
     rob_trainer_free(trainer);
     rob_model_free(start);
@@ -77,24 +109,26 @@ done:
     return status;
 }
 
+static rob_status json_accuracy(const rob_model *model, const rob_data *data)
+{
+    int64_t right, n = rob_data_count(data);
+    rob_status status = predict_all(model, data, &right);
+    if (status == ROB_OK)
+        printf("{\"series\": %" PRId64 ", \"accuracy\": %.6f, \"majority\": %.6f}\n", n,
+               (double)right / (double)n, majority_share(data));
+    return status;
+}
+
 rob_status predict(const arguments *a)
 {
     rob_status status;
     rob_model *model = NULL;
     rob_data *data = NULL;
-    int64_t right, n;
     TRY(rob_model_load(ctx, a->file[0], a->recipe, &model));
-    TRY(open_data(a, a->file[1], &data));
-    n = rob_data_count(data);
-    if (is_forecast(model)) {
-        TRY(print_forecasts(model, data, a->json));
-        goto done;
-    }
-    TRY(predict_all(model, data, &right));
-    if (a->json)
-        printf("{\"series\": %" PRId64 ", \"accuracy\": %.6f, \"majority\": %.6f}\n", n,
-               (double)right / (double)n, majority_share(data));
-    else TRY(print_accuracy(a->file[1], model, data));
+    TRY(open_data_for(a, a->file[1], model, &data));
+    if (is_forecast(model)) TRY(print_forecasts(model, data, a->json));
+    else if (a->json) TRY(json_accuracy(model, data));
+    if (!a->json) TRY(print_score(a->file[1], model, data));
 done:
     rob_model_free(model);
     rob_data_free(data);

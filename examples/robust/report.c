@@ -219,7 +219,7 @@ rob_status report(const arguments *a)
     rob_query *query = NULL;
     rob_report *r = NULL;
     TRY(rob_model_load(ctx, a->file[0], a->recipe, &model));
-    TRY(open_data(a, a->file[1], &data));
+    TRY(open_data_for(a, a->file[1], model, &data));
     TRY(ask(a, model, data, &query));
     TRY(rob_report_create(ctx, query, &r));
     TRY(describe(a, data, r));

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define TRY(call) do { if ((status = (call)) < ROB_OK) goto done; } while (0)
-enum { MOST_SETS = 32, MOST_FILES = 8, EXIT_BAD = 2 };
+enum { MOST_SETS = 32, MOST_FILES = 8, MOST_LABELS = 127, EXIT_BAD = 2 };
 #define COMMANDS "simulate train predict attack certify probability geometry condition report study"
 
 typedef struct arguments {
@@ -37,15 +37,24 @@ rob_status apply_sets(const arguments *a, const char *prefix, set_number *set, v
 /* The series of a file, read as --data and --classes say. */
 rob_status open_data(const arguments *a, const char *path, rob_data **out);
 rob_status apply_data(const arguments *a, rob_data *data);  /* the options alone */
+/* The same for a model: labels as its recipe's classes= say, where --classes does not; refused
+ * where the file shows too few labels to know which output each is. */
+rob_status open_data_for(const arguments *a, const char *path, const rob_model *model,
+                         rob_data **out);
 /* Held out for choosing: the latest fifth of dated series, else a fifth of every class. */
 rob_status hold_out(rob_data *data, rob_data **out);
-double majority_share(const rob_data *data);
-rob_status predict_all(const rob_model *model, const rob_data *data, int64_t *right);
-rob_status print_accuracy(const char *what, const rob_model *model, const rob_data *data);
 
 /* What one unit of series i's values is in the data's own units, such as ppm of flux; false:
  * the same, or the features differ in it. */
 bool own_unit(const rob_data *data, int64_t i, double *scale, char unit[32]);
+
+/* score.c */
+double majority_share(const rob_data *data);
+rob_status predict_all(const rob_model *model, const rob_data *data, int64_t *right);
+/* One line: accuracy or error, beside the simplest alternatives. */
+rob_status print_score(const char *what, const rob_model *model, const rob_data *data);
+/* The same of a forecast as members of a JSON object; nothing where no series has targets. */
+rob_status json_errors(const rob_model *model, const rob_data *data);
 
 /* learn.c */
 rob_status simulate(const arguments *a);

@@ -178,9 +178,9 @@ rob_status attack_or_certify(const arguments *a)
     bool certifies = strcmp(a->command, "certify") == 0;
     const char *attack = certifies ? a->attack : a->method;
     TRY(rob_model_load(ctx, a->file[0], a->recipe, &model));
-    TRY(open_data(a, a->file[1], &data));
+    TRY(open_data_for(a, a->file[1], model, &data));
     int asked = question(a, model);
-    if (!a->json && !is_forecast(model)) TRY(print_accuracy(a->file[1], model, data));
+    if (!a->json) TRY(print_score(a->file[1], model, data));
     TRY(ask(a, model, data, &query));
     int64_t n = rob_query_count(query);
     if (certifies) lower = calloc((size_t)n, sizeof *lower);

@@ -193,7 +193,7 @@ rob_status table(const arguments *a)
     rob_data *data = NULL;
     rob_query *query = NULL;
     TRY(rob_model_load(ctx, a->file[0], a->recipe, &model));
-    TRY(open_data(a, a->file[1], &data));
+    TRY(open_data_for(a, a->file[1], model, &data));
     TRY(ask(a, model, data, &query));
     if (strcmp(a->command, "probability") == 0) status = print_probability(a, query);
     else if (strcmp(a->command, "geometry") == 0) status = print_geometry(a, query);

@@ -143,7 +143,7 @@ ROB_API rob_status rob_data_set_text(rob_ctx *ctx, rob_data *data, const char *n
  *            for every `stride` days t. A window and its scale use days up to t; its
  *            target uses days t+1 to t+horizon: direction (class 1: the price rises),
  *            volatility (class 1: above the median of the history), forecast (no class;
- *            the returns). Days without a price are dropped, not filled
+ *            the returns, in the units of x). Days without a price are dropped, not filled
  *   meta     a row for each series read next, with a header: period, epoch, duration,
  *            label, split, name, known by their usual names (those of the KOI table
  *            among them) or by option columns. A duration in hours (koi_duration, or
@@ -210,6 +210,22 @@ ROB_API rob_status rob_data_simulate(rob_ctx *ctx, rob_data *data, const char *w
  */
 ROB_API rob_status rob_data_add(rob_ctx *ctx, rob_data *data, const double *x,
                                 int64_t steps, int64_t features, int64_t label);
+
+/**
+ * Give a series real-valued targets, what a forecast is fitted to.
+ *
+ * They take the place of those it has; the label stays.
+ * @param ctx    context
+ * @param data   data set
+ * @param i      which series, from 0
+ * @param target (count) numbers, in the units the model shall answer in; finite
+ * @param count  as many as the model has outputs; 0: none
+ * @return ROB_EARGUMENT: no series i. ROB_ESHAPE: count. ROB_EDOMAIN: a number is not
+ *         finite
+ * Cost: a copy of the series. Since 0.1.
+ */
+ROB_API rob_status rob_data_set_target(rob_ctx *ctx, rob_data *data, int64_t i,
+                                       const double *target, int64_t count);
 
 /**
  * Move a share of every class into a new data set.
@@ -311,10 +327,10 @@ ROB_API rob_status rob_data_get(rob_ctx *ctx, const rob_data *data, int64_t i,
  *
  * Of a series: "time" (T); "shift", "scale" (D), see the top; "level": what a flux was
  * divided by; "gaps": values interpolated; "missing": values the file
- * leaves out; "masked": values that quality flags forbid; "target": the real-valued
- * target (direction:
- * the log return over the horizon; volatility: that of the horizon over its median;
- * forecast: the returns); "when", "until": last day of a window and of its target;
+ * leaves out; "masked": values that quality flags forbid; "target": the
+ * real-valued targets (direction: the log return over the horizon; volatility: that of
+ * the horizon over its median; forecast: the returns over the scale of x); "when",
+ * "until": last day of a window and of its target;
  * "period", "epoch", "duration" of a folded curve, in the file's time; "truth": of a
  * simulated market, its regime (0 calm, 1 wild) and standard deviation. What is not
  * known has 0 numbers. Of the set (i = -1): "gaps" of all series; "skipped": series

@@ -1,9 +1,19 @@
-/* trainer.h -- fits a model to labelled series.
+/* trainer.h -- fits a model to labelled series, or a forecast to real-valued targets.
  *
  * Mean cross-entropy plus penalties, minimised by Adam (Kingma & Ba 2015) on
  * mini-batches, with decoupled weight decay (Loshchilov & Hutter 2019), clipping of the
  * gradient's norm, and early stopping. All tensors of the model are fitted. Series may
  * differ in length.
+ *
+ * A forecast (recipe task=forecast) is fitted to the series' targets y by mean squared
+ * error. Its loss is in standard units: with m_k the mean of target k over the training
+ * set and s^2 the mean of (y_k - m_k)^2 over series and outputs,
+ *     loss = mean_k ((f_k(x) - y_k)/s)^2,
+ * the share of the targets' variance that is left: 1 for the forecast f = m. Penalties
+ * and the norm of a gradient are those of (f - m)/s too, so that no option depends on
+ * the units of the targets. A start whose loss is above that of the network with
+ * s W z + m + s b in place of its last layer W z + b begins as that: so a new model
+ * begins near the targets, however large, and a fitted one goes on.
  *
  * Options by name, with defaults:
  *   epochs 60    passes over the data, at most
@@ -29,6 +39,7 @@
  *                  any, comes before, and penalties are taken where the series then is
  *   adversarial_norm 2    ROB_NORM_L2 or ROB_NORM_LINF
  *   adversarial_steps 10  gradients of an ascent, each 2.5 radius/steps long
+ * f of a penalty is (f - m)/s of a forecast.
  * noise and adversarial are in model units. Validation is on the series as they are.
  *
  * What holds for all functions. A trainer keeps its options and the curves of its last
@@ -73,18 +84,19 @@ ROB_API rob_status rob_trainer_set(rob_ctx *ctx, rob_trainer *t, const char *nam
  * Fit a model, starting from the weights of another.
  *
  * Kept are the weights of the best epoch: highest accuracy on valid, then lowest loss
- * on valid; without valid, lowest loss on train, penalties included.
+ * on valid, of a forecast that alone; without valid, lowest loss on train, penalties included.
  * @param ctx   context; its seed orders the batches; progress stage "train" counts
  *        epochs
  * @param t     trainer
  * @param model start: recipe and weights; stays as it is
- * @param train series with labels 0 .. L-1
+ * @param train series with labels 0 .. L-1; for a forecast with L targets each
  * @param valid the same, for early stopping; NULL: none
  * @param out   receives a new model; NULL on error
  * @return ROB_STOPPED: cancelled or past the deadline; *out has the best epoch so far
  *         (the start when there was none). ROB_ESHAPE: no series, or features differ;
  *         ROB_EARGUMENT: a label the model does not know, or adversarial_norm is none
- *         of the two; ROB_ENUMERIC: the gradient is not finite
+ *         of the two; ROB_ESHAPE: not L targets; ROB_EDOMAIN: a target above 1e150;
+ *         ROB_ENUMERIC: the gradient is not finite
  * Cost: epochs x (gradients of train + forward passes of valid); jacobian adds about
  * two gradients a product, hessian four, adversarial adversarial_steps.
  * Since 0.1.
@@ -98,8 +110,12 @@ ROB_API rob_status rob_trainer_run(rob_ctx *ctx, rob_trainer *t, const rob_model
  *
  * "loss", "accuracy" of the training batches as they were met, "valid_loss",
  * "valid_accuracy" after the epoch (NaN without a validation set), "penalty" the share
- * of the penalties in "loss": one number an epoch.
+ * of the penalties in "loss": one number an epoch; accuracies of a forecast are NaN.
  * "best_epoch": the one whose weights were kept, from 0; -1: none.
+ * Of a forecast, one number each, of a classifier none: "spread": s above. What needs no
+ * network has on valid (without it, on train) "mean_loss": f = m; "last_loss": the last
+ * value of the series again, of feature k where there are as many features as outputs,
+ * else of the first; "zero_loss": f = 0, no return for prices.
  * @param ctx      context
  * @param t        trainer
  * @param what     one of the names

@@ -72,6 +72,21 @@ rob_status rob_data_add(rob_ctx *ctx, rob_data *data, const double *x, int64_t s
     return rob_priv_data_append(ctx, data, x, steps, features, label);
 }
 
+rob_status rob_data_set_target(rob_ctx *ctx, rob_data *data, int64_t i,
+                               const double *target, int64_t count)
+{
+    rob_status status = ROB_OK;
+    if (ctx == NULL) return ROB_EARGUMENT;
+    if (data == NULL) return null_argument(ctx, "data");
+    if (target == NULL && count != 0) return null_argument(ctx, "target");
+    CHECK(i >= 0 && i < data->count, ctx, ROB_EARGUMENT,
+          "i is %lld; the data set has %lld series, counted from 0", (long long)i,
+          (long long)data->count);
+    TRY(rob_priv_data_target(ctx, data, i, target, count));
+done:
+    return status;
+}
+
 rob_status rob_data_split(rob_ctx *ctx, rob_data *data, double share, rob_data **out)
 {
     if (out == NULL) return null_argument(ctx, "out");

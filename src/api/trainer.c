@@ -59,6 +59,32 @@ static const struct curve {
     { "penalty", ROB_PENALTY },
 };
 
+/* one number each; of forecasts alone but the first */
+static const struct fact {
+    const char *name;
+    int baseline; /* -1: the spread, -2: the best epoch */
+} facts[] = {
+    { "best_epoch", -2 },
+    { "spread", -1 },
+    { "mean_loss", ROB_BASELINE_MEAN },
+    { "last_loss", ROB_BASELINE_LAST },
+    { "zero_loss", ROB_BASELINE_ZERO },
+};
+
+static const struct fact *fact_named(const char *name)
+{
+    for (size_t k = 0; k < sizeof facts / sizeof *facts; k++)
+        if (strcmp(facts[k].name, name) == 0) return &facts[k];
+    return NULL;
+}
+
+static double fact_of(const rob_trainer *t, const struct fact *f)
+{
+    return f->baseline == -2   ? (double)t->best
+           : f->baseline == -1 ? t->spread
+                               : t->baseline[f->baseline];
+}
+
 static int column_named(const char *name)
 {
     for (size_t k = 0; k < sizeof curves / sizeof *curves; k++)
@@ -73,16 +99,17 @@ rob_status rob_trainer_get(rob_ctx *ctx, const rob_trainer *t, const char *what,
     if (!ctx) return ROB_EARGUMENT;
     CHECK(t && what, ctx, ROB_EARGUMENT, "%s is NULL", t ? "what" : "trainer");
     int column = column_named(what);
-    bool best = strcmp(what, "best_epoch") == 0;
-    CHECK(best || column >= 0, ctx, ROB_EARGUMENT,
+    const struct fact *fact = fact_named(what);
+    CHECK(fact || column >= 0, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are loss, accuracy, valid_loss, "
-          "valid_accuracy, penalty, best_epoch",
+          "valid_accuracy, penalty, best_epoch, spread, mean_loss, last_loss, "
+          "zero_loss",
           what);
-    int64_t size = best ? 1 : t->epochs;
+    int64_t size = !fact ? t->epochs : fact->baseline == -2 || t->forecast;
     CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; '%s' has %lld",
           (long long)capacity, what, (long long)size);
-    if (out && best) out[0] = (double)t->best;
-    for (int64_t k = 0; out && !best && k < size; k++)
+    if (out && fact && size) out[0] = fact_of(t, fact);
+    for (int64_t k = 0; out && !fact && k < size; k++)
         out[k] = t->curve[k * ROB_CURVES + column];
     if (count) *count = size;
 done:

@@ -325,6 +325,26 @@ static int64_t without_target(const rob_data *d)
     return count;
 }
 
+rob_status rob_priv_data_target(rob_ctx *ctx, rob_data *d, int64_t i,
+                                const double *target, int64_t count)
+{
+    rob_status status = ROB_OK;
+    rob_series s = d->series[i], fresh;
+    CHECK(count >= 0 && count <= INT32_MAX, ctx, ROB_ESHAPE,
+          "count is %lld; allowed is 0 to 2^31 - 1", (long long)count);
+    for (int64_t k = 0; k < count; k++)
+        CHECK(isfinite(target[k]), ctx, ROB_EDOMAIN,
+              "target[%lld] is %g; it must be finite", (long long)k, target[k]);
+    s.target = (double *)(uintptr_t)target;
+    s.targets = count;
+    if (!copy_arrays(&d->memory, &s, d->features, &fresh))
+        return rob_priv_no_memory(ctx);
+    rob_priv_release(&d->memory, d->series[i].x);
+    d->series[i] = fresh;
+done:
+    return status;
+}
+
 rob_status rob_priv_data_aim(rob_ctx *ctx, rob_data *d, double *value, int64_t count,
                              int64_t each, const char *path)
 {

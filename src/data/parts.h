@@ -26,6 +26,9 @@ double rob_priv_series_time(const rob_series *s, int64_t k);
 rob_status rob_priv_data_classify(rob_ctx *ctx, rob_data *d, int64_t first,
                                   const double *value, const char *path);
 
+/* Series i has these targets instead of its own. */
+rob_status rob_priv_data_target(rob_ctx *ctx, rob_data *d, int64_t i,
+                                const double *target, int64_t count);
 /* Series without targets get `each` of value[0..count) in order; all of them or none. */
 rob_status rob_priv_data_aim(rob_ctx *ctx, rob_data *d, double *value, int64_t count,
                              int64_t each, const char *path);

@@ -10,7 +10,7 @@
  *     direction   y = r_{t+1} + .. + r_{t+h};            class [y > 0]
  *     volatility  v_t = sqrt(1/h sum_{s=t-h+1..t} r_s^2), m_t = median of v_s, s =
  *                 t-H+1 .. t;  y = v_{t+h}/m_t;          class [y > 1]
- *     forecast    y = (r_{t+1}, .., r_{t+h});            no class
+ *     forecast    y = (r_{t+1}, .., r_{t+h})/c_t;        no class
  * A window without any movement in its history (c_t = 0) is left out. Sums are taken
  * anew for every t, so that a window's bits do not depend on where the file begins.
  */
@@ -130,14 +130,14 @@ static void fill_inputs(const cutter *c, int64_t t, double scale)
 }
 
 /* The class, -1: none. */
-static int64_t fill_target(const cutter *c, int64_t t, int64_t *targets)
+static int64_t fill_target(const cutter *c, int64_t t, double scale, int64_t *targets)
 {
     const double *r = c->m->r;
     const int64_t h = c->horizon;
     *targets = 0;
     if (strcmp(c->target, "none") == 0) return -1;
     if (strcmp(c->target, "forecast") == 0) {
-        for (int64_t k = 0; k < h; k++) c->target_at[k] = r[t + 1 + k];
+        for (int64_t k = 0; k < h; k++) c->target_at[k] = r[t + 1 + k] / scale;
         *targets = h;
         return -1;
     }
@@ -163,7 +163,7 @@ static rob_status keep_window(rob_ctx *ctx, rob_data *d, const cutter *c, int64_
         return ROB_OK;
     rob_series s = rob_priv_series(c->x, c->window, -1);
     fill_inputs(c, t, scale);
-    s.label = fill_target(c, t, &s.targets);
+    s.label = fill_target(c, t, c->raw ? 1.0 : scale, &s.targets);
     if (s.targets == 1 && !isfinite(c->target_at[0])) return ROB_OK;
     s.shift = c->shift;
     s.scale = c->scale;

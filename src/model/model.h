@@ -106,6 +106,8 @@ rob_id rob_priv_model_emit(const rob_model *model, rob_graph *g, rob_id x, rob_i
 
 /* New model with zero tensors of the recipe's shapes and PyTorch's names. */
 rob_status rob_priv_model_make(rob_ctx *ctx, const rob_recipe *recipe, rob_model **out);
+/* Which tensors are W and b of the last layer, outputs = W z + b; b -1: none. */
+void rob_priv_model_last(const rob_recipe *r, int32_t *weight, int32_t *bias);
 /* A model without tensors whose graph `emit` writes; `user` must outlive it. */
 rob_status rob_priv_model_custom(rob_ctx *ctx, int64_t features, int64_t outputs,
                                  rob_emitter emit, const void *user, rob_model **out);

@@ -2,7 +2,7 @@
  * ascent of the loss.
  *
  *     noise:        x_r + sigma z,  z standard normal for every number of the series;
- *     adversarial:  d <- P(d + a s(g)),  g the gradient of the row's cross-entropy in x
+ *     adversarial:  d <- P(d + a s(g)),  g the gradient of the row's loss in x
  *                   at x + d, s = g/||g|| (L2) or sign g (Linf), P the projection on
  *                   the ball of radius rho, a = 2.5 rho / steps, from a point uniform
  *                   in the ball.
@@ -153,7 +153,7 @@ rob_status rob_priv_disturb_create(rob_ctx *ctx, const rob_model *model, int64_t
     d->noise *= t->unit;
     d->radius *= t->unit;
     if (d->radius > 0) {
-        rob_id loss = rob_priv_tile_weighted(t, rob_priv_tile_entropy(t));
+        rob_id loss = rob_priv_tile_weighted(t, rob_priv_tile_loss(t));
         d->slope = rob_priv_gradient(t->graph, loss, t->x);
         rob_priv_tile_want(t, d->slope, 0);
     }

@@ -36,7 +36,7 @@ static void run_tile(void *user, int64_t first, int64_t slot, int32_t worker)
     t->slot_value[slot] =
         rob_priv_get_number(rob_priv_work_at(w, j->loss), t->dtype, 0);
     t->slot_count[slot] = 0;
-    for (int64_t r = 0; r < rows; r++)
+    for (int64_t r = 0; !t->forecast && r < rows; r++)
         t->slot_count[slot] += predicted_right(
             t, logits, r, j->batch->data->series[j->batch->index[first + r]].label);
     if (!j->gradient) return;
@@ -63,7 +63,8 @@ double rob_priv_fit_loss(rob_ctx *ctx, rob_fit *fit, const rob_data *data,
                     .index = index,
                     .count = count,
                     .theta = fit->theta,
-                    .weight = 1 / (double)count };
+                    .weight = 1 / (double)count,
+                    .standard = fit->standard };
     return rob_priv_fit_batch(ctx, fit, &b, grad, right);
 }
 
@@ -73,8 +74,9 @@ rob_status rob_priv_fit_create(rob_ctx *ctx, const rob_model *model, int64_t ste
     rob_status status = ROB_OK;
     rob_tile *t = &fit->tile;
     fit->theta = NULL;
+    fit->standard = NULL;
     TRY(rob_priv_tile_create(ctx, model, steps, lengths_differ, tiles, t));
-    fit->loss = rob_priv_tile_weighted(t, rob_priv_tile_entropy(t));
+    fit->loss = rob_priv_tile_weighted(t, rob_priv_tile_loss(t));
     rob_priv_tile_want(t, t->logits, 0);
     rob_priv_tile_want(t, fit->loss, 0);
     rob_priv_tile_slopes(t, fit->loss, 1);

@@ -43,7 +43,7 @@ const double *rob_priv_tile_point(const rob_tile *t, const rob_batch *b, int64_t
 
 /* row r of the tile <- one series at `point` (s NULL: an empty row of all steps) */
 static void put_series(const rob_tile *t, rob_work *w, int64_t r, const rob_series *s,
-                       const double *point)
+                       const double *point, const rob_standard *standard)
 {
     int64_t d = t->features;
     void *x = rob_priv_work_at(w, t->x);
@@ -55,9 +55,13 @@ static void put_series(const rob_tile *t, rob_work *w, int64_t r, const rob_seri
             rob_priv_put_number(x, t->dtype, (k * ROB_TRAIN_TILE + r) * d + j,
                                 s && there ? point[k * d + j] : 0);
     }
-    for (int64_t k = 0; t->onehot != ROB_NONE && k < t->outputs; k++)
-        rob_priv_put_number(rob_priv_work_at(w, t->onehot), t->dtype,
-                            r * t->outputs + k, s && k == s->label);
+    for (int64_t k = 0; t->wanted != ROB_NONE && k < t->outputs; k++) {
+        double y = !s            ? 0
+                   : t->forecast ? rob_priv_standard_target(standard, s, k)
+                                 : k == s->label;
+        rob_priv_put_number(rob_priv_work_at(w, t->wanted), t->dtype,
+                            r * t->outputs + k, y);
+    }
 }
 
 static void put_weights(const rob_tile *t, rob_work *w, const double *theta)
@@ -77,7 +81,7 @@ void rob_priv_tile_load(const rob_tile *t, rob_work *w, const rob_batch *b,
     for (int64_t k = 0; k < ROB_TRAIN_TILE; k++) {
         int64_t r = pick && k < count ? pick[k] : first + k;
         const rob_series *s = k < count ? &b->data->series[b->index[r]] : NULL;
-        put_series(t, w, k, s, s ? rob_priv_tile_point(t, b, r) : NULL);
+        put_series(t, w, k, s, s ? rob_priv_tile_point(t, b, r) : NULL, b->standard);
         if (t->weight != ROB_NONE)
             rob_priv_put_number(rob_priv_work_at(w, t->weight), t->dtype, k,
                                 s ? weight : 0);
@@ -183,7 +187,8 @@ rob_status rob_priv_tile_create(rob_ctx *ctx, const rob_model *model, int64_t st
                      .unit = fabs(model->recipe.input_scale),
                      .tiles = tiles,
                      .mask = ROB_NONE,
-                     .onehot = ROB_NONE,
+                     .wanted = ROB_NONE,
+                     .forecast = model->recipe.forecast != 0,
                      .weight = ROB_NONE };
     TRY(make_room(ctx, t, model));
     TRY(rob_priv_graph_create(ctx, &t->graph));
@@ -198,12 +203,16 @@ done:
     return status;
 }
 
-rob_id rob_priv_tile_entropy(rob_tile *t)
+rob_id rob_priv_tile_loss(rob_tile *t)
 {
     rob_graph *g = t->graph;
-    t->onehot = rob_priv_input(g, rob_priv_shape2(ROB_TRAIN_TILE, t->outputs));
-    rob_id picked =
-        g_sum_to(g, g_mul(g, t->logits, t->onehot), rob_priv_shape2(ROB_TRAIN_TILE, 1));
+    const rob_shape column = rob_priv_shape2(ROB_TRAIN_TILE, 1);
+    t->wanted = rob_priv_input(g, rob_priv_shape2(ROB_TRAIN_TILE, t->outputs));
+    if (t->forecast) {
+        rob_id off = g_unary(g, "square", g_sub(g, t->logits, t->wanted));
+        return g_affine(g, g_sum_to(g, off, column), 1 / (double)t->outputs, 0);
+    }
+    rob_id picked = g_sum_to(g, g_mul(g, t->logits, t->wanted), column);
     return g_sub(g, g_logsumexp(g, t->logits), picked);
 }
 

@@ -1,7 +1,7 @@
 /* tile.h -- programs over tiles of 16 series, the rows of a batch, sums over tiles.
  *
  * The weights are inputs of the graph, so one plan serves the whole training. Every
- * term of the training loss (cross-entropy, penalties) and the slope that adversarial
+ * term of the training loss (of classes or forecasts, penalties) and the slope that adversarial
  * training climbs is such a program.
  */
 #ifndef ROB_TRAIN_TILE_H
@@ -17,7 +17,8 @@ typedef struct rob_tile {
     rob_memory memory;
     rob_graph *graph;
     rob_plan *plan;
-    rob_id x, mask, onehot, weight, logits; /* onehot, weight: ROB_NONE until asked */
+    rob_id x, mask, wanted, weight, logits; /* wanted, weight: ROB_NONE until asked */
+    bool forecast;
     rob_id *parameter, *grad;
     int32_t parameters, dtype;
     int64_t steps, features, outputs, size; /* size: all weights together */
@@ -33,6 +34,16 @@ typedef struct rob_tile {
     int64_t *slot_count; /* (tiles) */
 } rob_tile;
 
+/* Standard units of targets, and which tensors the last layer is (standard.c). */
+typedef struct rob_standard {
+    double *mean, spread; /* (outputs); above 0 */
+    int64_t outputs;
+    int32_t weight, bias; /* bias -1: none */
+} rob_standard;
+enum { ROB_BASELINE_MEAN, ROB_BASELINE_LAST, ROB_BASELINE_ZERO, ROB_BASELINES };
+double rob_priv_standard_target(const rob_standard *s, const rob_series *series,
+                                int64_t k);
+
 /* Rows of a batch: series index[0..count) of data, or points in their place. */
 typedef struct rob_batch {
     const rob_data *data;
@@ -41,6 +52,7 @@ typedef struct rob_batch {
     const double *moved; /* (count, T D), T the tile's; NULL: the series themselves */
     const double *theta; /* (size) the weights */
     double weight;       /* of each row */
+    const rob_standard *standard; /* of a forecast */
     /* random numbers of row r: functions of (seed, epoch, first + r) */
     uint64_t seed;
     int64_t epoch, first;
@@ -51,8 +63,9 @@ enum { ROB_DRAW_NOISE = 1, ROB_DRAW_START, ROB_DRAW_SHARE, ROB_DRAW_PENALTY };
 /* Inputs and logits; differ: rows end at different steps. */
 rob_status rob_priv_tile_create(rob_ctx *ctx, const rob_model *model, int64_t steps,
                                 bool differ, int64_t tiles, rob_tile *t);
-/* log sum exp f - f_y of every row, (B,1); makes the input onehot */
-rob_id rob_priv_tile_entropy(rob_tile *t);
+/* Loss of every row, (B,1): log sum exp f - f_y, or of a forecast 1/L sum_k (f_k -
+ * y_k)^2; makes the input wanted: the class as a unit vector, or y in standard units. */
+rob_id rob_priv_tile_loss(rob_tile *t);
 /* sum of weight * column (B,1); makes the input weight */
 rob_id rob_priv_tile_weighted(rob_tile *t, rob_id column);
 /* gradient of the scalar `value` by every weight, wanted at `stage` */

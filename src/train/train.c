@@ -6,8 +6,8 @@
  *     theta <- theta - rate [ (m/(1-b1^s)) / (sqrt(v/(1-b2^s)) + 1e-8) + decay theta ],
  * b1 = 0.9, b2 = 0.999, rate falling by cosine over the epochs. The order of an epoch
  * is a shuffle of (seed, epoch). Kept are the weights of the best epoch: highest
- * validation accuracy, then lowest validation loss; without a validation set, lowest
- * training loss. `patience` epochs without a better one end the training.
+ * validation accuracy, then lowest validation loss (of a forecast, that alone);
+ * without a validation set, lowest training loss. `patience` epochs without a better one end the training.
  * References: Kingma & Ba, ICLR 2015; Loshchilov & Hutter, ICLR 2019.
  * (docs/theory/train.md, section 2.)
  */
@@ -42,7 +42,8 @@ typedef struct descent {
     rob_fit fit;
     rob_penalty penalty[2]; /* Jacobian, Hessian; strength 0: not made */
     rob_disturb disturb;
-    bool disturbed;
+    rob_standard standard; /* of a forecast */
+    bool disturbed, forecast;
     const rob_data *train, *valid;
     int64_t *order, *every; /* shuffled training series; 0 .. of the validation set */
     double *grad, *mean, *square, *best; /* (size) */
@@ -94,6 +95,7 @@ static double batch_loss(descent *d, int64_t epoch, int64_t first, int64_t count
                     .count = count,
                     .theta = d->fit.theta,
                     .weight = 1 / (double)count,
+                    .standard = d->fit.standard,
                     .seed = d->ctx->seed,
                     .epoch = epoch,
                     .first = first };
@@ -113,7 +115,8 @@ static void validate(descent *d, double *curve)
     if (!d->valid) return;
     curve[ROB_VALID_LOSS] = rob_priv_fit_loss(d->ctx, &d->fit, d->valid, d->every,
                                               d->valid->count, NULL, &right);
-    curve[ROB_VALID_ACCURACY] = (double)right / (double)d->valid->count;
+    if (!d->forecast)
+        curve[ROB_VALID_ACCURACY] = (double)right / (double)d->valid->count;
 }
 
 static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
@@ -141,7 +144,7 @@ static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
     }
     curve[ROB_LOSS] = loss / (double)n;
     curve[ROB_PENALTY] = penalties / (double)n;
-    curve[ROB_ACCURACY] = (double)right / (double)n;
+    curve[ROB_ACCURACY] = d->forecast ? NAN : (double)right / (double)n;
     validate(d, curve);
 done:
     return status;
@@ -150,7 +153,7 @@ done:
 static bool is_better(const descent *d, const double *now, const double *best)
 {
     if (!d->valid) return now[ROB_LOSS] < best[ROB_LOSS];
-    if (now[ROB_VALID_ACCURACY] != best[ROB_VALID_ACCURACY])
+    if (!d->forecast && now[ROB_VALID_ACCURACY] != best[ROB_VALID_ACCURACY])
         return now[ROB_VALID_ACCURACY] > best[ROB_VALID_ACCURACY];
     return now[ROB_VALID_LOSS] < best[ROB_VALID_LOSS];
 }
@@ -191,7 +194,7 @@ static rob_status check_data(rob_ctx *ctx, const rob_model *model, const rob_dat
     CHECK(data->features == model->recipe.features, ctx, ROB_ESHAPE,
           "%s has %lld features a step; the model takes %lld", name,
           (long long)data->features, (long long)model->recipe.features);
-    for (int64_t i = 0; i < data->count; i++)
+    for (int64_t i = 0; !model->recipe.forecast && i < data->count; i++)
         CHECK(data->series[i].label >= 0
                   && data->series[i].label < model->recipe.outputs,
               ctx, ROB_EARGUMENT,
@@ -276,9 +279,37 @@ done:
     return status;
 }
 
+/* A start that knows these targets less than its own last layer, taken in standard
+ * units, would: a new model does not, whatever the targets' size. */
+static void choose_start(descent *d)
+{
+    rob_fit *fit = &d->fit;
+    int64_t right, size = fit->tile.size * (int64_t)sizeof *fit->theta;
+    double fresh = rob_priv_fit_loss(d->ctx, fit, d->train, d->order, d->train->count,
+                                     NULL, &right);
+    rob_priv_standard_map(&d->standard, &fit->tile, false, fit->theta);
+    double same = rob_priv_fit_loss(d->ctx, fit, d->train, d->order, d->train->count,
+                                    NULL, &right);
+    if (!(same <= fresh) && isfinite(fresh))
+        memcpy(fit->theta, d->best, (size_t)size);
+}
+
+static rob_status prepare_forecast(descent *d, const rob_model *model)
+{
+    rob_status status = ROB_OK;
+    if (!d->forecast) return ROB_OK;
+    TRY(rob_priv_standard_create(d->ctx, model, d->train, d->valid, &d->standard));
+    d->fit.standard = &d->standard;
+    choose_start(d);
+    memcpy(d->best, d->fit.theta, (size_t)d->fit.tile.size * sizeof *d->best);
+done:
+    return status;
+}
+
 static void release(descent *d)
 {
     const rob_memory *m = &d->ctx->memory;
+    rob_priv_release(m, d->standard.mean);
     rob_priv_fit_free(&d->fit);
     for (int k = 0; k < 2; k++) rob_priv_penalty_free(&d->penalty[k]);
     rob_priv_disturb_free(&d->disturb);
@@ -304,25 +335,42 @@ static void fill_model(rob_model *model, const double *theta)
     }
 }
 
+static void keep_curves(descent *d)
+{
+    rob_trainer *t = d->t;
+    rob_priv_release(&t->memory, t->curve);
+    t->curve = d->curve;
+    t->epochs = d->epochs;
+    t->best = d->best_epoch;
+    t->forecast = d->forecast;
+    d->curve = NULL;
+    if (!d->forecast) return;
+    t->spread = d->standard.spread;
+    rob_priv_standard_baselines(&d->standard, d->valid ? d->valid : d->train,
+                                t->baseline);
+}
+
 rob_status rob_priv_train_run(rob_ctx *ctx, rob_trainer *t, const rob_model *model,
                               const rob_data *train, const rob_data *valid,
                               rob_model **out)
 {
     rob_status status = ROB_OK, ended;
-    descent d = { .ctx = ctx, .t = t, .train = train, .valid = valid };
+    descent d = { .ctx = ctx,
+                  .t = t,
+                  .train = train,
+                  .valid = valid,
+                  .forecast = model->recipe.forecast != 0 };
     rob_model *fitted = NULL;
     TRY(check_data(ctx, model, train, "train"));
     if (valid) TRY(check_data(ctx, model, valid, "valid"));
     TRY(prepare(&d, model));
+    TRY(prepare_forecast(&d, model));
     TRY(rob_priv_model_make(ctx, &model->recipe, &fitted));
     ended = run_epochs(&d);
     TRY(ended);
+    if (d.forecast) rob_priv_standard_map(&d.standard, &d.fit.tile, true, d.best);
     fill_model(fitted, d.best);
-    rob_priv_release(&t->memory, t->curve);
-    t->curve = d.curve;
-    t->epochs = d.epochs;
-    t->best = d.best_epoch;
-    d.curve = NULL;
+    keep_curves(&d);
     *out = fitted;
     fitted = NULL;
 done:

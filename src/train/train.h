@@ -29,6 +29,8 @@ struct rob_trainer {
     double option[ROB_TRAIN_OPTIONS];
     double *curve;        /* (epochs run, ROB_CURVES) */
     int64_t epochs, best; /* epochs run; the one whose weights were kept, -1: none */
+    bool forecast;        /* the last run was of one; then: */
+    double spread, baseline[ROB_BASELINES];
 };
 enum {
     ROB_LOSS,
@@ -41,19 +43,32 @@ enum {
 
 extern const rob_option rob_priv_train_options[ROB_TRAIN_OPTIONS];
 
-/* ---- cross-entropy (fit.c) ------------------------------------------------------- */
+/* ---- targets of forecasts (standard.c) ------------------------------------------- */
+
+rob_status rob_priv_standard_create(rob_ctx *ctx, const rob_model *model,
+                                    const rob_data *train, const rob_data *valid,
+                                    rob_standard *s);
+/* The weights of f to those of (f - m)/s, or back. */
+void rob_priv_standard_map(const rob_standard *s, const rob_tile *t, bool back,
+                           double *theta);
+/* Losses on data of forecasts that need no network, in standard units. */
+void rob_priv_standard_baselines(const rob_standard *s, const rob_data *data,
+                                 double out[ROB_BASELINES]);
+
+/* ---- the loss (fit.c) ------------------------------------------------------- */
 
 typedef struct rob_fit {
     rob_tile tile;
     rob_id loss;
     double *theta; /* (size) the weights in use */
+    const rob_standard *standard; /* set after creation; NULL: classes */
 } rob_fit;
 
 rob_status rob_priv_fit_create(rob_ctx *ctx, const rob_model *model, int64_t steps,
                                bool lengths_differ, int64_t tiles, rob_fit *fit);
 void rob_priv_fit_free(rob_fit *fit);
-/* Mean cross-entropy over data[index[0..count)]; grad (size) or NULL; right: how many
- * are predicted as labelled. Bits do not depend on the number of threads. */
+/* Mean loss over data[index[0..count)]; grad (size) or NULL; right: how many are
+ * predicted as labelled, 0 of a forecast. Bits do not depend on the number of threads. */
 double rob_priv_fit_loss(rob_ctx *ctx, rob_fit *fit, const rob_data *data,
                          const int64_t *index, int64_t count, double *grad,
                          int64_t *right);

@@ -139,9 +139,18 @@ START_TEST(a_forecast_has_targets_and_no_class)
     GOOD(read_into(d, table(DAYS)));
     GOOD(rob_data_about(ctx, d, 7, "target", y, 4, &count));
     ck_assert(count == 4 && d->series[7].label == -1 && d->classes == 0);
-    for (int k = 0; k < 4; k++) ck_assert_double_eq_tol(y[k], ret(28 + k), 1e-15);
-    GOOD(rob_data_set_text(ctx, d, "target", "none"));
+    const double scale = d->series[7].scale[0];
+    ck_assert(scale > 0 && scale < 0.5);
+    for (int k = 0; k < 4; k++)
+        ck_assert_double_eq_tol(y[k] * scale, ret(28 + k), 1e-15);
     int64_t before = d->count;
+    GOOD(rob_data_set_text(ctx, d, "normalize", "none"));
+    GOOD(read_into(d, table(DAYS)));
+    ck_assert_double_eq(d->series[before + 7].scale[0], 1.0);
+    for (int k = 0; k < 4; k++)
+        ck_assert_double_eq_tol(d->series[before + 7].target[k], ret(28 + k), 1e-15);
+    GOOD(rob_data_set_text(ctx, d, "target", "none"));
+    before = d->count;
     GOOD(read_into(d, table(DAYS)));
     ck_assert_int_eq(d->count - before, DAYS - 20);
     GOOD(rob_data_about(ctx, d, before, "target", NULL, 0, &count));

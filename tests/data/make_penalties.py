@@ -98,5 +98,6 @@ def make(name):
     write("penalties_%s.txt" % name, records)
 
 
-for case in KINDS:
-    make(case)
+if __name__ == "__main__":
+    for case in KINDS:
+        make(case)
