@@ -7,6 +7,7 @@
  */
 #include "harness.h"
 #include "models.h"
+#include "record.h"
 
 #include "train/train.h"
 
@@ -73,28 +74,7 @@ static double joint(setting *s, double strength, double *grad)
 
 static int64_t read_record(const char *model, const char *name, double *out)
 {
-    static double skipped[NUMBERS];
-    char path[128], here[64];
-    snprintf(path, sizeof path, "tests/data/forecasts_%s.txt", model);
-    FILE *file = fopen(path, "r");
-    ck_assert_msg(file != NULL, "%s is missing; run from the top of the tree", path);
-    int64_t found = -1;
-    while (found < 0 && fscanf(file, "%63s", here) == 1) {
-        int rank;
-        long long dim, n = 1;
-        ck_assert(fscanf(file, "%d", &rank) == 1);
-        for (int k = 0; k < rank; k++) {
-            ck_assert(fscanf(file, "%lld", &dim) == 1);
-            n *= dim;
-        }
-        ck_assert(n <= NUMBERS);
-        double *to = strcmp(here, name) == 0 ? out : skipped;
-        for (int64_t i = 0; i < n; i++) ck_assert(fscanf(file, "%lf", &to[i]) == 1);
-        if (to == out) found = n;
-    }
-    fclose(file);
-    ck_assert_msg(found > 0, "no record %s in %s", name, path);
-    return found;
+    return record_of("forecasts", model, name, out, NUMBERS);
 }
 
 START_TEST(the_loss_is_that_of_pytorch)
