@@ -19,6 +19,10 @@
  *               2019)
  *   "fmn"       L0, L1, L2, Linf: steps inside a ball that follows the boundary (Pintor
  *               et al. 2021)
+ *   "cw"        L2: a penalty on the margin, its weight searched (Carlini & Wagner 2017)
+ *   "ead"       L1: the same with an elastic net, by FISTA (Chen et al. 2018)
+ *   "fab"       L1, L2, Linf: projections on the linearised boundary, drawn towards the
+ *               series (Croce & Hein 2020), classes in parallel
  *   "auto"      DeepFool, then an adaptive-ball search (DDN, Rony et al. 2019; FMN,
  *               Pintor et al. 2021), then every search to a point that satisfies the
  *               conditions of a nearest one (quadratic or linear programs in turn; not
@@ -40,11 +44,18 @@
  *             radii 12 tried for a distance; stop 0, 1 leaves a series once broken:
  *             restarts then go one after the other
  *   deepfool  steps 50 gradients; candidates 10 groups (classes) tried
- *   ddn, fmn  steps 200 gradients of one search; restarts 1, all but the first from random
- *             points as far as the linear step; patience 0 gradients without a nearer
- *             point (by 1e-4) after which a search ends, 0: never; rate 1 first step over
- *             the radius, falling to a hundredth; shrink 0.05 by which a step changes the
- *             radius at first, falling to a fiftieth
+ *   ddn, fmn, cw, ead, fab  steps 200 (cw, ead 300; fab 100) gradients of one search;
+ *             restarts 1, all but the first from random points as far as the linear step;
+ *             patience 0 gradients without a nearer point (by 1e-4) after which a search
+ *             ends, 0: never
+ *   ddn, fmn  rate 1 first step over the radius, falling to a hundredth; shrink 0.05 by
+ *             which a step changes the radius at first, falling to a fiftieth
+ *   cw, ead   rounds 6 weights tried in equal shares of the steps, of 15 at least; rate 0.5
+ *             (ead 0.1) first step of a round, over the distance (ead: over the quadratic's
+ *             own); ead: sparse 0.1 weight of the L1 norm, in lengths of the linear step,
+ *             and one evaluation a step
+ *   fab       candidates 10 groups (classes) tried, each with its restarts; one evaluation
+ *             a step
  *   auto      calls 300 gradients a series, all searches together; searches 0 started a
  *             series, 0: two to four by the groups, or one for 150 calls, at most 16;
  *             with 1 there are no hops
@@ -85,8 +96,8 @@ typedef struct rob_attack rob_attack;
  * Make an attack by the name of its method.
  *
  * @param ctx    context
- * @param method "fgsm", "pgd", "deepfool", "ddn", "fmn", "auto", "hopskipjump",
- *               "boundary", "warp" or "universal"
+ * @param method "fgsm", "pgd", "deepfool", "ddn", "fmn", "cw", "ead", "fab", "auto",
+ *               "hopskipjump", "boundary", "warp" or "universal"
  * @param out    receives the attack; NULL on error
  * @return ROB_EARGUMENT: no such method
  * Cost: one allocation. Since 0.1.

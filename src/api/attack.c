@@ -15,8 +15,8 @@ rob_status rob_attack_create(rob_ctx *ctx, const char *method, rob_attack **out)
     CHECK(method, ctx, ROB_EARGUMENT, "method is NULL");
     const rob_method *m = rob_priv_attack_method(method);
     CHECK(m, ctx, ROB_EARGUMENT,
-          "method is '%.40s'; allowed are fgsm, pgd, deepfool, ddn, fmn, auto, "
-          "hopskipjump, boundary, warp, universal",
+          "method is '%.40s'; allowed are fgsm, pgd, deepfool, ddn, fmn, cw, "
+          "ead, fab, auto, hopskipjump, boundary, warp, universal",
           method);
     rob_attack *a = rob_priv_allocate(&ctx->memory, 1, sizeof *a);
     CHECK(a, ctx, ROB_EMEMORY, "out of memory for an attack");

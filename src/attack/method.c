@@ -90,6 +90,25 @@ static const rob_option fmn_options[] = {
     COMMON
 };
 
+static const rob_option cw_options[] = {
+    SEARCH(300),
+    { "rounds", 6, 1, 100, "", "weights tried, in equal shares of the steps" },
+    { "rate", 0.5, 1e-6, 10, "distance", "length of the first step of a round" },
+    COMMON
+};
+static const rob_option ead_options[] = {
+    SEARCH(300),
+    { "rounds", 6, 1, 100, "", "weights tried, in equal shares of the steps" },
+    { "rate", 0.1, 1e-6, 1, "", "first step of a round" },
+    { "sparse", 0.1, 0, 1e6, "", "weight of the L1 norm" },
+    COMMON
+};
+static const rob_option fab_options[] = {
+    SEARCH(100),
+    { "candidates", 10, 1, 64, "", "groups (classes) tried, most promising first" },
+    COMMON
+};
+
 double rob_priv_attack_option(const rob_attack *a, const char *name)
 {
     return rob_priv_option_get(a->method->option, a->method->options, a->option, name);
@@ -128,6 +147,11 @@ static int32_t restarts(const rob_attack *a, const rob_query *q)
 static int32_t candidates(const rob_attack *a, const rob_query *q)
 {
     return (int32_t)at_most(count_option(a, "candidates"), most_groups(q));
+}
+
+static int32_t candidates_and_restarts(const rob_attack *a, const rob_query *q)
+{
+    return candidates(a, q) * restarts(a, q);
 }
 
 static rob_status deepfool_distance(rob_hunt *h)
@@ -180,6 +204,12 @@ static const rob_method methods[] = {
     { "fmn", fmn_options, COUNT_OF(fmn_options), true, restarts, rob_priv_fmn_distance,
       rob_priv_fmn_margin,
       ROB_TAKES_ALL },
+    { "cw", cw_options, COUNT_OF(cw_options), false, restarts, rob_priv_cw_distance,
+      rob_priv_cw_margin, ROB_TAKES_L2 },
+    { "ead", ead_options, COUNT_OF(ead_options), false, restarts, rob_priv_ead_distance,
+      rob_priv_ead_margin, ROB_TAKES_L1 },
+    { "fab", fab_options, COUNT_OF(fab_options), false, candidates_and_restarts,
+      rob_priv_fab_distance, rob_priv_fab_margin, ROB_TAKES_LENGTHS },
     { "auto", auto_options, COUNT_OF(auto_options), false, rob_priv_auto_searches,
       rob_priv_auto_distance, rob_priv_auto_margin, ROB_TAKES_LENGTHS },
     { "hopskipjump", hopskipjump_options, COUNT_OF(hopskipjump_options), false, one,

@@ -15,6 +15,9 @@
 #include <math.h>
 #include <string.h>
 
+#define RAY 0.125
+enum { BISECTIONS = 10 };
+
 double rob_priv_falling(double from, double to, int64_t k, int64_t steps)
 {
     const double pi = 3.14159265358979323846;
@@ -148,6 +151,37 @@ done:
     return status;
 }
 
+/* Best points are drawn in along their rays, so that starts are compared by what the last
+ * line search would make of them: bisection of the last eighth. */
+static rob_status close_rays(rob_hunt *h)
+{
+    rob_status status = ROB_OK;
+    if (h->starts == 1) return ROB_OK;
+    for (int64_t k = 0; k < h->lanes; k++) {
+        rob_lane *l = &h->lane[k];
+        l->active = l->best_norm < INFINITY && l->best_norm > 0;
+        l->low = 1 - RAY;
+        l->high = 1;
+        memcpy(l->spare, l->best, (size_t)rob_priv_lane_size(h, l) * sizeof *l->best);
+    }
+    for (int round = 0; round < BISECTIONS && status == ROB_OK; round++) {
+        for (int64_t k = 0; k < h->lanes; k++) {
+            rob_lane *l = &h->lane[k];
+            double t = (l->low + l->high) / 2;
+            int64_t n = l->active ? rob_priv_lane_size(h, l) : 0;
+            for (int64_t i = 0; i < n; i++) l->delta[i] = t * l->spare[i];
+        }
+        TRY(rob_priv_hunt_values(h));
+        for (int64_t r = 0; r < h->rows && status == ROB_OK; r++) {
+            rob_lane *l = h->row[r];
+            rob_priv_lane_keep(h, l);
+            *(l->margin <= 0 ? &l->high : &l->low) = (l->low + l->high) / 2;
+        }
+    }
+done:
+    return status;
+}
+
 rob_status rob_priv_nearest_search(rob_hunt *h, const rob_rule *rule, int64_t steps,
                                    int64_t candidates)
 {
@@ -174,6 +208,7 @@ rob_status rob_priv_nearest_search(rob_hunt *h, const rob_rule *rule, int64_t st
     if (status == ROB_OK) TRY(rob_priv_hunt_values(h));
     for (int64_t r = 0; r < h->rows && status == ROB_OK; r++)
         rob_priv_lane_keep(h, h->row[r]);
+    if (status == ROB_OK) TRY(close_rays(h));
 done:
     rob_priv_release(&h->q->memory, walk);
     rob_priv_release(&h->q->memory, arena);

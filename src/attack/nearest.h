@@ -50,5 +50,11 @@ rob_status rob_priv_ddn_distance(rob_hunt *h); /* ddn.c */
 rob_status rob_priv_ddn_margin(rob_hunt *h);
 rob_status rob_priv_fmn_distance(rob_hunt *h); /* fmn.c */
 rob_status rob_priv_fmn_margin(rob_hunt *h);
+rob_status rob_priv_cw_distance(rob_hunt *h); /* penalty.c */
+rob_status rob_priv_cw_margin(rob_hunt *h);
+rob_status rob_priv_ead_distance(rob_hunt *h);
+rob_status rob_priv_ead_margin(rob_hunt *h);
+rob_status rob_priv_fab_distance(rob_hunt *h); /* fab.c */
+rob_status rob_priv_fab_margin(rob_hunt *h);
 
 #endif

@@ -4,8 +4,10 @@
 
 #include "attack/attack.h"
 
-/* Every method in every norm it searches in. `exact`: what of the distance of an affine
- * classifier it may miss at its default steps, beyond overshoot and noise. */
+/* Every method in every norm it searches in; miss: the share of an affine classifier's
+ * distance it may lose at its default steps, beyond overshoot and noise. In L1 the nearest
+ * point moves one number alone, which steps along the whole gradient reach slowly; ead's
+ * optimum is that of another, mixed norm. */
 static const struct entry {
     const char *method;
     int32_t norm, dual;
@@ -15,6 +17,11 @@ static const struct entry {
     { "fmn", ROB_NORM_L2, ROB_NORM_L2, 1e-3 },
     { "fmn", ROB_NORM_LINF, ROB_NORM_L1, 0.02 },
     { "fmn", ROB_NORM_L1, ROB_NORM_LINF, 0.02 },
+    { "cw", ROB_NORM_L2, ROB_NORM_L2, 2e-2 },
+    { "ead", ROB_NORM_L1, ROB_NORM_LINF, 0.6 },
+    { "fab", ROB_NORM_L2, ROB_NORM_L2, 1e-3 },
+    { "fab", ROB_NORM_LINF, ROB_NORM_L1, 1e-3 },
+    { "fab", ROB_NORM_L1, ROB_NORM_LINF, 1e-3 },
 };
 enum { ENTRIES = COUNT_OF(entries) };
 
@@ -146,17 +153,18 @@ START_TEST(starts_and_patience)
     by(e->method);
     fine(rob_attack_set(ctx, attack, "steps", 100));
     distances(one);
-    for (int i = 0; i < N; i++) ck_assert_double_le(calls = named("calls", i), 100);
+    double most = strcmp(e->method, "fab") == 0 ? 200 : 100; /* its two other classes */
+    for (int i = 0; i < N; i++) ck_assert_double_le(calls = named("calls", i), most);
     fine(rob_attack_set(ctx, attack, "patience", 10));
     distances(many);
-    for (int i = 0; i < N; i++) spared += 100 - named("calls", i);
+    for (int i = 0; i < N; i++) spared += most - named("calls", i);
     ck_assert_double_gt(spared, 0);
     fine(rob_attack_set(ctx, attack, "patience", 0));
     fine(rob_attack_set(ctx, attack, "restarts", 4));
     distances(many);
     for (int i = 0; i < N; i++) {
         ck_assert_double_le(many[i], one[i] * (1 + 3e-4));
-        ck_assert_double_le(named("calls", i), 4 * 100 + 1);
+        ck_assert_double_le(named("calls", i), 4 * most + 1);
         ck_assert_double_gt(named("calls", i), calls);
     }
 }

@@ -1,122 +1,294 @@
-"""attack.py -- minimum distances: `robust attack` beside foolbox, at its summed gradient calls.
+"""attack.py -- minimum distances: `robust attack` beside foolbox, torchattacks and ART.
 
-usage: attack.py ROBUST MODEL DATA NORM [COUNT [STEPS]]
+usage: attack.py ROBUST MODEL DATA NORM [--count N] [--first I] [--steps S] [--namesakes]
+                 [--recipe TEXT] [--set NAME=VALUE ...] [--out FILE]
 
-MODEL holds an LSTM (PyTorch's names, linear head on the last step), DATA a UCR .tsv, NORM is
-l2 or linf. foolbox runs FMN and DDN (STEPS steps), Carlini and Wagner (5 constants of STEPS/3),
-DeepFool (50) and Brendel-Bethge (STEPS/2) on the same first COUNT series from the same
-predictions, in a box wide enough not to matter; each point is judged again in float64 and
-measured. Ours gets as many gradients a series as all peers took together. Prints medians,
-ratios and seconds; without torch or foolbox it says so and exits 0.
+MODEL is a .safetensors file with PyTorch's names: an LSTM with a linear head on the last step
+(--recipe "lstm readout=last"), or what `robust train` wrote (lstm, gru, rnn, transformer), whose
+own check values the PyTorch twin has to reproduce. DATA is a UCR .tsv; NORM is l2, linf, l1 or l0.
+Every peer starts from the same predictions, in a box wide enough not to matter; its points are
+judged again in float64 and measured. Peers (STEPS gradients each, C&W and EAD 5 constants of
+STEPS/5, DeepFool 50, Brendel-Bethge STEPS/2; it needs numba):
+    foolbox FMN, DDN, C&W, EAD, DeepFool, BB; torchattacks FAB, C&W (l2); ART C&W (l2), EAD (l1).
+"auto" gets as many gradients a series as all peers took together. With --namesakes each peer is
+set beside our method of that name, at its own number of gradients.
+
+Printed: medians, gradients, seconds; ours over the best of all peers together: median, share of
+series more than 1 % worse; and for every attack a the local optimality of AttackBench (Cina et
+al., 2025), 1 - (A(a) - A*)/(eps0 - A*), A the area below the curve of robust accuracy from 0 to
+eps0, A* of the best distances of all attacks, eps0 where that one is 0. Without torch or foolbox
+it says so and exits 0.
 """
+import argparse
 import json
 import subprocess
 import sys
 import time
+import warnings
 
 try:
     import foolbox
     import numpy
     import torch
-    from safetensors.torch import load_file
+    from safetensors import safe_open
 except ImportError as missing:
     print(f"absent {missing.name} (pip install torch foolbox safetensors)")
     sys.exit(0)
 
+warnings.filterwarnings("ignore")
+PEERS_ONLY_IN = {"l2": ("FMN", "DDN", "C&W", "DeepFool", "BB", "FAB", "C&W ta", "C&W ART"),
+                 "linf": ("FMN", "DeepFool", "BB", "FAB"),
+                 "l1": ("FMN", "EAD", "BB", "FAB", "EAD ART"),
+                 "l0": ("FMN", "BB")}
+NAMESAKE = {"FMN": "fmn", "DDN": "ddn", "C&W": "cw", "C&W ta": "cw", "C&W ART": "cw",
+            "EAD": "ead", "EAD ART": "ead", "FAB": "fab", "DeepFool": "deepfool"}
 
-class Net(torch.nn.Module):
-    def __init__(self, weights):
+
+# ---- the PyTorch twin ----------------------------------------------------------------------
+
+class Recurrent(torch.nn.Module):
+    def __init__(self, kind, weights, body, head, words):
         super().__init__()
-        layers = sum(".weight_ih_l" in f".{k}" or "weight_ih_l" in k for k in weights)
-        ih = next(k for k in weights if k.endswith("weight_ih_l0"))
-        head = next(k[:-7] for k in weights if k.endswith(".weight") and k[:-7] != ih[:-13])
-        self.rnn = torch.nn.LSTM(weights[ih].shape[1], weights[ih].shape[0] // 4, layers,
-                                 batch_first=True)
+        gates = {"lstm": 4, "gru": 3, "rnn": 1}[kind]
+        hh = weights[body + ".weight_hh_l0"]
+        layers = sum(k.startswith(body + ".weight_ih_l") for k in weights)
+        make = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[kind]
+        extra = {"nonlinearity": words["nonlinearity"]} if kind == "rnn" else {}
+        self.body = make(weights[body + ".weight_ih_l0"].shape[1], hh.shape[0] // gates, layers,
+                         batch_first=True, **extra)
         self.out = torch.nn.Linear(weights[head + ".weight"].shape[1],
                                    weights[head + ".weight"].shape[0])
-        body = ih[:-len("weight_ih_l0")]
-        self.rnn.load_state_dict({k[len(body):]: v for k, v in weights.items()
-                                  if k.startswith(body)})
-        self.out.load_state_dict({k: weights[f"{head}.{k}"] for k in ("weight", "bias")})
-        self.rows = 0
+        self.mean = words.get("readout") == "mean"
 
     def forward(self, x):
-        self.rows += len(x) if x.requires_grad or torch.is_grad_enabled() else 0
-        return self.out(self.rnn(x)[0][:, -1])
+        h = self.body(x)[0]
+        return self.out(h.mean(1) if self.mean else h[:, -1])
 
+
+class Encoder(torch.nn.Module):
+    def __init__(self, weights, words):
+        super().__init__()
+        width, layers = int(words["hidden"]), int(words["layers"])
+        self.embed = torch.nn.Linear(weights["embed.weight"].shape[1], width)
+        layer = torch.nn.TransformerEncoderLayer(
+            width, int(words["heads"]), int(words["feedforward"]), dropout=0.0,
+            activation=words["activation"], batch_first=True, norm_first=words["norm"] == "first")
+        norm = torch.nn.LayerNorm(width) if "encoder.norm.weight" in weights else None
+        self.body = torch.nn.TransformerEncoder(layer, layers, norm, enable_nested_tensor=False)
+        self.out = torch.nn.Linear(width, weights["fc.weight"].shape[0])
+        self.place = weights.get("pos_embedding")
+        self.mean = words["readout"] == "mean"
+
+    def forward(self, x):
+        h = self.embed(x)
+        if self.place is not None:
+            h = h + self.place.to(h.dtype).reshape(-1, h.shape[-1])[:h.shape[1]]
+        h = self.body(h)
+        return self.out(h.mean(1) if self.mean else h[:, -1])
+
+
+class Counted(torch.nn.Module):
+    """Counts the rows of passes that a gradient may follow."""
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.rows = net, 0
+
+    def forward(self, x):
+        self.rows += len(x) if torch.is_grad_enabled() else 0
+        return self.net(x)
+
+
+def load(path, recipe):
+    with safe_open(path, "pt") as f:
+        weights = {k: f.get_tensor(k) for k in f.keys()}
+        text = recipe or (f.metadata() or {}).get("robust.recipe")
+    kind, *rest = text.split()
+    words = dict(w.split("=", 1) for w in rest)
+    checks = weights.pop("robust.check.x", None), weights.pop("robust.check.y", None)
+    if kind == "transformer":
+        net, names = Encoder(weights, words), {"encoder.": "body.", "fc.": "out.", "embed.": "embed."}
+    else:
+        body = next(k for k in weights if k.endswith("weight_ih_l0"))[:-len(".weight_ih_l0")]
+        head = next(k for k in weights if k.endswith(".weight") and not k.startswith(body + "."))[:-7]
+        net, names = Recurrent(kind, weights, body, head, words), {body + ".": "body.", head + ".": "out."}
+    state = {new + k[len(old):]: v for k, v in weights.items() for old, new in names.items()
+             if k.startswith(old)}
+    net.load_state_dict(state)
+    net.eval()
+    if checks[0] is not None:
+        with torch.no_grad():
+            gap = (net(checks[0].float()) - checks[1].float()).abs().max()
+        assert gap < 1e-4, f"the twin differs by {gap}"
+    return net
+
+
+# ---- peers ---------------------------------------------------------------------------------
+
+def by_foolbox(make):
+    def run(net, x, label, edge):
+        framed = foolbox.PyTorchModel(net, bounds=(-edge, edge), device="cpu")
+        return make(foolbox.attacks)(framed, x, label, epsilons=None)[1]
+    return run
+
+
+class Unit(torch.nn.Module):
+    """The same net on [0, 1], which torchattacks insists on."""
+    def __init__(self, net, edge):
+        super().__init__()
+        self.net, self.edge = net, edge
+
+    def forward(self, z):
+        return self.net(z * (2 * self.edge) - self.edge)
+
+
+def by_torchattacks(make):
+    def run(net, x, label, edge):
+        import torchattacks
+        unit = Unit(net, edge).eval()
+        z = make(torchattacks, unit)((x + edge) / (2 * edge), label)
+        return z * (2 * edge) - edge
+    return run
+
+
+def by_art(make):
+    def run(net, x, label, edge):
+        from art.estimators.classification import PyTorchClassifier
+        import art.attacks.evasion as evasion
+        framed = PyTorchClassifier(net, torch.nn.CrossEntropyLoss(), x.shape[1:],
+                                   net(x[:1]).shape[1], clip_values=(-edge, edge))
+        return torch.tensor(make(evasion, framed).generate(x.numpy(), label.numpy()))
+    return run
+
+
+def all_peers(norm, steps):
+    title = {"l0": "L0", "l1": "L1", "l2": "L2", "linf": "LInf"}[norm]
+    share = max(steps // 5, 1)
+    deep = {"l2": "L2DeepFoolAttack", "linf": "LinfDeepFoolAttack"}
+    bethge = {"l0": "L0BrendelBethgeAttack", "l1": "L1BrendelBethgeAttack",
+              "l2": "L2BrendelBethgeAttack", "linf": "LinfinityBrendelBethgeAttack"}
+    return {
+        "FMN": by_foolbox(lambda a: getattr(a, title + "FMNAttack")(steps=steps)),
+        "DDN": by_foolbox(lambda a: a.DDNAttack(steps=steps)),
+        "C&W": by_foolbox(lambda a: a.L2CarliniWagnerAttack(binary_search_steps=5, steps=share)),
+        "EAD": by_foolbox(lambda a: a.EADAttack(binary_search_steps=5, steps=share,
+                                                decision_rule="L1")),
+        "DeepFool": by_foolbox(lambda a: getattr(a, deep[norm])(steps=50)),
+        "BB": by_foolbox(lambda a: getattr(a, bethge[norm])(steps=steps // 2)),
+        "FAB": by_torchattacks(lambda t, net: t.FAB(
+            net, norm=title.replace("LInf", "Linf"), eps=1e6, steps=share, n_restarts=1)),
+        "C&W ta": by_torchattacks(lambda t, net: t.CW(net, c=1, steps=steps, lr=0.01)),
+        "C&W ART": by_art(lambda e, net: e.CarliniL2Method(
+            net, binary_search_steps=5, max_iter=share, batch_size=64, verbose=False)),
+        "EAD ART": by_art(lambda e, net: e.ElasticNet(
+            net, binary_search_steps=5, max_iter=share, decision_rule="L1", batch_size=64,
+            verbose=False)),
+    }
+
+
+# ---- measuring -----------------------------------------------------------------------------
 
 def length(d, norm):
     flat = d.reshape(len(d), -1)
-    return flat.norm(dim=1) if norm == "l2" else flat.abs().amax(dim=1)
+    return {"l2": lambda: flat.norm(dim=1), "linf": lambda: flat.abs().amax(dim=1),
+            "l1": lambda: flat.abs().sum(dim=1),
+            "l0": lambda: (flat != 0).sum(dim=1).double()}[norm]()
 
 
-def peers(norm, steps):
-    """Constructors by name; Brendel-Bethge needs numba, and says so when made."""
-    a = foolbox.attacks
-    if norm == "l2":
-        return {"FMN": lambda: a.L2FMNAttack(steps=steps),
-                "DDN": lambda: a.DDNAttack(steps=steps),
-                "C&W": lambda: a.L2CarliniWagnerAttack(binary_search_steps=5,
-                                                       steps=steps // 3),
-                "DeepFool": lambda: a.L2DeepFoolAttack(steps=50),
-                "BB": lambda: a.L2BrendelBethgeAttack(steps=steps // 2)}
-    return {"FMN": lambda: a.LInfFMNAttack(steps=steps),
-            "DeepFool": lambda: a.LinfDeepFoolAttack(steps=50),
-            "BB": lambda: a.LinfinityBrendelBethgeAttack(steps=steps // 2)}
+def judged(net, points, x, label, norm):
+    wide = net.double()
+    with torch.no_grad():
+        fails = wide(points.double()).argmax(dim=1) != label
+    net.float()
+    far = torch.full((len(x),), float("inf"), dtype=torch.float64)
+    # a point that was moved by its own rounding only has not been moved
+    moved = points.double() - x.double()
+    moved = torch.where(moved.abs() < 1e-6, torch.zeros_like(moved), moved) if norm == "l0" else moved
+    return torch.where(fails, length(moved, norm), far)
 
 
-def ours(robust, model, data, norm, count, calls):
+def ours(args, method, calls):
+    asked = {"auto": [f"calls={calls}"]}.get(method, [f"steps={calls}"]) + args.set
     begun = time.perf_counter()
-    text = subprocess.run(
-        [robust, "attack", model, data, "--recipe", "lstm readout=last", "--norm", norm,
-         "--count", str(count), "--set", f"calls={calls}", "--threads", "1", "--quiet"],
-        capture_output=True, text=True, check=True).stdout
-    found = [float(line.split()[-1]) for line in text.splitlines() if "broken at" in line]
-    assert len(found) == count, text
-    return torch.tensor(found, dtype=torch.float64), time.perf_counter() - begun
+    line = [args.robust, "attack", args.model, args.data, "--norm", args.norm, "--method", method,
+            "--count", str(args.count), "--first", str(args.first), "--threads", "1", "--quiet"]
+    line += ["--recipe", args.recipe] if args.recipe else []
+    for text in asked:
+        line += ["--set", text]
+    text = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    found = [l for l in text.splitlines() if l.startswith("series ")]
+    far = [float(l.split()[-1]) if "broken at" in l else float("inf") for l in found]
+    assert len(far) == args.count, text
+    return torch.tensor(far, dtype=torch.float64), time.perf_counter() - begun
 
 
-def main(robust, model, data, norm, count=16, steps=300):
-    count, steps = int(count), int(steps)
+def optimality(d, best):
+    edge = best.max()
+    area, least = torch.minimum(d, edge).mean(), best.mean()
+    return float(1 - (area - least) / (edge - least)) if edge > least else 1.0
+
+
+def ratios(mine, theirs):
+    r = torch.where(torch.isinf(mine) & torch.isinf(theirs), torch.ones_like(mine), mine / theirs)
+    return f"median ratio {r.median():.4f}, more than 1 % worse {int((r > 1.01).sum())}, " \
+           f"more than 1 % better {int((r < 0.99).sum())} of {len(r)}"
+
+
+def main():
+    p = argparse.ArgumentParser()
+    for name in ("robust", "model", "data", "norm"):
+        p.add_argument(name)
+    for name, value in (("--count", 16), ("--first", 0), ("--steps", 300)):
+        p.add_argument(name, type=int, default=value)
+    p.add_argument("--recipe", default="")
+    p.add_argument("--namesakes", action="store_true")
+    p.add_argument("--only", default="", help="peers, comma separated")
+    p.add_argument("--set", action="append", default=[])
+    p.add_argument("--out", default="")
+    args = p.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    net = Net(load_file(model)).eval()
-    wide = Net(load_file(model)).eval().double()
-    table = numpy.loadtxt(data, ndmin=2)[:count, 1:]
+    net = Counted(load(args.model, args.recipe)).eval()
+    table = numpy.loadtxt(args.data, ndmin=2)[args.first:args.first + args.count, 1:]
+    args.count = len(table)
     x = torch.tensor(table, dtype=torch.float32)[:, :, None]
-    label = net(x).argmax(dim=1)
+    with torch.no_grad():
+        label = net(x).argmax(dim=1)
     edge = 4 * float(x.abs().max())
-    framed = foolbox.PyTorchModel(net, bounds=(-edge, edge), device="cpu")
-    best = torch.full((count,), float("inf"), dtype=torch.float64)
-    each, calls, seconds = {}, 0, 0.0
-    for name, make in peers(norm, steps).items():
+    each, calls = {}, {}
+    for name, run in all_peers(args.norm, args.steps).items():
+        if name not in PEERS_ONLY_IN[args.norm] or (args.only and name not in args.only.split(",")):
+            continue
+        if args.namesakes and name not in NAMESAKE:
+            continue
         net.rows, begun = 0, time.perf_counter()
         try:
-            _, points, _ = make()(framed, x, label, epsilons=None)
+            points = run(net, x, label, edge)
         except Exception as error:  # a peer's crash is a result
             print(f"   {name}: {type(error).__name__}: {error}"[:120])
             continue
-        seconds += time.perf_counter() - begun
-        calls += net.rows // count
-        points = points.double()
-        with torch.no_grad():
-            fails = wide(points).argmax(dim=1) != label
-        d = torch.where(fails, length(points - x.double(), norm),
-                        torch.tensor(float("inf"), dtype=torch.float64))
-        each[name] = d
-        best = torch.minimum(best, d)
-        print(f"   {name:9} median {d.median():.4f}  found {int(fails.sum())}/{count}  "
-              f"calls {net.rows // count}  {time.perf_counter() - begun:.1f} s", flush=True)
-    mine, took = ours(robust, model, data, norm, count, calls)
-    ratio = mine / best
-    print(f"   {'ours':9} median {mine.median():.4f}  found {int(mine.isfinite().sum())}/{count}"
-          f"  calls {calls} (at most)  {took:.1f} s")
-    print(f"   all peers median {best.median():.4f}  {seconds:.1f} s;  ours/peers' best: geometric "
-          f"mean {ratio.log().mean().exp():.4f}, largest {ratio.max():.4f}; more than 1 % worse "
-          f"{int((ratio > 1.01).sum())}, more than 1 % better {int((ratio < 0.99).sum())} of "
-          f"{count}", flush=True)
-    print(json.dumps({"norm": norm, "ours": mine.tolist(), "peers": best.tolist()}),
-          file=sys.stderr)
+        each[name], calls[name] = judged(net, points, x, label, args.norm), net.rows // args.count
+        print(f"   {name:9} median {each[name].median():.4f}  found {int(each[name].isfinite().sum())}"
+              f"/{args.count}  calls {calls[name]}  {time.perf_counter() - begun:.1f} s", flush=True)
+        if args.namesakes:
+            mine, took = ours(args, NAMESAKE[name], calls[name])
+            print(f"      {NAMESAKE[name]:8} median {mine.median():.4f}  {took:.1f} s; over the peer's: "
+                  f"{ratios(mine, each[name])}", flush=True)
+    result = {"norm": args.norm, "model": args.model, "calls": calls,
+              "peers": {k: v.tolist() for k, v in each.items()}}
+    if not args.namesakes:
+        best = torch.stack(list(each.values())).amin(0)
+        mine, took = ours(args, "auto", sum(calls.values()))
+        print(f"   {'auto':9} median {mine.median():.4f}  found {int(mine.isfinite().sum())}/{args.count}"
+              f"  calls {sum(calls.values())} (at most)  {took:.1f} s")
+        print(f"   all peers median {best.median():.4f}; auto over it: {ratios(mine, best)}, "
+              f"largest {float((mine / best).max()):.3f}")
+        least = torch.minimum(best, mine)
+        print("   local optimality: " + ", ".join(
+            f"{k} {optimality(v, least):.4f}" for k, v in [("auto", mine)] + list(each.items())))
+        result["auto"] = mine.tolist()
+    if args.out:
+        with open(args.out, "a") as f:
+            print(json.dumps(result), file=f)
 
 
-main(*sys.argv[1:])
+main()
