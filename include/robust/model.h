@@ -61,8 +61,7 @@ typedef struct rob_model rob_model;
  *         the recipe is not understood. ROB_EUNSUPPORTED: projections, other
  *         number types
  * Cost: reads the file once, each tensor straight into its place, so the peak is the
- * weights' own memory (1.02 times 100 MB were seen); with a witness its plan besides,
- * which holds the weights as doubles. An ONNX file is read whole; its nodes are written
+ * weights' own memory, with a witness too (1.02 times 100 MB were seen). An ONNX file is read whole; its nodes are written
  * out once at load, at 16 steps where steps are open, and two series are evaluated.
  * Reference: the safetensors format 0.4; ONNX 1.18. Since 0.1.
  */

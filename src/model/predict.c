@@ -3,7 +3,8 @@
  *
  * A plan is made for this call and thrown away: none ever lives in the model, so a
  * model is shared by threads without a lock. Always in double; float32 weights embed
- * exactly.
+ * exactly. A plan's own copy of the weights is four times their size in float32, so a
+ * witness of a large model is run by a lean plan, which reads them where they are.
  *
  * Witness: for every series x_k of robust.check.x, f the model as read,
  *     max |f(x_k) - y_k|  <=  tol max |y|,   tol = 1e-5 (y float32) or 1e-10 (y
@@ -18,8 +19,8 @@
 #include <math.h>
 #include <string.h>
 
-rob_status rob_priv_model_evaluate(rob_ctx *ctx, const rob_model *model,
-                                   const double *x, int64_t n, int64_t steps, double *y)
+static rob_status evaluate(rob_ctx *ctx, const rob_model *model, const double *x,
+                           int64_t n, int64_t steps, bool lean, double *y)
 {
     rob_status status = ROB_OK;
     rob_graph *g = NULL;
@@ -32,7 +33,8 @@ rob_status rob_priv_model_evaluate(rob_ctx *ctx, const rob_model *model,
     rob_id in = rob_priv_input(g, rob_priv_shape3(steps, 1, features));
     rob_id out = rob_priv_model_emit(model, g, in, ROB_NONE, NULL);
     TRY(rob_priv_graph_status(ctx, g));
-    TRY(rob_priv_plan_create(ctx, g, ROB_F64, &out, NULL, 1, &plan));
+    if (lean) TRY(rob_priv_plan_create_lean(ctx, g, &out, 1, &plan));
+    else TRY(rob_priv_plan_create(ctx, g, ROB_F64, &out, NULL, 1, &plan));
     TRY(rob_priv_work_create(ctx, plan, &work));
     for (int64_t k = 0; k < n; k++) {
         rob_priv_work_set(work, in, x + k * steps * features);
@@ -44,6 +46,20 @@ done:
     rob_priv_plan_free(plan);
     rob_priv_graph_free(g);
     return status;
+}
+
+rob_status rob_priv_model_evaluate(rob_ctx *ctx, const rob_model *model,
+                                   const double *x, int64_t n, int64_t steps, double *y)
+{
+    return evaluate(ctx, model, x, n, steps, false, y);
+}
+
+static bool is_large(const rob_model *model)
+{
+    int64_t count = 0;
+    for (int32_t k = 0; k < model->parameters; k++)
+        count += rob_priv_shape_size(&model->parameter[k].tensor->shape);
+    return count >= 1 << 20;
 }
 
 /* ---- witness --------------------------------------------------------------------- */
@@ -95,7 +111,7 @@ static rob_status run_witness(rob_ctx *ctx, const rob_model *model, const char *
         goto done;
     }
     for (int64_t i = 0; i < inputs; i++) in[i] = rob_priv_tensor_at(x, i);
-    TRY(rob_priv_model_evaluate(ctx, model, in, n, steps, out));
+    TRY(evaluate(ctx, model, in, n, steps, is_large(model), out));
     TRY(compare(ctx, path, y, out));
 done:
     rob_priv_release(m, in);
@@ -160,7 +176,7 @@ rob_status rob_priv_model_make_witness(rob_ctx *ctx, const rob_model *model,
     double *at = (*x)->data;
     for (int64_t i = 0; i < WITNESSES * steps * r->features; i++)
         at[i] = r->input_shift + r->input_scale * rob_priv_normal(&random);
-    TRY(rob_priv_model_evaluate(ctx, model, at, WITNESSES, steps, (*y)->data));
+    TRY(evaluate(ctx, model, at, WITNESSES, steps, is_large(model), (*y)->data));
 done:
     return status;
 }

@@ -91,12 +91,18 @@ static void do_copy(rob_work *w, run_step *s)
     }
 }
 
+static void do_lean(rob_work *w, run_step *s)
+{
+    (void)w;
+    rob_priv_run_lean_product(s);
+}
+
 static void do_scan(rob_work *w, run_step *s);
 
 typedef void doing(rob_work *w, run_step *s);
 static doing *const doings[RUN_KINDS] = {
     [RUN_KERNEL] = do_kernel, [RUN_PRODUCT] = do_product, [RUN_PACK] = do_pack,
-    [RUN_COPY] = do_copy,     [RUN_SCAN] = do_scan,
+    [RUN_COPY] = do_copy,     [RUN_SCAN] = do_scan,       [RUN_LEAN] = do_lean,
 };
 
 static void do_steps(rob_work *w, run_step *s, int32_t first, int32_t end)

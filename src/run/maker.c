@@ -72,7 +72,7 @@ int32_t rob_priv_run_constant_root(run_maker *m, const void *data)
     return r;
 }
 
-static const void *converted(run_maker *m, const rob_tensor *t)
+const void *rob_priv_run_converted(run_maker *m, const rob_tensor *t)
 {
     const int64_t n = rob_priv_shape_size(&t->shape);
     if (t->dtype == (m->plan->dtype ? ROB_F64 : ROB_F32)) return t->data;
@@ -92,8 +92,12 @@ int32_t rob_priv_run_tensor_root(run_maker *m, rob_tensor *t)
     if (!ROOM(m, m->tensor_root, plan->tensors, m->tensor_root_capacity)
         || !ROOM(m, plan->tensor, plan->tensors, plan->tensor_capacity))
         return 0;
-    int32_t r = rob_priv_run_constant_root(m, converted(m, t));
+    enum { LARGE = 1 << 16 };
+    bool raw = m->lean && rob_priv_shape_size(&t->shape) >= LARGE / 8;
+    int32_t r = rob_priv_run_constant_root(
+        m, raw ? NULL : rob_priv_run_converted(m, t));
     if (m->status != ROB_OK) return 0;
+    plan->root[r].raw = raw ? t : NULL;
     m->tensor_root[plan->tensors] = r;
     plan->tensor[plan->tensors++] = rob_priv_tensor_keep(t);
     return r;

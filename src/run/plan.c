@@ -102,6 +102,7 @@ static void make(run_maker *m, const rob_graph *g, const rob_id *want,
     rob_priv_run_sink(b);
     rob_priv_run_place_concats(b);
     lower_stages(b, want, stage, count);
+    if (m->status == ROB_OK) rob_priv_run_settle(m);
     if (m->status == ROB_OK) rob_priv_run_layout(m);
     if (m->status == ROB_OK) rob_priv_run_patches(m);
 }
@@ -126,11 +127,11 @@ done:
     return status;
 }
 
-rob_status rob_priv_plan_create(rob_ctx *ctx, const rob_graph *g, int32_t dtype,
-                                const rob_id *want, const int32_t *stage, int32_t count,
-                                rob_plan **out)
+static rob_status create(rob_ctx *ctx, const rob_graph *g, int32_t dtype,
+                         const rob_id *want, const int32_t *stage, int32_t count,
+                         bool lean, rob_plan **out)
 {
-    run_maker m = { .ctx = ctx, .isa = ctx->isa };
+    run_maker m = { .ctx = ctx, .isa = ctx->isa, .lean = lean };
     rob_status status = ROB_OK;
 
     *out = NULL;
@@ -152,6 +153,19 @@ rob_status rob_priv_plan_create(rob_ctx *ctx, const rob_graph *g, int32_t dtype,
 done:
     rob_priv_plan_free(m.plan);
     return status;
+}
+
+rob_status rob_priv_plan_create(rob_ctx *ctx, const rob_graph *g, int32_t dtype,
+                                const rob_id *want, const int32_t *stage, int32_t count,
+                                rob_plan **out)
+{
+    return create(ctx, g, dtype, want, stage, count, false, out);
+}
+
+rob_status rob_priv_plan_create_lean(rob_ctx *ctx, const rob_graph *g,
+                                     const rob_id *want, int32_t count, rob_plan **out)
+{
+    return create(ctx, g, ROB_F64, want, NULL, count, true, out);
 }
 
 void rob_priv_plan_free(rob_plan *p)

@@ -15,7 +15,7 @@
 #include "run/run.h"
 
 enum { RUN_ARENA, RUN_CONST, RUN_MOVING };
-enum { RUN_KERNEL, RUN_PRODUCT, RUN_PACK, RUN_COPY, RUN_SCAN, RUN_KINDS };
+enum { RUN_KERNEL, RUN_PRODUCT, RUN_PACK, RUN_COPY, RUN_SCAN, RUN_LEAN, RUN_KINDS };
 enum { RUN_OUT = ROB_MAX_INS, RUN_OPERANDS }; /* operand numbers: inputs, then output */
 
 typedef struct run_place {
@@ -31,6 +31,7 @@ typedef struct run_root {
     bool donated;          /* its memory went on to an in-place result */
     int64_t bytes, offset; /* arena: offset from the program's base */
     const void *data;      /* constant */
+    const rob_tensor *raw; /* lean: what data would be converted from, if needed */
     int32_t first, last;   /* arena: positions of use in its program */
 } run_root;
 
@@ -49,6 +50,8 @@ typedef struct run_step {
     int64_t m, n, k, ra, ca, lds;      /* product; pack: k, n, ra, ca of B */
     int64_t batch, jump[RUN_OPERANDS]; /* bytes from a batch to the next */
     int64_t dim[ROB_MAX_RANK], from[ROB_MAX_RANK], to[ROB_MAX_RANK]; /* copy */
+    const rob_tensor *raw; /* lean product: B, from its element `first`, strides rb, cb */
+    int64_t first, rb, cb;
 } run_step;
 
 /* A moving address: base + t stride, or base + ((tau + turn) mod 2) stride where tau
@@ -118,6 +121,7 @@ typedef struct run_maker {
     rob_plan *plan;
     rob_status status;
     int32_t isa;
+    bool lean;
     void **scratch;
     int32_t scratches, scratch_capacity;
     run_packed *packed;
@@ -169,6 +173,8 @@ int32_t rob_priv_run_root(run_maker *m, int32_t kind, int32_t program,
                           int64_t elements);
 int32_t rob_priv_run_constant_root(run_maker *m, const void *data);
 int32_t rob_priv_run_tensor_root(run_maker *m, rob_tensor *t);
+/* its numbers in the plan's precision: its own, or a copy's */
+const void *rob_priv_run_converted(run_maker *m, const rob_tensor *t);
 int32_t rob_priv_run_moving_root(run_maker *m, int32_t program, run_move move);
 int32_t rob_priv_run_program(run_maker *m, int32_t parent);
 run_step *rob_priv_run_step(run_build *b, bool prologue, int32_t kind);
@@ -203,6 +209,13 @@ void rob_priv_run_sunk_product(run_build *b, run_build *body, rob_id product,
                                const run_place *slot);
 void rob_priv_run_lower_scan(run_build *b, rob_id id); /* scan.c */
 void rob_priv_run_place_concats(run_build *b);         /* concat.c */
+
+/* lean.c: products with constants as they are */
+bool rob_priv_run_is_raw(const run_maker *m, int32_t root);
+void rob_priv_run_emit_lean(run_build *b, bool once, const run_factors *f,
+                            const run_place *start);
+void rob_priv_run_settle(run_maker *m); /* constants that others read after all */
+void rob_priv_run_lean_product(const run_step *s);
 
 /* layout.c: offsets by liveness; then patches */
 void rob_priv_run_layout(run_maker *m);

@@ -134,6 +134,10 @@ void rob_priv_run_emit_product(run_build *b, bool once, const run_factors *f,
                                const run_place *start)
 {
     const int64_t e = b->maker->plan->element;
+    if (rob_priv_run_is_raw(b->maker, f->b.root)) {
+        rob_priv_run_emit_lean(b, once, f, start);
+        return;
+    }
     const int64_t bytes = (b->maker->plan->la->packed_bytes(f->k, f->n) + 63) / 64 * 64;
     const int32_t packed = pack(b, f, bytes);
     run_step *s = rob_priv_run_step(b, once, RUN_PRODUCT);

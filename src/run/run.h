@@ -24,6 +24,12 @@ typedef struct rob_work rob_work;
 rob_status rob_priv_plan_create(rob_ctx *ctx, const rob_graph *g, int32_t dtype,
                                 const rob_id *want, const int32_t *stage, int32_t count,
                                 rob_plan **out);
+/* The same in double, with constants of 64 KiB and more left where and what they are:
+ * not converted, not packed. For few runs of large weights: nothing is kept beside them
+ * but values, and every run reads them anew. */
+rob_status rob_priv_plan_create_lean(rob_ctx *ctx, const rob_graph *g,
+                                     const rob_id *want, int32_t count,
+                                     rob_plan **out);
 void rob_priv_plan_free(rob_plan *p);
 int64_t rob_priv_plan_bytes(const rob_plan *p); /* of one workspace */
 

@@ -1,14 +1,15 @@
 /* loading.c -- safetensors files read in pieces: the same tensors as from bytes, and a
- * model's weights in memory once.
+ * model's weights in memory once, with a witness too.
  */
 #include "check/harness.h"
 #include "io/io.h"
-
-#include <robust/model.h>
+#include "model/model.h"
+#include "run/run.h"
 
 #include <stdint.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -181,6 +182,124 @@ START_TEST(a_large_file_costs_its_weights_once)
 }
 END_TEST
 
+/* Written by another process, whose memory is its own: an LSTM of 100 MB, random, with
+ * its witness. */
+static void write_large(const char *path)
+{
+    pid_t child = fork();
+    int how = 1;
+    ck_assert(child >= 0);
+    if (child == 0) {
+        rob_ctx *own;
+        rob_model *m;
+        bool good = rob_ctx_create(&own) == ROB_OK
+                    && rob_model_create(own, "lstm hidden=2500 features=2 outputs=2 "
+                                             "readout=last", &m) == ROB_OK
+                    && rob_model_save(own, m, path) == ROB_OK;
+        _exit(!good);
+    }
+    ck_assert(waitpid(child, &how, 0) == child);
+    ck_assert_msg(WIFEXITED(how) && WEXITSTATUS(how) == 0, "the file was not written");
+}
+
+/* A thousand of its weights become 2 to 3 in size. */
+static void spoil(const char *path)
+{
+    uint8_t bytes[4096];
+    FILE *file = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(file);
+    ck_assert(fseek(file, 64 << 20, SEEK_SET) == 0);
+    ck_assert(fread(bytes, 1, sizeof bytes, file) == sizeof bytes);
+    for (size_t k = 3; k < sizeof bytes; k += 4) bytes[k] = (uint8_t)(0x40 | (k & 0x80));
+    ck_assert(fseek(file, 64 << 20, SEEK_SET) == 0);
+    ck_assert(fwrite(bytes, 1, sizeof bytes, file) == sizeof bytes);
+    ck_assert(fclose(file) == 0);
+}
+
+START_TEST(a_witness_costs_no_second_copy)
+{
+    enum { H = 2500 };
+    const int64_t weights = 4 * (int64_t)(4 * H * (2 + H + 2) + 2 * H + 2);
+    char path[64];
+    meter m = { 0, 0 };
+    rob_ctx *counting;
+    rob_model *model;
+    temporary(path);
+    write_large(path);
+    ck_assert_int_eq(rob_ctx_create_with(measured, unmeasured, &m, &counting), ROB_OK);
+    const int64_t before = resident_peak();
+    ck_assert_msg(rob_model_load(counting, path, NULL, &model) == ROB_OK, "%s",
+                  rob_ctx_error(counting));
+    const int64_t resident = resident_peak() - before;
+    printf("with a witness: peak %.3f of the weights allocated, %.3f resident\n",
+           (double)m.most / (double)weights, (double)resident / (double)weights);
+    ck_assert(m.most >= weights && 10 * m.most <= 11 * weights);
+    if (!SANITIZED) ck_assert(10 * resident <= 11 * weights);
+    rob_model_free(model);
+    /* and it is looked at: other weights do not pass */
+    spoil(path);
+    ck_assert_int_eq(rob_model_load(counting, path, NULL, &model), ROB_EFORMAT);
+    ck_assert_ptr_nonnull(strstr(rob_ctx_error(counting), "witness"));
+    rob_ctx_free(counting);
+    ck_assert_int_eq(m.now, 0);
+    unlink(path);
+}
+END_TEST
+
+static const char *const NETS[] = {
+    "lstm hidden=64 layers=2 readout=last",
+    "gru hidden=80 readout=mean bidirectional=yes mlp=64 activation=relu",
+    "rnn nonlinearity=tanh hidden=96 readout=every steps=12 outputs=24",
+    "lstm hidden=64 readout=max conv=c channels=128 kernel=5 conv_activation=relu "
+    "dtype=f64",
+    "transformer hidden=64 heads=4 feedforward=128 activation=gelu norm=first "
+    "readout=mean positions=learned longest=200",
+};
+
+static void run_plan(const rob_plan *plan, rob_id in, rob_id out, const double *x,
+                     double *y)
+{
+    rob_work *work;
+    ck_assert_int_eq(rob_priv_work_create(ctx, plan, &work), ROB_OK);
+    rob_priv_work_set(work, in, x);
+    rob_priv_run(work, 0);
+    rob_priv_work_get(work, out, y);
+    rob_priv_work_free(work);
+}
+
+/* Sums of K <= 640 terms, in up to 24 layers and steps after another whose errors at
+ * most add up here (weights are of size 1/sqrt(K)): 24 * 640/4 eps = 1e-12. */
+START_TEST(a_lean_plan_gives_the_numbers_of_a_packed_one)
+{
+    enum { STEPS = 12, ROWS = 3, D = 20 };
+    double x[STEPS * ROWS * D], want[ROWS * 24], got[ROWS * 24];
+    char recipe[256];
+    rob_model *model;
+    rob_graph *g;
+    rob_plan *packed, *lean;
+    snprintf(recipe, sizeof recipe, "%s features=%d%s", NETS[_i], (int)D,
+             strstr(NETS[_i], "outputs") ? "" : " outputs=24");
+    ck_assert_msg(rob_model_create(ctx, recipe, &model) == ROB_OK, "%s",
+                  rob_ctx_error(ctx));
+    rob_random random = rob_priv_random(3, (uint64_t)_i);
+    for (int k = 0; k < STEPS * ROWS * D; k++) x[k] = rob_priv_normal(&random);
+    ck_assert_int_eq(rob_priv_graph_create(ctx, &g), ROB_OK);
+    rob_id in = rob_priv_input(g, rob_priv_shape3(STEPS, ROWS, D));
+    rob_id out = rob_priv_model_emit(model, g, in, ROB_NONE, NULL);
+    ck_assert_int_eq(
+        rob_priv_plan_create(ctx, g, ROB_F64, &out, NULL, 1, &packed), ROB_OK);
+    ck_assert_int_eq(rob_priv_plan_create_lean(ctx, g, &out, 1, &lean), ROB_OK);
+    run_plan(packed, in, out, x, want);
+    run_plan(lean, in, out, x, got);
+    ck_assert_mem_ne(want, got, sizeof want); /* another order of sums: it was used */
+    for (int k = 0; k < ROWS * 24; k++) ck_assert_double_eq_tol(got[k], want[k], 1e-12);
+    rob_priv_plan_free(packed);
+    rob_priv_plan_free(lean);
+    rob_priv_graph_free(g);
+    rob_model_free(model);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("loading");
@@ -189,6 +308,9 @@ int main(void)
     tcase_add_test(c, a_file_gives_the_tensors_its_bytes_give);
     tcase_add_test(c, halves_are_widened_where_they_stand);
     tcase_add_test(c, a_large_file_costs_its_weights_once);
+    tcase_add_test(c, a_witness_costs_no_second_copy);
+    tcase_add_loop_test(c, a_lean_plan_gives_the_numbers_of_a_packed_one, 0,
+                        (int)(sizeof NETS / sizeof *NETS));
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
