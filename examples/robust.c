@@ -1,10 +1,13 @@
-/* robust.c -- the command line: simulate, train, predict, attack, certify, probability,
+/* robust.c -- the command line: simulate, train, predict, attack, certify,
+ * check-certificate, probability,
  * geometry, condition, report.
  *
  *   robust simulate --out transits.tsv --count 1000
  *   robust train transits.tsv --recipe "lstm hidden=32 readout=last" --out model.safetensors
  *   robust predict model.safetensors test.tsv
  *   robust certify model.safetensors test.tsv --norm l2 --attack auto
+ *   robust certify model.safetensors test.tsv --radius 0.1 --certificates proof
+ *   robust check-certificate model.safetensors proof0.cert test.tsv
  *   robust report model.safetensors test.tsv --out report.html
  *
  * Every option of the library is reached by --set name=value. Bad options and bad files
@@ -28,6 +31,7 @@ static rob_status run(const arguments *a)
     if (strcmp(a->command, "predict") == 0) return predict(a);
     if (strcmp(a->command, "report") == 0) return report(a);
     if (strcmp(a->command, "study") == 0) return run_study(a);
+    if (strcmp(a->command, "check-certificate") == 0) return check_certificate(a);
     if (strcmp(a->command, "attack") != 0 && strcmp(a->command, "certify") != 0) return table(a);
     return attack_or_certify(a);
 }

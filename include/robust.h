@@ -14,6 +14,7 @@
  *   query.h    the question: a model, sequences, a specification, a region
  *   attack.h   upper bounds on the distance, each with a point that proves it
  *   bound.h    certified lower bounds
+ *   certificate.h  the same written down and proved again
  *   sampler.h  how probable a failure is under random perturbations
  *   boundary.h nearest boundary point, normal, curvatures, local estimates
  *   condition.h  condition numbers, by step, feature, weights
@@ -34,6 +35,7 @@
 #include <robust/query.h>
 #include <robust/attack.h>
 #include <robust/bound.h>
+#include <robust/certificate.h>
 #include <robust/sampler.h>
 #include <robust/boundary.h>
 #include <robust/condition.h>

@@ -26,7 +26,7 @@ static const option OPTIONS[] = {
     {"--share", "P", "share held out for testing; written to OUT with .test before the ending",
      "simulate", NUMBER(share)},
     {"--recipe", "TEXT", "architecture, where the file does not carry it (docs/recipe.md)",
-     "train predict " QUERIES " study", TEXT(recipe)},
+     "train predict " QUERIES " study check-certificate", TEXT(recipe)},
     {"--classes", "A,B", "label values in the order of the model's outputs",
      "train predict " QUERIES " study", TEXT(classes)},
     {"--valid", "FILE", "series for early stopping (default: a fifth of the data)", "train",
@@ -49,6 +49,8 @@ static const option OPTIONS[] = {
      TEXT(attack)},
     {"--radii", "A,B", "lengths of random changes (default 0.1,0.2,0.5,1,2,5,10)", "probability",
      TEXT(radii)},
+    {"--certificates", "PREFIX", "write PREFIX0.cert, PREFIX1.cert, ... for what is proved", "certify",
+     TEXT(certificates)},
     {"--title", "TEXT", "heading of the page", "report", TEXT(title)},
     {"--plot", "PATH", "plotter that turns a gnuplot script into SVG (default: gnuplot)", "report",
      TEXT(plot)},
@@ -88,6 +90,7 @@ int help(const char *command)
         {"predict", "predict MODEL DATA: classes and accuracy beside the majority baseline"},
         {"attack", "attack MODEL DATA: how near is a misclassified series"},
         {"certify", "certify MODEL DATA: within which radius is none, proved"},
+        {"check-certificate", "check-certificate MODEL CERT [DATA]: prove a certificate again"},
         {"study", "study penalties DATA... --out DIR: four ways to train, compared"},
         {"probability", "probability MODEL DATA: how often a random change alters the answer"},
         {"geometry", "geometry MODEL DATA: the nearest boundary point, estimates, curvature"},
@@ -154,7 +157,10 @@ static int check_files(const arguments *a)
     bool writes = is_word_of(a->command, "simulate train report");
     int needed = strcmp(a->command, "train") == 0 ? 1 : 2;
     if (writes && a->out == NULL) return complain("%s needs --out FILE", a->command);
-    if (!is_word_of(a->command, "simulate study") && a->files != needed)
+    bool checks = strcmp(a->command, "check-certificate") == 0;
+    if (checks && a->files != 2 && a->files != 3)
+        return complain("usage: robust check-certificate MODEL CERT [DATA]");
+    if (!checks && !is_word_of(a->command, "simulate study") && a->files != needed)
         return complain("usage: robust %s %s; see: robust help %s", a->command,
                         needed == 1 ? "DATA" : "MODEL DATA", a->command);
     return 0;

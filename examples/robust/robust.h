@@ -9,13 +9,15 @@
 
 #define TRY(call) do { if ((status = (call)) < ROB_OK) goto done; } while (0)
 enum { MOST_SETS = 32, MOST_FILES = 8, MOST_LABELS = 127, EXIT_BAD = 2 };
-#define COMMANDS "simulate train predict attack certify probability geometry condition report study"
+#define COMMANDS                                                                         \
+    "simulate train predict attack certify check-certificate probability geometry "       \
+    "condition report study"
 
 typedef struct arguments {
     const char *command, *file[MOST_FILES], *set[MOST_SETS], *data[MOST_SETS];
     int files, sets, datas;
     const char *what, *out, *recipe, *norm, *method, *attack, *classes, *valid, *reference, *units;
-    const char *title, *plot, *radii;
+    const char *title, *plot, *radii, *certificates;
     const char *output, *direction;
     double radius, seed, threads, count, first, steps, share, tolerance;
     bool json, quiet;
@@ -73,6 +75,12 @@ rob_status ask_deviation(const arguments *a, rob_query *q);
 rob_status ask(const arguments *a, const rob_model *model, const rob_data *data,
                rob_query **query);
 rob_status attack_or_certify(const arguments *a);
+
+/* certificate.c */
+/* Certificates of series of a query that are proved within lower; `given`: a ball's radius. */
+rob_status write_certificates(const arguments *a, const rob_bound *bound, rob_query *q,
+                              const double *lower, int64_t n);
+rob_status check_certificate(const arguments *a);
 
 /* table.c */
 rob_status table(const arguments *a); /* probability, geometry, condition */

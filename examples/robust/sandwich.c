@@ -72,6 +72,7 @@ static rob_status run_bound(const arguments *a, rob_query *q, int asked, double 
     TRY(apply_sets(a, "bound.", set_bound, bound));
     if (asked == DISTANCES) TRY(rob_bound_radius(ctx, bound, q, lower, n));
     else TRY(rob_bound_margin(ctx, bound, q, lower, n));
+    if (a->certificates && status == ROB_OK) TRY(write_certificates(a, bound, q, lower, n));
     rob_status end = status;
     if (asked == DEVIATIONS) TRY(rob_bound_get(ctx, bound, "deviation", -1, lower, n, NULL));
     status = end;

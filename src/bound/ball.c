@@ -56,8 +56,8 @@ static double norm_of(int32_t norm, double measure, double ops)
 
 /* ---- ranges of numbers ----------------------------------------------------------- */
 
-/* In the units of the series, at least: a quotient and its divisor were rounded. */
-static double budget_up(const rob_region *r, int64_t t)
+/* A quotient and its divisor were rounded. */
+double rob_priv_ball_budget(const rob_region *r, int64_t t)
 {
     return fp_up(fp_up(fp_up(rob_priv_region_budget(r, t))));
 }
@@ -73,7 +73,7 @@ static double reach_up(const rob_ball *b, int64_t k)
             sum = measure_of(b->norm, sum, r->basis[k * r->m + j]);
         reach = fp_mul_up(b->eps, norm_of(b->norm, sum, 2 * (double)r->m + 4));
     }
-    return fp_min(reach, budget_up(r, k / r->features));
+    return fp_min(reach, rob_priv_ball_budget(r, k / r->features));
 }
 
 static void range_in_region(const rob_ball *b, int64_t k, double *lo, double *up)
@@ -136,7 +136,7 @@ static void collect_budget(const rob_ball *b, int64_t first, int64_t size, int64
 {
     const rob_region *r = b->region;
     const int64_t width = rob_priv_ball_width(b);
-    double budget = budget_up(r, first / r->features);
+    double budget = rob_priv_ball_budget(r, first / r->features);
     if (r->basis == NULL) budget = fp_min(budget, b->eps);
     for (int64_t i = 0; i < rows; i++, a += lda, measure += width) {
         double sum = 0;

@@ -47,6 +47,8 @@ typedef struct rob_cell {
     bool live, tight;             /* depends on x; deserves a bound of its own */
     bool shared;                  /* root whose numbers are read more than once */
     int32_t last;                 /* root: the last cell that reads it */
+    int32_t loop, id;             /* scan and node that made it; -1: none */
+    int64_t part;                 /* its first number there */
     int64_t size, first;
     int64_t link;                 /* links [link, link + ins) */
     int64_t at; /* range: numbers [at, at + size) of the work's arrays */
@@ -66,6 +68,7 @@ typedef struct rob_network {
     const rob_la *la;
     const rob_rows_kernel *kernel;
     rob_graph *graph;
+    rob_id x, y;                  /* in the graph */
     int64_t steps, features;
     rob_cell *cell;
     int32_t cells, capacity;
@@ -74,6 +77,8 @@ typedef struct rob_network {
     void **owned;                 /* everything else, to be freed */
     int64_t owns, owned_capacity;
     int32_t time;                 /* step being made; -1: outside any scan */
+    int32_t loop, id;             /* what the next cell is: scan, node, first number */
+    int64_t part;
     int64_t range_size, plane_size, kept_size, widest, most_ins;
     int32_t output;               /* the cell of the outputs */
 } rob_network;
@@ -163,6 +168,7 @@ typedef struct rob_work {
     /* While a radius is searched for, a ball far too large is given up half way. */
     bool search, was_narrow, hopeless;
     double by_interval, by_all;   /* widths of this step's tight cells, summed */
+    bool plain;                   /* rows have one end, at `depth` (certificates) */
     bool broken;                  /* a range is empty or infinite: nothing is proved */
     double ops;                   /* roundings in any chain of losses so far */
     bool (*stop)(void *user);     /* asked once a step; NULL: never stop */
@@ -202,6 +208,10 @@ static inline const double *rob_priv_cell_big(const rob_work *w, int32_t i)
 /* Ranges of all cells on the ball: by intervals, or also by affine forms and sweeps, as
  * the work is set. ROB_STOPPED: cancelled, ranges incomplete. */
 rob_status rob_priv_ranges(rob_work *w, bool crown);
+/* A cell's image under the interval rule, into fresh; its range by sweeps; magnitudes. */
+void rob_priv_range_image(rob_work *w, const rob_cell *c);
+rob_status rob_priv_range_tighten(rob_work *w, int32_t cell);
+void rob_priv_range_seal(rob_work *w, const rob_cell *c);
 int32_t rob_priv_block_take(rob_work *w, int64_t numbers);
 
 /* Affine forms. begin, each cell in order, rows on the last, end. False: no memory. */
@@ -285,6 +295,8 @@ typedef struct rob_demand {
  * of value. crossing: largest radius <= infinity up to which the affine forms alone
  * prove every group; certified where it does not exceed the ball's. */
 typedef struct rob_outcome { double margin, crossing; } rob_outcome;
+/* Room for what rows of the ball need. */
+bool rob_priv_bound_room(rob_work *w, const rob_ball *ball);
 rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_demand *d,
                                bool crown, rob_proof *row, rob_outcome *out);
 
@@ -294,6 +306,12 @@ typedef struct rob_search {
     double radius, margin;        /* out: certified; margin proved there */
     int64_t calls;
 } rob_search;
+/* certify.c: the ball's bound once more, so that a certificate can say how. */
+struct rob_cert;
+rob_status rob_priv_bound_certify(rob_work *w, const rob_ball *ball,
+                                  const rob_demand *d, struct rob_cert *cert);
+/* In the units of the series, at least. */
+double rob_priv_ball_budget(const rob_region *r, int64_t t);
 /* Largest radius found: every one reported was certified by a call of its own. */
 rob_status rob_priv_bound_radius(rob_work *w, const rob_ball *ball, const rob_demand *d,
                                  bool crown, rob_proof *row, rob_search *s);

@@ -51,6 +51,9 @@ int32_t rob_priv_cell_add(rob_network *net, const rob_cell *cell, const rob_link
     rob_cell *c = &net->cell[net->cells];
     *c = *cell;
     c->time = c->age = net->time;
+    c->loop = net->loop;
+    c->id = net->id;
+    c->part = net->part;
     c->link = net->links;
     for (int32_t i = 0; i < c->ins; i++) {
         net->link[net->links++] = in[i];

@@ -19,7 +19,7 @@ typedef struct run run;
 typedef struct scope {
     rob_network *net;
     const rob_graph *graph;
-    rob_id x;
+    rob_id x, loop;               /* loop: the scan this is the body of, or ROB_NONE */
     int32_t count;
     value *value;
     run **run;                    /* of scan nodes */
@@ -159,10 +159,11 @@ static bool open_value(scope *s, rob_id id)
     return true;
 }
 
-static bool open_scope(scope *s, rob_network *net, const rob_graph *graph, rob_id x)
+static bool open_scope(scope *s, rob_network *net, const rob_graph *graph, rob_id x,
+                       rob_id loop)
 {
     *s = (scope){
-        .net = net, .graph = graph, .x = x, .count = rob_priv_graph_count(graph)
+        .net = net, .graph = graph, .x = x, .loop = loop, .count = rob_priv_graph_count(graph)
     };
     s->value = rob_priv_allocate(&net->memory, s->count, (int64_t)sizeof *s->value);
     s->run = rob_priv_allocate(&net->memory, s->count, (int64_t)sizeof *s->run);
@@ -174,12 +175,21 @@ static bool open_scope(scope *s, rob_network *net, const rob_graph *graph, rob_i
 
 /* ---- blocks in another number, and whole values ---------------------------------- */
 
+/* The cell made next stands for numbers of node id from `part` on. */
+static void is_next(scope *s, rob_id id, int64_t part)
+{
+    s->net->loop = s->loop;
+    s->net->id = id;
+    s->net->part = part;
+}
+
 static int32_t whole_of(scope *s, rob_id id)
 {
     value *v = &s->value[id];
     if (v->whole != ROB_NONE) return v->whole;
     for (int64_t b = 0; b < v->count; b++)
         if (block_of(s, id, b) == ROB_NONE) return ROB_NONE;
+    is_next(s, id, 0);
     return v->whole = rob_priv_cell_join(s->net, v->cell, v->count);
 }
 
@@ -220,7 +230,7 @@ static run *run_of(scope *s, rob_id id)
     r->carry = rob_priv_allocate(m, r->scan->carries + 1, (int64_t)sizeof *r->carry);
     r->ys =
         rob_priv_allocate(m, r->scan->ys * r->scan->steps + 1, (int64_t)sizeof *r->ys);
-    if (!open_scope(&r->body, s->net, r->scan->body, ROB_NONE)) return NULL;
+    if (!open_scope(&r->body, s->net, r->scan->body, ROB_NONE, id)) return NULL;
     if (r->carry == NULL || r->ys == NULL) return NULL;
     fix_constants(r);
     for (int32_t i = 0; i < r->scan->carries; i++) {
@@ -307,7 +317,8 @@ static int32_t constant_cell(scope *s, const rob_node *n)
     return rob_priv_cell_known(s->net, size, v, v);
 }
 
-static int32_t part_of_split(scope *s, const rob_node *split, int64_t k, int64_t b)
+static int32_t part_of_split(scope *s, rob_id id, const rob_node *split, int64_t k,
+                             int64_t b)
 {
     window w = window_of(s, split, k);
     rob_id in = split->in[0];
@@ -323,6 +334,7 @@ static int32_t part_of_split(scope *s, const rob_node *split, int64_t k, int64_t
     if (link.cell == ROB_NONE) return ROB_NONE;
     rob_shape shape = split->shape;
     shape.dim[split->attr.i[0]] = split->attr.i[split->attr.i[1] <= 4 ? 2 + k : 2];
+    is_next(s, id, 0);
     return rob_priv_cell_apply(s->net, split, (int32_t)k, shape, &link, 1);
 }
 
@@ -360,6 +372,7 @@ static int32_t apply_operator(scope *s, rob_id id, rob_node n, int64_t b)
         in[i].shape = shape_of_block(s, n.in[i], &n, weights, count);
         if (in[i].cell == ROB_NONE) break;
     }
+    is_next(s, id, b * (rob_priv_shape_size(&n.shape) / count));
     if (i == n.ins && joins_in_order(&n)) {
         cell = rob_priv_cell_join(s->net, part, n.ins);
     } else if (i == n.ins) {
@@ -385,7 +398,7 @@ static int32_t make_block(scope *s, rob_id id, int64_t b)
     if (n.op->id != ROB_OP_pick) return apply_operator(s, id, n, b);
     rob_node of = rob_priv_node(s->graph, n.in[0]);
     if (of.scan != NULL) return output_of_scan(s, n.in[0], n.attr.i[0], b);
-    return part_of_split(s, &of, n.attr.i[0], b);
+    return part_of_split(s, id, &of, n.attr.i[0], b);
 }
 
 static int32_t block_of(scope *s, rob_id id, int64_t b)
@@ -422,7 +435,7 @@ static rob_status lower(rob_ctx *ctx, rob_network *net, rob_id x, rob_id output)
     const char *name = unsupported(net->graph, x, false);
     CHECK(name == NULL, ctx, ROB_EUNSUPPORTED, "bound: no sound rule for %s", name);
     status = ROB_EMEMORY;
-    if (open_scope(&s, net, net->graph, x)) {
+    if (open_scope(&s, net, net->graph, x, ROB_NONE)) {
         net->output = whole_of(&s, output);
         if (net->output != ROB_NONE) status = rob_priv_cells_finish(net);
     }
@@ -445,6 +458,8 @@ rob_status rob_priv_network_create(rob_ctx *ctx, rob_graph *graph, rob_id x,
     }
     net->memory = ctx->memory;
     net->graph = graph;
+    net->x = x;
+    net->y = output;
     net->isa = ctx->isa;
     net->la = rob_priv_la(1, ctx->isa);
     net->kernel = rob_priv_rows(ctx->isa);

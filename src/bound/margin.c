@@ -99,8 +99,7 @@ static bool widen(rob_work *w, double **p, int64_t numbers)
     return true;
 }
 
-/* Room for what rows of the ball need. */
-static bool widen_measures(rob_work *w, const rob_ball *ball)
+bool rob_priv_bound_room(rob_work *w, const rob_ball *ball)
 {
     int64_t width = rob_priv_ball_width(ball);
     if (width <= w->width) return true;
@@ -154,7 +153,7 @@ rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_dema
 {
     rob_status status = ROB_OK;
     bool sweeps = w->sweeps;
-    if (!widen_measures(w, ball)) return ROB_EMEMORY;
+    if (!rob_priv_bound_room(w, ball)) return ROB_EMEMORY;
     w->ball = *ball;
     rob_priv_alpha_release(w);
     *out = (rob_outcome){-INFINITY, 0};

@@ -36,7 +36,7 @@ static void image_of_sum(rob_work *w, const rob_cell *c, double *lo, double *up)
 }
 
 /* fresh <- the interval rule */
-static void image_of(rob_work *w, const rob_cell *c)
+void rob_priv_range_image(rob_work *w, const rob_cell *c)
 {
     double *lo = w->fresh, *up = w->fresh + w->net->widest;
     if (c->kind == ROB_CELL_INPUT) {
@@ -98,7 +98,7 @@ static rob_status tighten_some(rob_work *w, int32_t cell, const int64_t *which,
     return status;
 }
 
-static rob_status tighten(rob_work *w, int32_t cell)
+rob_status rob_priv_range_tighten(rob_work *w, int32_t cell)
 {
     const rob_cell *c = &w->net->cell[cell];
     rob_status status = ROB_OK;
@@ -112,7 +112,7 @@ static rob_status tighten(rob_work *w, int32_t cell)
 }
 
 /* Largest magnitudes; an empty or infinite range breaks the proof. */
-static void seal(rob_work *w, const rob_cell *c)
+void rob_priv_range_seal(rob_work *w, const rob_cell *c)
 {
     for (int64_t e = c->at; e < c->at + c->size; e++) {
         w->big[e] = fp_max(fabs(w->lo[e]), fabs(w->up[e]));
@@ -127,11 +127,11 @@ static void by_intervals(rob_work *w)
     for (int32_t i = 0; i < w->net->cells; i++) {
         const rob_cell *c = &w->net->cell[i];
         if (!has_range(c)) continue;
-        image_of(w, c);
+        rob_priv_range_image(w, c);
         memcpy(w->lo + c->at, w->fresh, (size_t)c->size * sizeof(double));
         memcpy(w->up + c->at, w->fresh + w->net->widest,
                (size_t)c->size * sizeof(double));
-        seal(w, c);
+        rob_priv_range_seal(w, c);
     }
     w->broken = false;
 }
@@ -155,20 +155,20 @@ static rob_status visit(rob_work *w, int32_t i)
 {
     const rob_cell *c = &w->net->cell[i];
     double before = c->tight ? width_of(w, c) : 0;
-    image_of(w, c);
+    rob_priv_range_image(w, c);
     intersect(w, c);
-    seal(w, c);
+    rob_priv_range_seal(w, c);
     rob_status status = w->sweeps && !w->broken ? rob_priv_couple_refine(w, i) : ROB_OK;
     if (status != ROB_OK) return status;
     rob_priv_plane_prepare(w, i);
     if (w->broken) return ROB_OK;
     if (w->form != NULL) {
         if (!rob_priv_forward_cell(w, i)) return ROB_EMEMORY;
-        seal(w, c);
+        rob_priv_range_seal(w, c);
     }
     if (!c->tight || w->broken) return ROB_OK;
-    status = w->sweeps ? tighten(w, i) : ROB_OK;
-    if (status == ROB_OK) seal(w, c);
+    status = w->sweeps ? rob_priv_range_tighten(w, i) : ROB_OK;
+    if (status == ROB_OK) rob_priv_range_seal(w, c);
     w->by_interval += before;
     w->by_all += width_of(w, c);
     return status;

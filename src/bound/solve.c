@@ -84,12 +84,16 @@ static rob_demand demand_of(const rob_spec *s)
 
 /* The ball in the units of the series: at least r |scale|, and what others take it for.
  */
-static double region_radius(const rob_query *q)
+double rob_priv_bound_radius_up(const rob_query *q, double radius)
 {
     double scale = fabs(q->model->recipe.input_scale);
-    if (q->units == ROB_UNITS_DATA || scale == 1 || q->radius == 0) return q->radius;
-    double exact = fp_mul_up(q->radius, scale);
-    return fp_max(rob_priv_query_radius(q), exact);
+    if (q->units == ROB_UNITS_DATA || scale == 1 || radius == 0) return radius;
+    return fp_mul_up(radius, scale);
+}
+
+static double region_radius(const rob_query *q)
+{
+    return fp_max(rob_priv_query_radius(q), rob_priv_bound_radius_up(q, q->radius));
 }
 
 /* In the query's units, rounded down, never above its cap. A quotient that overflows is
@@ -245,8 +249,8 @@ static void choose_depth(const solver *s, task *t)
 
 /* ---- many series ----------------------------------------------------------------- */
 
-static rob_status network_of(rob_ctx *ctx, const rob_model *model, int64_t steps,
-                             rob_network **out)
+rob_status rob_priv_bound_network(rob_ctx *ctx, const rob_model *model, int64_t steps,
+                                  rob_network **out)
 {
     rob_status status = ROB_OK;
     rob_graph *g = NULL;
@@ -280,7 +284,7 @@ static rob_status open_wave(solver *s, int64_t first, int64_t *end)
         bool same = k > first && t[-1].series->steps == t->series->steps;
         if (!same && lengths++ == LENGTHS_AT_ONCE) break;
         if (same) t->net = t[-1].net;
-        else TRY(network_of(s->ctx, s->query->model, t->series->steps, &t->net));
+        else TRY(rob_priv_bound_network(s->ctx, s->query->model, t->series->steps, &t->net));
         choose_depth(s, t);
     }
 done:

@@ -37,4 +37,14 @@ struct rob_bound {
 rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius);
 void rob_priv_bound_forget(rob_bound *b);
 
+/* The model's network for series of so many steps. */
+rob_status rob_priv_bound_network(rob_ctx *ctx, const rob_model *model, int64_t steps,
+                                  rob_network **out);
+/* A radius of the query in the units of the series, rounded up. */
+double rob_priv_bound_radius_up(const rob_query *q, double radius);
+/* statement.c: what is proved of series i at that radius, and how; a margin that is not
+ * positive: nothing. */
+rob_status rob_priv_bound_certificate(rob_ctx *ctx, const rob_bound *b, rob_query *q,
+                                      int64_t i, double radius, struct rob_cert *out);
+
 #endif

@@ -427,7 +427,7 @@ static bool walk(sweep *s, int64_t first, int32_t age)
     for (; s->from >= 0; s->from--) {
         const rob_cell *c = &s->net->cell[s->from];
         if (w->block[s->from] < 0) continue;
-        if (c->time >= 0 && c->time < age - next_try + 1) {
+        if (!w->plain && c->time >= 0 && c->time < age - next_try + 1) {
             try_ending(s);
             next_try *= 2;
         }

@@ -1,0 +1,247 @@
+/* certificate_forged.c -- what is false is refused.
+ *
+ * One slope, offset, range, radius, number of x, row or weight changed, or planes made
+ * wrong on purpose by the bound itself: a forged file gets its digest right, only the
+ * proof can tell.
+ */
+#include "check/certified.h"
+
+/* ---- false ones do not ----------------------------------------------------------- */
+
+static rob_status check_forged(scene *s, const rob_cert *k, const rob_model *model)
+{
+    rob_bytes bytes;
+    rob_cert again;
+    rob_check_result result;
+    fine(s->ctx, rob_priv_cert_print(s->ctx, k, &bytes));
+    rob_status status =
+        rob_priv_cert_parse(s->ctx, bytes.at, bytes.count, "forged", &again);
+    if (status == ROB_OK) status = rob_priv_check(s->ctx, model, &again, "forged", &result);
+    rob_priv_cert_clear(&again);
+    rob_priv_release(&s->ctx->memory, bytes.at);
+    return status;
+}
+
+static void is_refused(scene *s, const rob_cert *k, const char *what)
+{
+    rob_status status = check_forged(s, k, s->model);
+    ck_assert_msg(status == ROB_EDOMAIN, "%s: passed", what);
+    ck_assert_msg(strstr(rob_ctx_error(s->ctx), "forged: refused: ") != NULL, "%s: %s",
+                  what, rob_ctx_error(s->ctx));
+}
+
+/* Each number of a claim moved by `by` of its size in the direction that says more. */
+static void forge_ranges(scene *s, rob_cert *k, double by)
+{
+    for (int64_t i = 0; i < k->claims; i++) {
+        rob_claim *c = &k->claim[i];
+        if (c->kind != ROB_CLAIM_RANGE) continue;
+        for (int64_t e = 0; e < 2 * c->count; e++) {
+            double was = c->at[e], width = c->at[c->count + e % c->count] - c->at[e % c->count];
+            c->at[e] += (e < c->count ? by : -by) * width;
+            is_refused(s, k, "range");
+            c->at[e] = was;
+        }
+    }
+}
+
+static void forge_offsets(scene *s, rob_cert *k, double by)
+{
+    for (int64_t i = 0; i < k->claims; i++) {
+        rob_claim *c = &k->claim[i];
+        if (c->kind != ROB_CLAIM_PLANES) continue;
+        const int64_t side = (c->ins + 1) * c->count, offset = c->ins * c->count;
+        for (int64_t e = 0; e < 2 * c->count; e++) {
+            double *at = &c->at[e / c->count * side + offset + e % c->count], was = *at;
+            *at += e < c->count ? by : -by;
+            is_refused(s, k, "offset");
+            *at = was;
+        }
+    }
+}
+
+/* A slope turned either way leaves the operator on one side of the box, or leaves a
+ * later range without its proof; if not, the statement is still true. */
+static void forge_slopes(scene *s, rob_cert *k, int64_t *refused, int64_t *tried)
+{
+    for (int64_t i = 0; i < k->claims; i++) {
+        rob_claim *c = &k->claim[i];
+        if (c->kind != ROB_CLAIM_PLANES) continue;
+        for (int64_t e = 0; e < c->ins * c->count; e++) {
+            double was = c->at[e];
+            c->at[e] = was * 1.1 + 0.01;
+            *refused += check_forged(s, k, s->model) == ROB_EDOMAIN;
+            c->at[e] = was;
+            ++*tried;
+        }
+    }
+}
+
+START_TEST(forged_claims_are_refused)
+{
+    scene s = open_scene(KINDS[_i], 1, ROB_READOUT_LAST, 4, 4, 6);
+    double radius;
+    int64_t refused = 0, tried = 0;
+    rob_cert k = opened(&s, &radius);
+    ck_assert_int_eq(check_forged(&s, &k, s.model), ROB_OK);
+    forge_ranges(&s, &k, 1e-6);
+    forge_offsets(&s, &k, 1e-2);
+    forge_slopes(&s, &k, &refused, &tried);
+    ck_assert_msg(10 * refused >= 8 * tried, "%d slopes of %d refused", (int)refused,
+                  (int)tried);
+    rob_priv_cert_clear(&k);
+    close_scene(&s);
+}
+END_TEST
+
+START_TEST(forged_statements_are_refused)
+{
+    scene s = open_scene(KINDS[_i], 1, ROB_READOUT_LAST, 4, 4, 6);
+    double radius, was;
+    rob_cert k = opened(&s, &radius);
+    k.eps *= 1.001;
+    is_refused(&s, &k, "radius");
+    k.eps = radius;
+    k.norm = ROB_NORM_LINF;
+    is_refused(&s, &k, "norm");
+    k.norm = ROB_NORM_L2;
+    k.margin *= 1 + 1e-3;
+    is_refused(&s, &k, "margin");
+    k.margin = -1e-9;
+    is_refused(&s, &k, "margin below 0");
+    k.margin = 1e-300;
+    for (int64_t i = 0; i < s.T * D; i++) {
+        was = k.x[i];
+        k.x[i] += 0.1 * radius;
+        is_refused(&s, &k, "centre");
+        k.x[i] = was;
+    }
+    for (int64_t i = 0; i < k.rows * k.outputs; i++) k.c[i] = -k.c[i];
+    is_refused(&s, &k, "rows");
+    rob_priv_cert_clear(&k);
+    close_scene(&s);
+}
+END_TEST
+
+/* Any weight, by one bit. */
+START_TEST(other_models_are_refused)
+{
+    scene s = open_scene(KINDS[_i], 1, ROB_READOUT_LAST, 4, 4, 6);
+    double radius;
+    rob_cert k = opened(&s, &radius);
+    for (int32_t p = 0; p < s.model->parameters; p++) {
+        rob_tensor *t = s.model->parameter[p].tensor;
+        float *v = t->data, was = *v;
+        *v = nextafterf(*v, INFINITY);
+        ck_assert_int_eq(check_forged(&s, &k, s.model), ROB_EDOMAIN);
+        ck_assert(strstr(rob_ctx_error(s.ctx), "another network") != NULL);
+        *v = was;
+    }
+    scene other = open_scene(KINDS[_i], 1, ROB_READOUT_LAST, 4, 5, 6);
+    ck_assert_int_eq(check_forged(&s, &k, other.model), ROB_EDOMAIN);
+    close_scene(&other);
+    rob_priv_cert_clear(&k);
+    close_scene(&s);
+}
+END_TEST
+
+/* ---- faults of the search -------------------------------------------------------- */
+
+static void lift_below(rob_bend *b)
+{
+    for (int64_t e = 0; e < b->n; e++) ((double *)b->lo_offset)[e] += 1e-5;
+}
+
+static void drop_above(rob_bend *b)
+{
+    for (int64_t e = 0; e < b->n; e++) ((double *)b->up_offset)[e] -= 1e-5;
+}
+
+static void tilt_below(rob_bend *b)
+{
+    for (int32_t i = 0; i < b->ins; i++)
+        for (int64_t e = 0; e < b->n; e++) ((double *)b->lo[i])[e] *= 1.001;
+}
+
+static void tilt_above(rob_bend *b)
+{
+    for (int32_t i = 0; i < b->ins; i++)
+        for (int64_t e = 0; e < b->n; e++) ((double *)b->up[i])[e] *= 0.999;
+}
+
+START_TEST(faults_of_the_search_are_refused)
+{
+    static void (*const faults[])(rob_bend *) = { lift_below, drop_above, tilt_below,
+                                                  tilt_above };
+    int written = 0;
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        scene s = open_scene(KINDS[_i % KIND_COUNT], 1, ROB_READOUT_LAST, 4, 5, seed);
+        rob_certificate *c = NULL;
+        s.bound->fault = faults[_i / KIND_COUNT];
+        fine(s.ctx, rob_query_set_ball(s.ctx, s.query, ROB_NORM_L2, 1e-2));
+        if (rob_certificate_create(s.ctx, s.bound, s.query, 0, 1e-2, &c) == ROB_OK) {
+            written++;
+            ck_assert_int_eq(rob_certificate_check(s.ctx, c, s.model), ROB_EDOMAIN);
+            ck_assert(strstr(rob_ctx_error(s.ctx), "does not hold") != NULL);
+            int64_t count = -1;
+            fine(s.ctx, rob_certificate_get(s.ctx, c, "proved", NULL, 0, &count));
+            ck_assert_int_eq(count, 0);
+        }
+        rob_certificate_free(c);
+        close_scene(&s);
+    }
+    ck_assert_int_gt(written, 0);
+}
+END_TEST
+
+/* Any word of the file replaced by any of these, the digest made right again: nothing
+ * breaks, and what passes claims no more than before about the same series. */
+START_TEST(hostile_words_do_no_harm)
+{
+    static const uint64_t words[] = { 0, 1, UINT64_MAX, 1ull << 62, 0x7ff0000000000000ull,
+                                      0x7fefffffffffffffull, 0xffefffffffffffffull,
+                                      0x7ff8000000000000ull, 3, 1ull << 31 };
+    scene s = open_scene(KINDS[_i], 1, ROB_READOUT_LAST, 2, 2, 6);
+    double radius;
+    rob_bytes bytes;
+    rob_cert k = opened(&s, &radius), again;
+    rob_check_result result;
+    fine(s.ctx, rob_priv_cert_print(s.ctx, &k, &bytes));
+    for (int64_t at = 40; at < bytes.count - 32; at += 8)
+        for (size_t w = 0; w < sizeof words / sizeof *words; w++) {
+            uint8_t was[8];
+            rob_sha256 sha;
+            memcpy(was, bytes.at + at, 8);
+            memcpy(bytes.at + at, &words[w], 8);
+            rob_priv_sha256_begin(&sha);
+            rob_priv_sha256_add(&sha, bytes.at, bytes.count - 32);
+            rob_priv_sha256_end(&sha, bytes.at + bytes.count - 32);
+            if (rob_priv_cert_parse(s.ctx, bytes.at, bytes.count, "lie", &again) == ROB_OK
+                && rob_priv_check(s.ctx, s.model, &again, "lie", &result) == ROB_OK) {
+                bool same = memcmp(again.x, s.x, sizeof(double) * 4) == 0
+                            && memcmp(again.c, k.c, sizeof(double) * 6) == 0
+                            && memcmp(again.b, k.b, sizeof(double) * 2) == 0;
+                ck_assert(!same || again.eps <= radius);
+                ck_assert(again.margin > 0 && result.margin >= again.margin);
+            }
+            rob_priv_cert_clear(&again);
+            memcpy(bytes.at + at, was, 8);
+        }
+    rob_priv_release(&s.ctx->memory, bytes.at);
+    rob_priv_cert_clear(&k);
+    close_scene(&s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("certificate_forged");
+    TCase *t = tcase_create("certificate_forged");
+    tcase_add_loop_test(t, forged_claims_are_refused, 0, KIND_COUNT);
+    tcase_add_loop_test(t, forged_statements_are_refused, 0, KIND_COUNT);
+    tcase_add_loop_test(t, other_models_are_refused, 0, KIND_COUNT);
+    tcase_add_loop_test(t, faults_of_the_search_are_refused, 0, 4 * KIND_COUNT);
+    tcase_add_loop_test(t, hostile_words_do_no_harm, 0, KIND_COUNT);
+    suite_add_tcase(s, t);
+    return run_with_file(s);
+}
