@@ -392,50 +392,6 @@ START_TEST(threads_share_a_model)
 }
 END_TEST
 
-/* ---- published models ------------------------------------------------------------ */
-
-static void published(const char *name, const char *labels, int64_t right)
-{
-    char path[512], relative[128];
-    rob_model *m;
-    rob_data *d;
-    int64_t hits = 0, steps, label, outputs;
-    double x[512], y[8];
-    snprintf(relative, sizeof relative, "models/tsfool_%s_lstm.safetensors", name);
-    if (!rob_data_path(relative, path, sizeof path)) {
-        rob_skip("ROBUST_DATA is not set");
-        return;
-    }
-    GOOD(rob_model_load(ctx, path, "lstm readout=last", &m));
-    GOOD(rob_model_shape(ctx, m, NULL, NULL, &outputs));
-    GOOD(rob_data_create(ctx, &d));
-    if (labels) GOOD(rob_data_set_text(ctx, d, "labels", labels));
-    snprintf(relative, sizeof relative, "ucr/%s/%s_TEST.tsv", name, name);
-    rob_data_path(relative, path, sizeof path);
-    GOOD(rob_data_read(ctx, d, path));
-    for (int64_t i = 0; i < rob_data_count(d); i++) {
-        int64_t best = 0;
-        GOOD(rob_data_get(ctx, d, i, x, 512, &steps, NULL, &label));
-        GOOD(rob_model_predict(ctx, m, x, steps, y, 8));
-        for (int64_t k = 1; k < outputs; k++)
-            if (y[k] > y[best]) best = k;
-        hits += best == label;
-    }
-    ck_assert_int_eq(hits, right);
-    rob_data_free(d);
-    rob_model_free(m);
-}
-
-/* .9333 of 150, .7400 of 100, .9650 of 1029, .7511 of 900 */
-START_TEST(published_gunpoint) { published("GunPoint", NULL, 140); }
-END_TEST
-START_TEST(published_ecg200) { published("ECG200", "1,-1", 74); }
-END_TEST
-START_TEST(published_italy) { published("ItalyPowerDemand", NULL, 993); }
-END_TEST
-START_TEST(published_cbf) { published("CBF", NULL, 676); }
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("model");
@@ -450,10 +406,6 @@ int main(void)
     tcase_add_test(c, with_makes_a_new_model_and_shares_the_rest);
     tcase_add_test(c, predict_checks_its_arguments);
     tcase_add_test(c, threads_share_a_model);
-    tcase_add_test(c, published_gunpoint);
-    tcase_add_test(c, published_ecg200);
-    tcase_add_test(c, published_italy);
-    tcase_add_test(c, published_cbf);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
