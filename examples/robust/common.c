@@ -9,13 +9,13 @@
 
 int32_t show_progress(void *user, const char *stage, int64_t done, int64_t total)
 {
-    static int last = -1;
+    static int64_t last = -1;
     int percent = total > 0 ? (int)(100 * done / total) : 0;
     (void)user;
-    if (percent == last && done < total) return 0;
-    last = percent;
-    fprintf(stderr, "\r%-24s %3d %%", stage, percent);
-    if (done >= total) fputs("\r                              \r", stderr);
+    if (done == last && done < total) return 0;
+    last = done;
+    fprintf(stderr, "\r%-24s %3d %%   %" PRId64 " of %" PRId64 " ", stage, percent, done, total);
+    if (done >= total) fprintf(stderr, "\r%60s\r", "");
     return 0;
 }
 

@@ -45,6 +45,32 @@ static int question(const arguments *a, const rob_model *model)
     return is_forecast(model) ? DEVIATIONS : MARGINS;
 }
 
+/* What a stopped run never came to is no answer: NAN, not 0 and not "nothing found". empty: what
+ * a series it was at may still say. */
+static rob_status forget_unrun(rob_status (*get)(const void *handle, double *calls, int64_t n,
+                                                 int64_t *count),
+                               const void *handle, double empty, double *value, int64_t n)
+{
+    int64_t count = 0;
+    double *calls = calloc((size_t)n + 1, sizeof *calls);
+    rob_status status = calls == NULL ? ROB_EMEMORY : get(handle, NULL, 0, &count);
+    if (status == ROB_OK && count == n) status = get(handle, calls, n, NULL);
+    for (int64_t i = 0; status == ROB_OK && i < n; i++)
+        if (count != n || calls[i] == 0 || value[i] == empty) value[i] = NAN;
+    free(calls);
+    return status;
+}
+
+static rob_status attack_calls(const void *handle, double *calls, int64_t n, int64_t *count)
+{
+    return rob_attack_get(ctx, handle, "calls", -1, calls, n, count);
+}
+
+static rob_status bound_calls(const void *handle, double *calls, int64_t n, int64_t *count)
+{
+    return rob_bound_get(ctx, handle, "calls", -1, calls, n, count);
+}
+
 static rob_status run_attack(const arguments *a, const char *method, rob_query *q, int asked,
                              double *upper, int64_t n)
 {
@@ -57,6 +83,7 @@ static rob_status run_attack(const arguments *a, const char *method, rob_query *
     rob_status end = status;
     if (asked == DEVIATIONS)
         TRY(rob_attack_get(ctx, attack, "deviation", -1, upper, n, NULL));
+    if (end == ROB_STOPPED) TRY(forget_unrun(attack_calls, attack, NAN, upper, n));
     status = end;
 done:
     rob_attack_free(attack);
@@ -75,6 +102,8 @@ static rob_status run_bound(const arguments *a, rob_query *q, int asked, double 
     if (a->certificates && status == ROB_OK) TRY(write_certificates(a, bound, q, lower, n));
     rob_status end = status;
     if (asked == DEVIATIONS) TRY(rob_bound_get(ctx, bound, "deviation", -1, lower, n, NULL));
+    if (end == ROB_STOPPED)
+        TRY(forget_unrun(bound_calls, bound, asked == DISTANCES ? 0 : -INFINITY, lower, n));
     status = end;
 done:
     rob_bound_free(bound);
@@ -96,6 +125,7 @@ static void print_own(const arguments *a, const rob_data *data, int64_t i, const
     if (!isinf(a->radius) || strcmp(a->units, "data") != 0
         || !own_unit(data, i + (int64_t)a->first, &scale, unit))
         return;
+    if ((lower && isnan(*lower)) || (upper && isnan(*upper))) return;
     fputs(" (", stdout);
     if (lower) printf("%.4g", *lower * scale);
     if (lower && upper) fputs(", ", stdout);
@@ -111,6 +141,7 @@ static void print_json(int64_t series, int asked, const double *lower, const dou
     printf("    {\"series\": %" PRId64, series);
     if (lower) printf(", \"%s\": ", LOWER[asked]), print_number(*lower);
     if (upper) printf(", \"%s\": ", UPPER[asked]), print_number(*upper);
+    if ((lower && isnan(*lower)) || (upper && isnan(*upper))) fputs(", \"run\": false", stdout);
     printf("}%s\n", last ? "" : ",");
 }
 
@@ -119,14 +150,21 @@ static void print_row(const arguments *a, const rob_data *data, int64_t i, int a
 {
     bool distance = asked == DISTANCES;
     printf("series %3" PRId64 ":", i + (int64_t)a->first);
+    if ((!lower || isnan(*lower)) && (!upper || isnan(*upper))) {
+        puts(" not run");
+        return;
+    }
+    if (upper && isnan(*upper)) fputs(" attack not run", stdout), upper = NULL;
+    else if (asked == DEVIATIONS && upper) printf(" the forecast moves by %.6g", *upper);
     if (asked == DEVIATIONS) {
-        if (upper) printf(" the forecast moves by %.6g", *upper);
         if (lower && upper) fputc(',', stdout);
-        if (lower) printf(" by no more than %.6g (proved)", *lower);
+        if (lower && isnan(*lower)) fputs(" proof not run", stdout);
+        else if (lower) printf(" by no more than %.6g (proved)", *lower);
         fputc('\n', stdout);
         return;
     }
-    if (lower) printf(distance ? " safe within %.6g" : " margin at least %.6g", *lower);
+    if (lower && isnan(*lower)) fputs(" proof not run", stdout);
+    else if (lower) printf(distance ? " safe within %.6g" : " margin at least %.6g", *lower);
     if (lower && upper) fputc(',', stdout);
     if (upper && distance && isinf(*upper)) fputs(" no way to break it found", stdout);
     else if (upper) printf(distance ? " broken at %.6g" : " margin as low as %.6g", *upper);
@@ -187,6 +225,7 @@ rob_status attack_or_certify(const arguments *a)
     if (certifies) lower = calloc((size_t)n, sizeof *lower);
     if (attack != NULL) upper = calloc((size_t)n, sizeof *upper);
     if (upper) TRY(run_attack(a, attack, query, asked, upper, n));
+    for (int64_t i = 0; lower && i < n; i++) lower[i] = NAN;
     if (lower && status == ROB_OK) TRY(run_bound(a, query, asked, lower, n));
     print_results(a, data, asked, lower, upper, n, seconds() - begun);
 done:
