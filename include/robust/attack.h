@@ -13,6 +13,8 @@
  *   "pgd"       projected gradient descent in a ball (Madry et al. 2018), with option
  *               `momentum` MI-FGSM (Dong et al. 2018); for distances the ball's radius is
  *               searched
+ *   "apgd"      Auto-PGD (Croce & Hein 2020; in L1 their 2021 form): the step finds its own
+ *               length, halved where the loss stops falling; all norms but L0
  *   "deepfool"  repeated linear models (Moosavi-Dezfooli et al. 2016), classes in
  *               parallel
  *   "ddn"       L2: direction and length of the perturbation updated apart (Rony et al.
@@ -43,6 +45,9 @@
  *             random point; momentum 0 share of the slopes before in a step's direction;
  *             radii 12 tried for a distance; stop 0, 1 leaves a series once broken:
  *             restarts then go one after the other
+ *   apgd      steps 100 gradients of one descent; restarts 1 of each target; targets 1
+ *             classes gone for, the nearest in value first (1: whichever is lowest where
+ *             the search stands); radii, stop as for pgd
  *   deepfool  steps 50 gradients; candidates 10 groups (classes) tried
  *   ddn, fmn, cw, ead, fab  steps 200 (cw, ead 300; fab 100) gradients of one search;
  *             restarts 1, all but the first from random points as far as the linear step;
@@ -72,7 +77,12 @@
  *             overshoot 1e-4 share of the distance added so that other arithmetic agrees;
  *             precision 32 bits of gradients (above 32: 64); seed 0 added to the
  *             context's
- * Text option "loss" of fgsm, pgd, ddn and fmn: "margin" (default) or "ce", cross-entropy.
+ * Text option "loss" of fgsm, pgd, apgd, ddn and fmn: "margin" (default); "ce",
+ * cross-entropy, descended on as log-odds, which have the same directions and do not
+ * saturate; "dlr", the difference of logits over their spread (Croce & Hein 2020; its
+ * targeted form when a class is gone for), which f -> a f + b leaves alone. With two
+ * classes, where the published ratio does not exist, the margin over that at x: there all
+ * three make the same steps.
  *
  * What holds for all functions. An attack keeps its options and its last answers; it
  * may be used on any query, by one thread at a time. Random numbers are functions of
@@ -96,8 +106,8 @@ typedef struct rob_attack rob_attack;
  * Make an attack by the name of its method.
  *
  * @param ctx    context
- * @param method "fgsm", "pgd", "deepfool", "ddn", "fmn", "cw", "ead", "fab", "auto",
- *               "hopskipjump", "boundary", "warp" or "universal"
+ * @param method "fgsm", "pgd", "apgd", "deepfool", "ddn", "fmn", "cw", "ead", "fab",
+ *               "auto", "hopskipjump", "boundary", "warp" or "universal"
  * @param out    receives the attack; NULL on error
  * @return ROB_EARGUMENT: no such method
  * Cost: one allocation. Since 0.1.
@@ -120,7 +130,7 @@ ROB_API rob_status rob_attack_set(rob_ctx *ctx, rob_attack *a, const char *name,
                                   double value);
 
 /**
- * Set an option that is a word: "loss" to "margin" or "ce".
+ * Set an option that is a word: "loss" to "margin", "ce" or "dlr".
  *
  * @param ctx   context
  * @param a     attack
@@ -144,8 +154,8 @@ ROB_API rob_status rob_attack_set_text(rob_ctx *ctx, rob_attack *a, const char *
  * @param upper    (count of the query) receives U_i in the query's units; NULL: not
  *        wanted
  * @param capacity numbers upper has room for
- * @return ROB_ESHAPE: capacity too small; ROB_EUNSUPPORTED: loss ce with rows of one's
- *         own, or the method does not search in the query's norm; as rob_query_get for the predictions
+ * @return ROB_ESHAPE: capacity too small; ROB_EUNSUPPORTED: loss ce or dlr with rows of
+ *         one's own, or the method does not search in the query's norm; as rob_query_get for the predictions
  * Cost: "auto": `calls` gradients and at most 2 x (`search` + 1) forward passes a
  * series.
  * Reference: see the methods. Since 0.1.

@@ -50,13 +50,13 @@ rob_status rob_attack_set_text(rob_ctx *ctx, rob_attack *a, const char *name,
                   : "value");
     CHECK(strcmp(name, "loss") == 0, ctx, ROB_EARGUMENT,
           "no text option '%.40s'; there is: loss", name);
-    bool entropy = strcmp(value, "ce") == 0;
-    CHECK(entropy || strcmp(value, "margin") == 0, ctx, ROB_EARGUMENT,
-          "loss is '%.40s'; allowed are margin, ce", value);
-    CHECK(!entropy || a->method->takes_loss, ctx, ROB_EARGUMENT,
-          "loss ce is for fgsm, pgd, ddn and fmn; %s descends on the margin",
+    int32_t loss = rob_priv_loss_named(value);
+    CHECK(loss >= 0, ctx, ROB_EARGUMENT,
+          "loss is '%.40s'; allowed are margin, ce, dlr", value);
+    CHECK(loss == 0 || a->method->takes_loss, ctx, ROB_EARGUMENT,
+          "loss %s is for fgsm, pgd, apgd, ddn and fmn; %s descends on the margin", value,
           a->method->name);
-    a->cross_entropy = entropy;
+    a->loss = loss;
 done:
     return status;
 }
@@ -101,8 +101,9 @@ static rob_status run(rob_ctx *ctx, rob_attack *a, rob_query *q, bool at_radius,
           "the ball's radius is infinite; a margin needs a finite one "
           "(rob_query_set_ball)");
     if (!warp) TRY(check_norm(ctx, a->method, q->norm));
-    CHECK(!a->cross_entropy || q->rows.rows == 0, ctx, ROB_EUNSUPPORTED,
-          "loss ce needs classes; rows of one's own go with loss margin");
+    CHECK(a->loss == 0 || q->rows.rows == 0, ctx, ROB_EUNSUPPORTED,
+          "loss %s needs classes; rows of one's own go with loss margin",
+          rob_priv_loss_name(a->loss));
     TRY(rob_priv_attack_run(ctx, a, q, at_radius));
     for (int64_t i = 0; out && i < a->count; i++)
         out[i] = at_radius ? a->found[i].margin : a->found[i].distance * a->unit;

@@ -42,7 +42,9 @@ typedef struct rob_lane {
     double *spare; /* (m) the method's own */
     double *point; /* (n) the series at delta */
     double margin; /* F at delta */
-    double value;  /* what grad is the gradient of, when that is a margin */
+    double value;  /* margin of the group aimed at */
+    int32_t loss;  /* what grad is the gradient of, and its value (loss.c) */
+    double loss_value;
     double best_norm, best_margin;
     double gap;     /* residual of best, where it is known; NaN */
     int32_t source; /* phase best is from */
@@ -68,7 +70,7 @@ struct rob_attack {
     rob_memory memory;
     const rob_method *method;
     double option[ROB_ATTACK_OPTIONS];
-    bool cross_entropy;
+    int32_t loss; /* of loss.c */
     rob_found *found;
     double *x;       /* all the series as they were, one after the other */
     int64_t *offset; /* (count + 1) of series in x */
@@ -103,8 +105,7 @@ typedef struct rob_hunt {
     double **grad;
     int64_t *steps;
     double *logits, *second; /* (lanes, L) */
-    bool cross_entropy;
-    int32_t phase;    /* of ROB_PHASE_ */
+    int32_t loss, phase; /* of loss.c and of ROB_PHASE_ */
     rob_found *found; /* (series) answers of this block */
     int64_t total;
 } rob_hunt;
@@ -171,6 +172,12 @@ void rob_priv_lane_scatter(const rob_hunt *h, rob_lane *l, double r, int64_t ste
 /* The series' nearest failing lane is copied to its lane 0. */
 void rob_priv_hunt_gather(rob_hunt *h);
 
+/* ---- what is made small (loss.c) -------------------------------------------------- */
+int32_t rob_priv_loss_named(const char *name); /* -1: none */
+const char *rob_priv_loss_name(int32_t loss);
+/* margin, value and loss_value of a lane at outputs f (L); seed (L) d loss / d f */
+void rob_priv_loss_seed(const rob_case *c, rob_lane *l, const double *f, double *seed);
+
 /* ---- answers (finish.c) ---------------------------------------------------------- */
 /* Best of each series, moved to the boundary along its ray, rounded to float32 and
  * checked in both precisions; rounds: evaluations allowed after the first. */
@@ -181,6 +188,8 @@ rob_status rob_priv_fast_distance(rob_hunt *h); /* deepfool.c */
 rob_status rob_priv_fast_margin(rob_hunt *h);
 rob_status rob_priv_pgd_distance(rob_hunt *h); /* pgd.c */
 rob_status rob_priv_pgd_margin(rob_hunt *h);
+rob_status rob_priv_apgd_distance(rob_hunt *h); /* apgd.c */
+rob_status rob_priv_apgd_margin(rob_hunt *h);
 rob_status rob_priv_linear_search(rob_hunt *h, int64_t steps); /* deepfool.c */
 /* projected descent of the active lanes in the balls of their radius (pgd.c); momentum 0
  * to 1; stop: a lane leaves where it fails */
@@ -194,10 +203,14 @@ bool rob_priv_direction_of(int32_t norm, const double *g, int64_t n, double shar
 void rob_priv_lane_note(const rob_hunt *h, rob_lane *l, bool stop);
 /* a search of the active lanes from delta in the balls of their radius */
 typedef rob_status rob_descent(rob_hunt *h, bool stop);
-rob_status rob_priv_ball_margin(rob_hunt *h, rob_descent *descend, bool stop);
-/* slopes: gradients may be asked */
-rob_status rob_priv_ball_distance(rob_hunt *h, rob_descent *descend, int64_t radii,
-                                  bool slopes);
+/* targets > 1: the searches of a series go for so many of its nearest classes in turn;
+ * slopes: gradients may be asked */
+rob_status rob_priv_ball_margin(rob_hunt *h, rob_descent *descend, int64_t targets,
+                                bool stop);
+rob_status rob_priv_ball_distance(rob_hunt *h, rob_descent *descend, int64_t targets,
+                                  int64_t radii, bool slopes);
+/* the same as rob_priv_descend with the rules of Auto-PGD (apgd.c) */
+rob_status rob_priv_auto_descend(rob_hunt *h, int64_t steps, bool stop);
 rob_status rob_priv_norm_search(rob_hunt *h, int64_t steps);   /* minnorm.c */
 rob_status rob_priv_normal_search(rob_hunt *h, int64_t steps); /* minnorm.c */
 /* From where the active lanes stand to nearest boundary points (polish.c); a lane stops

@@ -2,11 +2,9 @@
  * gradients.
  *
  * For every active lane, at x + delta: the outputs f, the margin F(f) of the series'
- * specification, and the gradient of the objective,
- *     margin:         grad of c_r . f, r the row deciding F (or the group aimed at),
- *     cross-entropy:  grad of -CE(reference), or of +CE(target),
- * both to be made small, in the coordinates of the series' region. Those that may not
- * move have gradient zero, so no rule moves them. (docs/theory/attack.md, section 1.)
+ * specification, and the gradient of what the lane makes small (loss.c), in the coordinates
+ * of the series' region. Those that may not move have gradient zero, so no rule moves them.
+ * (docs/theory/attack.md, section 1.)
  */
 #include "attack/attack.h"
 
@@ -47,38 +45,11 @@ const rob_case *rob_priv_lane_case(const rob_hunt *h, const rob_lane *l)
     return &h->q->cases[l->series];
 }
 
-/* ---- objectives ------------------------------------------------------------------ */
-
-static void seed_margin(const rob_spec *s, int64_t row, double *seed)
-{
-    memcpy(seed, s->c + row * s->outputs, (size_t)s->outputs * sizeof *seed);
-}
-
-/* d/df of -CE(k) = onehot(k) - softmax(f), with the largest output taken out */
-static void seed_entropy(const rob_case *c, const double *f, int64_t n, double *seed)
-{
-    double top = f[rob_priv_argmax(f, n)], sum = 0;
-    double sign = c->target >= 0 ? 1 : -1;
-    for (int64_t k = 0; k < n; k++) sum += exp(f[k] - top);
-    for (int64_t k = 0; k < n; k++) seed[k] = sign * exp(f[k] - top) / sum;
-    seed[c->target >= 0 ? c->target : c->reference] -= sign;
-}
-
 /* Runs on workers: reads the hunt, writes its own row only. */
 static void seed_row(void *user, int64_t row, const double *logits, double *seed)
 {
     const rob_hunt *h = user;
-    rob_lane *l = h->row[row];
-    const rob_case *c = rob_priv_lane_case(h, l);
-    int64_t deciding, next;
-    l->margin = l->value = rob_priv_spec_margin(&c->spec, logits, &deciding);
-    if (h->cross_entropy) {
-        seed_entropy(c, logits, c->spec.outputs, seed);
-        return;
-    }
-    if (l->aim >= 0)
-        l->value = rob_priv_spec_group(&c->spec, logits, l->aim, &deciding, &next);
-    seed_margin(&c->spec, deciding, seed);
+    rob_priv_loss_seed(rob_priv_lane_case(h, h->row[row]), h->row[row], logits, seed);
 }
 
 /* ---- batches --------------------------------------------------------------------- */
@@ -277,7 +248,7 @@ rob_status rob_priv_hunt_create(rob_ctx *ctx, const rob_attack *a, rob_query *q,
     /* boxes and budgets may leave less than the ball; a hair more for rounding */
     h->cap = fmin(rob_priv_query_radius(q), rob_priv_query_reach(q) * (1 + 0x1p-40));
     h->total = q->count;
-    h->cross_entropy = a->cross_entropy;
+    h->loss = a->loss;
     h->starts = a->method->starts(a, q);
     h->series = ROB_ATTACK_BLOCK / h->starts;
     if (h->series < 1) h->series = 1;
@@ -329,6 +300,7 @@ void rob_priv_hunt_begin(rob_hunt *h, int64_t first)
         l->best_norm = l->best_margin = INFINITY;
         l->gap = NAN;
         l->source = ROB_PHASE_OWN;
+        l->loss = h->loss;
         l->radius = l->eps = l->rate = l->low = l->high = 0;
     }
 }

@@ -29,6 +29,15 @@ static const rob_option pgd_options[] = {
     { "stop", 0, 0, 1, "", "1: leave a series at the first failing point (margins)" },
     COMMON
 };
+static const rob_option apgd_options[] = {
+    { "steps", 100, 1, 1e6, "gradients", "of one descent" },
+    { "restarts", 1, 1, 64, "",
+      "descents a series and target; all but the first start at random" },
+    { "targets", 1, 1, 64, "", "classes gone for, nearest first; 1: whichever is" },
+    { "radii", 12, 1, 100, "", "radii tried for a distance" },
+    { "stop", 0, 0, 1, "", "1: leave a series at the first failing point (margins)" },
+    COMMON
+};
 static const rob_option deepfool_options[] = {
     { "steps", 50, 1, 1e6, "gradients", "of one search" },
     { "candidates", 10, 1, 64, "", "groups (classes) tried, most promising first" },
@@ -154,6 +163,13 @@ static int32_t candidates_and_restarts(const rob_attack *a, const rob_query *q)
     return candidates(a, q) * restarts(a, q);
 }
 
+/* restarts of each target */
+static int32_t each_target(const rob_attack *a, const rob_query *q)
+{
+    int64_t targets = at_most(count_option(a, "targets"), most_groups(q));
+    return (int32_t)(count_option(a, "restarts") * targets);
+}
+
 static rob_status deepfool_distance(rob_hunt *h)
 {
     return rob_priv_linear_search(h, count_option(h->attack, "steps"));
@@ -197,6 +213,8 @@ static const rob_method methods[] = {
     { "pgd", pgd_options, COUNT_OF(pgd_options), true, restarts, rob_priv_pgd_distance,
       rob_priv_pgd_margin,
       ROB_TAKES_ALL },
+    { "apgd", apgd_options, COUNT_OF(apgd_options), true, each_target,
+      rob_priv_apgd_distance, rob_priv_apgd_margin, ROB_TAKES_LENGTHS },
     { "deepfool", deepfool_options, COUNT_OF(deepfool_options), false, candidates,
       deepfool_distance, deepfool_margin, ROB_TAKES_LENGTHS },
     { "ddn", ddn_options, COUNT_OF(ddn_options), true, restarts, rob_priv_ddn_distance,

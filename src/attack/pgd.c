@@ -97,12 +97,12 @@ static rob_status descend(rob_hunt *h, bool stop)
 
 rob_status rob_priv_pgd_margin(rob_hunt *h)
 {
-    return rob_priv_ball_margin(h, descend,
+    return rob_priv_ball_margin(h, descend, 1,
                                 rob_priv_attack_option(h->attack, "stop") > 0);
 }
 
 rob_status rob_priv_pgd_distance(rob_hunt *h)
 {
     int64_t radii = (int64_t)rob_priv_attack_option(h->attack, "radii");
-    return rob_priv_ball_distance(h, descend, radii, true);
+    return rob_priv_ball_distance(h, descend, 1, radii, true);
 }

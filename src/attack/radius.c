@@ -46,12 +46,26 @@ static void place_starts(rob_hunt *h, int32_t from, int32_t to, bool stop)
     }
 }
 
-rob_status rob_priv_ball_margin(rob_hunt *h, rob_descent *descend, bool stop)
+/* Every search to its class: the nearest n in turn, or what aim.c says. */
+static rob_status aim(rob_hunt *h, int64_t targets)
+{
+    rob_status status = ROB_OK;
+    rob_priv_hunt_wake(h, 0, h->starts);
+    if (targets < 2) return rob_priv_aim_lanes(h);
+    TRY(rob_priv_hunt_aim(h, targets));
+    for (int64_t k = 0; k < h->lanes; k++)
+        h->lane[k].fresh = h->lane[k].start < targets
+                           && (h->lane[k].start == 0 || h->lane[k].aim >= 0);
+done:
+    return status;
+}
+
+rob_status rob_priv_ball_margin(rob_hunt *h, rob_descent *descend, int64_t targets,
+                                bool stop)
 {
     rob_status status = ROB_OK;
     int32_t together = stop ? 1 : h->starts;
-    rob_priv_hunt_wake(h, 0, h->starts);
-    TRY(rob_priv_aim_lanes(h));
+    TRY(aim(h, targets));
     for (int32_t first = 0; first < h->starts && status == ROB_OK; first += together) {
         place_starts(h, first, first + together, stop);
         TRY(descend(h, stop));
@@ -66,13 +80,13 @@ static void first_radius(const rob_hunt *h, rob_lane *l, bool slopes)
 {
     const rob_region *r = rob_priv_lane_region(h, l);
     double size = 1 + rob_priv_norm(h->norm, r->x, r->n), guess = 0;
-    if (slopes) guess = l->margin / rob_priv_ball_dual(h->norm, l->grad, r->m);
+    if (slopes) guess = l->value / rob_priv_ball_dual(h->norm, l->grad, r->m);
     bool usable = guess > 0 && guess < 1e6 * size;
     l->radius = usable ? guess : slopes ? 1e-3 * size : 2e-2 * size;
     if (l->radius > h->cap) l->radius = h->cap;
     l->low = 0;
     l->high = INFINITY;
-    if (l->start > 0) rob_priv_lane_scatter(h, l, l->radius, 0);
+    if (!l->fresh) rob_priv_lane_scatter(h, l, l->radius, 0);
 }
 
 /* false: the search of this lane is over */
@@ -91,12 +105,14 @@ static bool next_radius(const rob_hunt *h, rob_lane *l)
     return true;
 }
 
-rob_status rob_priv_ball_distance(rob_hunt *h, rob_descent *descend, int64_t radii,
-                                  bool slopes)
+rob_status rob_priv_ball_distance(rob_hunt *h, rob_descent *descend, int64_t targets,
+                                  int64_t radii, bool slopes)
 {
     rob_status status = ROB_OK;
-    rob_priv_hunt_wake(h, 0, h->starts);
-    if (slopes) TRY(rob_priv_hunt_gradients(h));
+    if (targets < 2) rob_priv_hunt_wake(h, 0, h->starts);
+    else TRY(rob_priv_hunt_aim(h, targets));
+    for (int64_t k = 0; k < h->lanes; k++) h->lane[k].fresh = h->lane[k].start < targets;
+    if (slopes && status == ROB_OK) TRY(rob_priv_hunt_gradients(h));
     if (status == ROB_STOPPED) goto done;
     for (int64_t k = 0; k < h->lanes; k++)
         if (h->lane[k].active) first_radius(h, &h->lane[k], slopes);
