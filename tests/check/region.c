@@ -4,7 +4,7 @@
 #include "attack/attack.h"
 
 static const int32_t norms[3] = { ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1 };
-static const char *const methods[] = { "fgsm", "pgd", "apgd", "deepfool", "auto",
+static const char *const methods[] = { "fgsm", "pgd", "deepfool", "auto", "apgd",
                                        "ddn",  "fmn", "cw", "ead", "fab", "hopskipjump", "boundary" };
 enum { METHODS = COUNT_OF(methods), SERIES = 3 };
 
