@@ -109,13 +109,13 @@ rob_status rob_priv_model_custom(rob_ctx *ctx, int64_t features, int64_t outputs
 static bool is_drawn(const rob_model *m, int32_t k, double *bound, double *value)
 {
     const rob_recipe *r = &m->recipe;
-    if (r->kind == ROB_KIND_TRANSFORMER) {
+    int32_t head = rob_priv_model_first(r, ROB_OF_THE_HEAD, 0);
+    if (r->kind == ROB_KIND_TRANSFORMER && k < head) {
         *bound = rob_priv_transformer_start(r, k, value);
         return *bound > 0;
     }
     int32_t conv = rob_priv_model_first(r, ROB_OF_THE_CONV, 0);
     int32_t norm = rob_priv_model_first(r, ROB_OF_THE_NORM, 0);
-    int32_t head = rob_priv_model_first(r, ROB_OF_THE_HEAD, 0);
     const char *name = m->parameter[k].name;
     size_t n = strlen(name);
     *bound = 1.0 / sqrt((double)r->hidden);

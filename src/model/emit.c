@@ -1,8 +1,8 @@
 /* emit.c -- the graph of a model: its input map, then what its kind says.
  *
  * Input map:  u_t = (x_t - shift) / scale, as  a x_t + b  with  a = 1/scale, b =
- * -shift/scale. A recurrent net: front end (entry.c), layer by layer the loops of one or
- * two directions (recur.c), read-out and head (head.c).
+ * -shift/scale. Then the front end (entry.c); of a recurrent net layer by layer the loops of
+ * one or two directions (recur.c), or the encoder (transformer.c); read-out and head (head.c).
  */
 #include "model/encoder.h"
 #include "model/net.h"
@@ -27,12 +27,15 @@ static void run_layer(const rob_net *net, int32_t k, rob_id u, rob_id *all, rob_
     if (end) *end = ways == 2 ? g_concat(g, last, 2, 1) : last[0];
 }
 
-static rob_id emit_recurrent(const rob_model *model, rob_graph *g, rob_id x,
-                             rob_id mask, const rob_id *parameter)
+static rob_id emit_net(const rob_model *model, rob_graph *g, rob_id x, rob_id mask,
+                       const rob_id *parameter)
 {
     const rob_recipe *r = &model->recipe;
     rob_net net = { model, r, g, parameter, mask };
     rob_id all = rob_priv_net_front(&net, map_input(r, g, x)), end = ROB_NONE;
+    if (rob_priv_graph_failed(g)) return ROB_NONE;
+    if (r->kind == ROB_KIND_TRANSFORMER)
+        return rob_priv_net_answer(&net, rob_priv_transformer_emit(&net, all));
     for (int32_t k = 0; k < r->layers && !rob_priv_graph_failed(g); k++) {
         bool last = k + 1 == r->layers, ends = last && rob_priv_net_reads_end(r);
         rob_id u = all;
@@ -57,7 +60,5 @@ rob_id rob_priv_model_emit(const rob_model *model, rob_graph *g, rob_id x, rob_i
                                    "a series of %lld steps; the model takes %lld",
                                    (long long)shape.dim[0], (long long)model->steps);
     if (r->kind == ROB_KIND_GRAPH) return model->emit(model, g, x, mask);
-    if (r->kind == ROB_KIND_TRANSFORMER)
-        return rob_priv_transformer_emit(model, g, map_input(r, g, x), mask, parameter);
-    return emit_recurrent(model, g, x, mask, parameter);
+    return emit_net(model, g, x, mask, parameter);
 }

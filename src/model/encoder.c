@@ -9,13 +9,14 @@
  * deviation is 0.02.
  */
 #include "model/encoder.h"
+#include "model/net.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct leaf {
-    char of; /* b: body, e: embedding, c: first step, p: positions, n: norm, h: head */
+    char of; /* b: body, e: embedding, c: first step, p: positions */
     const char *torch, *vit;
 } leaf;
 
@@ -46,10 +47,6 @@ static const leaf LEAVES[ROB_ROLES] = {
     [ROB_ROLE_NORM2_B] = { 'b', "layers.%d.norm2.bias", "layers.%d.1.fn.norm.bias" },
     [ROB_ROLE_FINAL_W] = { 'b', "norm.weight", "norm.weight" },
     [ROB_ROLE_FINAL_B] = { 'b', "norm.bias", "norm.bias" },
-    [ROB_ROLE_HEADNORM_W] = { 'n', "weight", "weight" },
-    [ROB_ROLE_HEADNORM_B] = { 'n', "bias", "bias" },
-    [ROB_ROLE_HEAD_W] = { 'h', "weight", "weight" },
-    [ROB_ROLE_HEAD_B] = { 'h', "bias", "bias" },
 };
 #undef A
 #undef F
@@ -66,9 +63,7 @@ static const char *prefix_of(const rob_recipe *r, char of)
     case 'b': return r->body;
     case 'e': return t->embed;
     case 'c': return t->cls;
-    case 'p': return t->position;
-    case 'n': return r->norm[ROB_BEFORE_HEAD].prefix;
-    default: return r->head;
+    default: return t->position;
     }
 }
 
@@ -87,7 +82,7 @@ bool rob_priv_transformer_name(const rob_recipe *r, rob_role role, int32_t layer
     const char *form = rob_priv_transformer_leaf(r, role);
     const char *prefix = prefix_of(r, LEAVES[role].of);
     char rest[64];
-    if (form == NULL || (LEAVES[role].of == 'n' && !prefix[0])) return false;
+    if (form == NULL) return false;
     number(form, layer, rest, sizeof rest);
     snprintf(name, 96, "%.60s%s%.34s", prefix, prefix[0] && rest[0] ? "." : "", rest);
     return true;
@@ -118,46 +113,42 @@ void rob_priv_transformer_settle(rob_recipe *r)
     unless_said(t->position, "pos_embedding");
     unless_said(t->embed, t->vit ? "to_patch_embedding.1" : "embed");
     if (t->vit) unless_said(r->head, "mlp_head.1");
-    if (t->vit) unless_said(r->norm[ROB_BEFORE_HEAD].prefix, "mlp_head.0");
-    if (r->norm[ROB_BEFORE_HEAD].prefix[0]) r->norm[ROB_BEFORE_HEAD].kind = ROB_LAYER_NORM;
+    if (t->vit && r->norm[ROB_BEFORE_HEAD].kind == 0)
+        r->norm[ROB_BEFORE_HEAD] = (rob_norm_layer){ ROB_LAYER_NORM, "mlp_head.0" };
     e->pool = r->readout == ROB_READOUT_CLS ? ROB_POOL_CLS : pool[r->readout];
     e->eps = r->eps > 0 ? r->eps : 1e-5;
     e->layers = r->layers;
-    e->features = r->features;
-    e->outputs = r->outputs;
+    e->features = rob_priv_model_inputs(r);
     e->width = r->hidden;
-    if (e->patch_steps > 0 && e->patch_features == 0) e->patch_features = r->features;
+    if (e->patch_steps > 0 && e->patch_features == 0) e->patch_features = e->features;
 }
 
 rob_status rob_priv_transformer_said(rob_ctx *ctx, const char *text, const rob_recipe *r)
 {
     const rob_transformer *t = &r->transformer;
-    const char *missing = r->readout < 0             ? "readout=last, mean, max or cls"
-                          : t->e.heads == 0          ? "heads=N"
-                          : t->activation == 0       ? "activation=relu, gelu or gelu_tanh"
-                          : t->norm == 0             ? "norm=first or last"
-                                                     : NULL;
-    if (r->norm[ROB_BEFORE_HEAD].kind == ROB_BATCH_NORM)
-        return rob_priv_fail(ctx, ROB_EARGUMENT,
-                             "recipe '%.200s': head_norm= of a transformer is layer:PREFIX",
-                             text);
-    if (missing == NULL && (r->readout <= ROB_READOUT_MAX || r->readout == ROB_READOUT_CLS))
-        return ROB_OK;
+    bool reads = r->readout == ROB_READOUT_CLS
+                 || (r->readout >= 0 && r->readout <= ROB_READOUT_MAX);
+    const char *missing = !reads               ? "readout=last, mean, max or cls"
+                          : t->e.heads == 0    ? "heads=N"
+                          : t->activation == 0 ? "activation=relu, gelu or gelu_tanh"
+                          : t->norm == 0       ? "norm=first or last"
+                                               : NULL;
+    if (missing == NULL) return ROB_OK;
     return rob_priv_fail(ctx, ROB_EARGUMENT,
                          "recipe '%.200s' does not say %s; the weights do not tell", text,
-                         missing ? missing : "readout=last, mean, max or cls");
+                         missing);
 }
 
 rob_status rob_priv_transformer_complete(rob_ctx *ctx, rob_recipe *r)
 {
     rob_status status = ROB_OK;
     rob_encoder *e = &r->transformer.e;
-    CHECK(r->features && r->hidden && r->outputs, ctx, ROB_EARGUMENT,
-          "a new transformer needs features= hidden= outputs=");
+    TRY(rob_priv_recipe_complete(ctx, r));
     if (r->layers == 0) r->layers = 1;
     if (r->dtype == 0) r->dtype = ROB_F32;
     unless_said(r->body, r->transformer.vit ? "transformer" : "encoder");
     if (!r->transformer.vit) unless_said(r->head, "fc");
+    for (int32_t i = 0; r->mlps > 0 && i <= r->mlps; i++) r->place[i] = 2 * i + 1;
     rob_priv_transformer_settle(r);
     if (e->feedforward == 0) e->feedforward = 2 * r->hidden;
     e->inner = r->hidden;
@@ -173,8 +164,9 @@ rob_status rob_priv_transformer_complete(rob_ctx *ctx, rob_recipe *r)
     for (rob_role k = ROB_ROLE_Q_W; k <= ROB_ROLE_V_B; k++) e->has &= ~(1u << k);
     if (e->pool != ROB_POOL_CLS) e->has &= ~(1u << ROB_ROLE_CLS);
     if (e->longest == 0) e->has &= ~(1u << ROB_ROLE_POSITIONS);
-    if (!e->norm_first) e->has &= ~(3u << ROB_ROLE_FINAL_W);
-    if (!r->norm[ROB_BEFORE_HEAD].prefix[0]) e->has &= ~(3u << ROB_ROLE_HEADNORM_W);
+    if (r->transformer.last_norm == 0) r->transformer.last_norm = 1 + e->norm_first;
+    if (r->transformer.last_norm == 1) e->has &= ~(3u << ROB_ROLE_FINAL_W);
+    if (r->bias_free) e->has &= ~ROB_LAYER_BIASES;
 done:
     return status;
 }
@@ -186,34 +178,41 @@ double rob_priv_transformer_start(const rob_recipe *r, int32_t k, double *value)
     rob_role role = rob_priv_encoder_role(e, k, &layer);
     rob_shape s = rob_priv_encoder_shape(e, role);
     bool weight = role == ROB_ROLE_NORM1_W || role == ROB_ROLE_NORM2_W
-                  || role == ROB_ROLE_FINAL_W || role == ROB_ROLE_HEADNORM_W;
+                  || role == ROB_ROLE_FINAL_W;
     *value = weight;
     if (role == ROB_ROLE_CLS || role == ROB_ROLE_POSITIONS) return 0.02 * sqrt(3.0);
     if (role == ROB_ROLE_QKV_W) return sqrt(6.0 / (double)(s.dim[0] + s.dim[1]));
     if (role == ROB_ROLE_EMBED_B) s = rob_priv_encoder_shape(e, ROB_ROLE_EMBED_W);
-    if (role == ROB_ROLE_FF1_B || role == ROB_ROLE_FF2_B || role == ROB_ROLE_HEAD_B)
+    if (role == ROB_ROLE_FF1_B || role == ROB_ROLE_FF2_B)
         s = rob_priv_encoder_shape(e, role - 1);
     if (s.rank < 2) return 0;
     return 1.0 / sqrt((double)(rob_priv_shape_size(&s) / s.dim[0]));
 }
 
+/* Patches of p steps want p of the convolution's (entry.c), which wants
+ * (p - 1) s + d (K - 1) + 1 - 2 padding of the series; a table of n rows takes no more
+ * than n / (D/q) p steps, which that many come from. */
 int64_t rob_priv_transformer_steps(const rob_recipe *r, int64_t most)
 {
     const rob_encoder *e = &r->transformer.e;
     int64_t p = e->patch_steps > 0 ? e->patch_steps : 1;
     int64_t across = e->patch_steps > 0 ? e->features / e->patch_features : 1;
-    int64_t steps = most > p ? most : p;
-    if (e->positions != ROB_POSITIONS_LEARNED) return steps;
-    int64_t rows = (e->longest - rob_priv_encoder_has(e, ROB_ROLE_CLS)) / across * p;
-    return steps < rows ? steps : rows;
+    int64_t stride = r->stride ? r->stride : 1, dilation = r->dilation ? r->dilation : 1;
+    int64_t reach = r->conv[0] ? dilation * (r->kernel - 1) + 1 - 2 * r->padding : 1;
+    int64_t least = (p - 1) * stride + reach, steps = most > least ? most : least;
+    if (e->positions == ROB_POSITIONS_LEARNED) {
+        int64_t rows = (e->longest - rob_priv_encoder_has(e, ROB_ROLE_CLS)) / across * p;
+        int64_t room = (rows - 1) * stride + reach;
+        steps = steps < room ? steps : room;
+    }
+    return steps > 1 ? steps : 1;
 }
 
-rob_id rob_priv_transformer_emit(const rob_model *model, rob_graph *g, rob_id x,
-                                 rob_id mask, const rob_id *parameter)
+rob_id rob_priv_transformer_emit(const rob_net *net, rob_id x)
 {
+    const rob_encoder *e = &net->r->transformer.e;
     rob_id tensor[ROB_ENCODER_TENSORS];
-    for (int32_t k = 0; k < model->parameters && parameter == NULL; k++)
-        tensor[k] = rob_priv_constant(g, model->parameter[k].tensor);
-    return rob_priv_encoder_emit(&model->recipe.transformer.e, g, x, mask,
-                                 parameter != NULL ? parameter : tensor);
+    for (int32_t k = 0; k < rob_priv_encoder_tensors(e); k++)
+        tensor[k] = rob_priv_net_tensor(net, k);
+    return rob_priv_encoder_emit(e, net->g, x, net->mask, tensor);
 }

@@ -1,8 +1,8 @@
 /* encoder_infer.c -- what the tensors of a file say about a transformer's recipe.
  *
  * The body is the prefix before the first layer's output map (F, E); layers are counted
- * while they have one; a role is there when its tensor is. The head is the only matrix
- * (L, F) with a bias outside the body, unless head= names it.
+ * while they have one; a role is there when its tensor is. Before the embedding there may
+ * be a convolution, named by the recipe; the head is found as for every recipe (infer.c).
  */
 #include "model/encoder.h"
 
@@ -48,39 +48,14 @@ static rob_status find_body(rob_ctx *ctx, const rob_safetensors *s, const char *
                          r->body);
 }
 
-static bool is_head(const rob_safetensors *s, const rob_entry *w, const rob_recipe *r,
-                    int64_t width, char head[64])
+bool rob_priv_transformer_owns(const rob_recipe *r, const char *name)
 {
-    char bias[96];
-    size_t n = strlen(w->name), k = strlen(".weight"), b = strlen(r->body);
-    if (w->rank != 2 || w->dim[1] != width || n <= k || n - k >= 64) return false;
-    if (strcmp(w->name + n - k, ".weight") != 0) return false;
-    if (b > 0 && strncmp(w->name, r->body, b) == 0 && w->name[b] == '.') return false;
-    snprintf(head, 64, "%.*s", (int)(n - k), w->name);
-    if (strcmp(head, r->transformer.embed) == 0) return false;
-    snprintf(bias, sizeof bias, "%s.bias", head);
-    const rob_entry *e = rob_priv_safetensors_find(s, bias);
-    return e != NULL && e->rank == 1 && e->dim[0] == w->dim[0];
-}
-
-static rob_status find_head(rob_ctx *ctx, const rob_safetensors *s, const char *path,
-                            int64_t width, rob_recipe *r)
-{
-    char head[64], one[64] = "";
-    int64_t found = 0;
-    if (r->head[0]) return ROB_OK;
-    for (int64_t i = 0; i < s->entries; i++)
-        if (is_head(s, &s->entry[i], r, width, head)) {
-            memcpy(one, head, sizeof one);
-            found++;
-        }
-    if (found != 1)
-        return rob_priv_fail(ctx, ROB_EFORMAT,
-                             "'%.150s' has %lld candidates for the head, matrices (L, %lld) "
-                             "with biases; say head=PREFIX",
-                             path, (long long)found, (long long)width);
-    memcpy(r->head, one, sizeof r->head);
-    return ROB_OK;
+    char own[96];
+    for (rob_role k = 0; k < ROB_ROLES; k++)
+        for (int32_t layer = 0; layer < r->layers; layer++)
+            if (rob_priv_transformer_name(r, k, layer, own) && strcmp(own, name) == 0)
+                return true;
+    return false;
 }
 
 static rob_status agree(rob_ctx *ctx, const char *path, const char *word, int64_t *said,
@@ -102,7 +77,26 @@ static int64_t size_of(const rob_entry *e)
     return n;
 }
 
-/* D from the embedding: F by D, by a patch, or by channels and steps as Conv1d's */
+/* weight (C, D, K) of the convolution in front that the recipe names */
+static rob_status read_front(rob_ctx *ctx, const rob_safetensors *s, const char *path,
+                             rob_recipe *r)
+{
+    rob_status status = ROB_OK;
+    char name[96];
+    if (!r->conv[0]) return ROB_OK;
+    snprintf(name, sizeof name, "%s%cweight", r->conv, strchr(r->conv, '/') ? '/' : '.');
+    const rob_entry *w = rob_priv_safetensors_find(s, name);
+    CHECK(w != NULL && w->rank == 3 && size_of(w) >= 1, ctx, ROB_EFORMAT,
+          "'%.150s' has no convolution %s (C, D, K)", path, name);
+    TRY(agree(ctx, path, "channels=", &r->channels, w->dim[0]));
+    TRY(agree(ctx, path, "features=", &r->features, w->dim[1]));
+    TRY(agree(ctx, path, "kernel=", &r->kernel, w->dim[2]));
+done:
+    return status;
+}
+
+/* D from the embedding: F by D, by a patch, or by channels and steps as Conv1d's; behind
+ * a convolution its channels are in the place of D */
 static rob_status read_embedding(rob_ctx *ctx, const rob_safetensors *s, const char *path,
                                  rob_recipe *r)
 {
@@ -110,7 +104,9 @@ static rob_status read_embedding(rob_ctx *ctx, const rob_safetensors *s, const c
     rob_encoder *e = &r->transformer.e;
     const rob_entry *w = entry_of(s, r, ROB_ROLE_EMBED_W, 0);
     int64_t p = e->patch_steps, q = e->patch_features;
-    if (w == NULL) return agree(ctx, path, "features=", &r->features, r->hidden);
+    int64_t *inputs = r->conv[0] ? &r->channels : &r->features;
+    const char *word = r->conv[0] ? "channels=" : "features=";
+    if (w == NULL) return agree(ctx, path, word, inputs, r->hidden);
     CHECK((w->rank == 2 || w->rank == 3) && w->dim[0] == r->hidden && w->dim[1] >= 1, ctx,
           ROB_EFORMAT, "'%.200s': tensor %s is no embedding to width %lld", path, w->name,
           (long long)r->hidden);
@@ -120,9 +116,9 @@ static rob_status read_embedding(rob_ctx *ctx, const rob_safetensors *s, const c
               path, w->name, (long long)w->dim[2]);
         e->by_channel = 1;
         TRY(agree(ctx, path, "patch=", &e->patch_steps, w->dim[2]));
-        TRY(agree(ctx, path, "features=", &r->features, w->dim[1]));
+        TRY(agree(ctx, path, word, inputs, w->dim[1]));
     } else if (p > 0 && q > 0) {
-        CHECK(w->dim[1] == p * q && r->features > 0 && r->features % q == 0, ctx,
+        CHECK(w->dim[1] == p * q && *inputs > 0 && *inputs % q == 0, ctx,
               ROB_EFORMAT, "'%.200s': patch=%lldx%lld needs an embedding of as many "
               "columns, not %lld, and features= a multiple of its second number", path,
               (long long)p, (long long)q, (long long)w->dim[1]);
@@ -130,7 +126,7 @@ static rob_status read_embedding(rob_ctx *ctx, const rob_safetensors *s, const c
         CHECK(p == 0 || w->dim[1] % p == 0, ctx, ROB_EFORMAT,
               "'%.200s': %lld columns of %s are no patches of %lld steps", path,
               (long long)w->dim[1], w->name, (long long)p);
-        TRY(agree(ctx, path, "features=", &r->features, w->dim[1] / (p > 0 ? p : 1)));
+        TRY(agree(ctx, path, word, inputs, w->dim[1] / (p > 0 ? p : 1)));
     }
 done:
     return status;
@@ -195,15 +191,29 @@ done:
     return status;
 }
 
-static int64_t names_in(const char *classes)
+/* which biases and norms there are, against what the recipe says */
+static rob_status read_options(rob_ctx *ctx, const char *path, rob_recipe *r)
 {
-    int64_t count = classes[0] ? 1 : 0;
-    for (; *classes; classes++) count += *classes == ',';
-    return count;
+    rob_status status = ROB_OK;
+    rob_transformer *t = &r->transformer;
+    int32_t last = 1 + rob_priv_encoder_has(&t->e, ROB_ROLE_FINAL_W);
+    bool bias_free = (t->e.has & ROB_LAYER_BIASES) == 0;
+    CHECK(!r->bias_free || bias_free, ctx, ROB_EFORMAT,
+          "recipe says bias=no, the layers of '%.200s' have biases", path);
+    CHECK(t->last_norm == 0 || t->last_norm == last, ctx, ROB_EFORMAT,
+          "recipe says last_norm=%s, '%.200s' has %s", t->last_norm == 2 ? "yes" : "no",
+          path, last == 2 ? "one" : "none");
+    CHECK(r->readout != ROB_READOUT_CLS || rob_priv_encoder_has(&t->e, ROB_ROLE_CLS), ctx,
+          ROB_EFORMAT, "'%.200s' has no tensor %s for readout=cls; say cls=NAME", path,
+          t->cls);
+    r->bias_free = bias_free;
+    t->last_norm = last;
+done:
+    return status;
 }
 
 rob_status rob_priv_transformer_infer(rob_ctx *ctx, const rob_safetensors *s,
-                                      const char *path, rob_recipe *r)
+                                      const char *path, rob_recipe *r, rob_marks *marks)
 {
     rob_status status = ROB_OK;
     rob_priv_transformer_settle(r);
@@ -211,21 +221,14 @@ rob_status rob_priv_transformer_infer(rob_ctx *ctx, const rob_safetensors *s,
     const rob_entry *o = entry_of(s, r, ROB_ROLE_OUT_W, 0);
     CHECK(o != NULL && o->rank == 2, ctx, ROB_EFORMAT,
           "'%.200s': the first layer's output map is no matrix", path);
-    TRY(find_head(ctx, s, path, o->dim[0], r));
     TRY(read_layers(ctx, s, path, r));
-    const rob_entry *h = entry_of(s, r, ROB_ROLE_HEAD_W, 0);
-    CHECK(h != NULL && h->rank == 2, ctx, ROB_EFORMAT, "'%.200s' has no head %.60s.weight",
-          path, r->head);
-    TRY(agree(ctx, path, "outputs=", &r->outputs, h->dim[0]));
+    TRY(read_front(ctx, s, path, r));
     TRY(read_embedding(ctx, s, path, r));
     TRY(read_positions(ctx, s, path, r));
-    CHECK(r->readout != ROB_READOUT_CLS
-              || rob_priv_encoder_has(&r->transformer.e, ROB_ROLE_CLS),
-          ctx, ROB_EFORMAT, "'%.200s' has no tensor %s for readout=cls; say cls=NAME",
-          path, r->transformer.cls);
-    int64_t dtype = r->dtype, named = names_in(r->classes);
+    TRY(read_options(ctx, path, r));
+    TRY(rob_priv_model_infer_head(ctx, s, path, r, &marks->head));
+    int64_t dtype = r->dtype;
     TRY(agree(ctx, path, "dtype=f", &dtype, strcmp(o->dtype, "F64") == 0 ? 64 : 32));
-    TRY(agree(ctx, path, "as many classes as ", &named, r->outputs));
     r->dtype = dtype == 64 ? ROB_F64 : ROB_F32;
     rob_priv_transformer_settle(r);
 done:

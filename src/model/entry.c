@@ -1,10 +1,10 @@
-/* entry.c -- what stands before the recurrence.
+/* entry.c -- what stands before the layers.
  *
  *     scale        x_t <- (x_t - mean) / std, feature by feature, as stored
  *     convolution  y_j = phi(sum_k W_k x_{j s - p + k d} + b),  0 outside the series,
  *                  j = 0 .. floor((T + 2 p - d (K - 1) - 1) / s)
  *     batch norm   (v - m) / sqrt(var + eps) w + b,  with the stored statistics
- *     layer norm   over the last axis (blocks.h)
+ *     layer norm   over the last axis (blocks.h), of a transformer as its own
  * as torch.nn.Conv1d, BatchNorm1d in evaluation, LayerNorm. A row that has ended counts
  * as zeros behind its end, as it would alone; step j of the convolution is there when the
  * last step it needs, padding aside, is.
@@ -53,8 +53,9 @@ rob_id rob_priv_net_norm(const rob_net *net, int32_t place, rob_id v)
     double eps = net->r->eps > 0 ? net->r->eps : 1e-5;
     if (kind == 0 || rob_priv_graph_failed(net->g)) return v;
     if (kind == ROB_BATCH_NORM) return batch_norm(net, first, eps, v);
+    bool divide = net->r->kind != ROB_KIND_TRANSFORMER || net->r->transformer.e.divide;
     return rob_priv_block_layer_norm(net->g, v, rob_priv_net_tensor(net, first),
-                                     rob_priv_net_tensor(net, first + 1), eps, 1);
+                                     rob_priv_net_tensor(net, first + 1), eps, divide);
 }
 
 /* ---- convolution ----------------------------------------------------------------- */

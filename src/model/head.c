@@ -1,4 +1,4 @@
-/* head.c -- from the states of a recurrent net to its outputs.
+/* head.c -- from the states of a net to its outputs.
  *
  * Read-out z of states h_t (S = H, or both directions side by side, 2H):
  *     last   h at the row's last step       state  the ends of both directions
@@ -30,9 +30,9 @@ static rob_id one_layer(const rob_net *net, int32_t i, rob_id z)
                                            : ROB_NONE);
 }
 
-/* z (..., S) -> (..., L) */
-static rob_id layers(const rob_net *net, rob_id z)
+rob_id rob_priv_net_answer(const rob_net *net, rob_id z)
 {
+    if (rob_priv_graph_failed(net->g)) return ROB_NONE;
     z = rob_priv_net_norm(net, ROB_BEFORE_HEAD, z);
     for (int32_t i = 0; i < net->r->mlps; i++)
         z = rob_priv_net_activate(net->g, net->r->activation, one_layer(net, i, z));
@@ -92,7 +92,7 @@ rob_id rob_priv_net_head(const rob_net *net, rob_id all, rob_id end)
     if (rob_priv_graph_failed(net->g)) return ROB_NONE;
     if (net->r->readout == ROB_READOUT_MEAN && is_plain(net->r))
         return plain_mean(net, all);
-    rob_id z = layers(net, read_out(net, all, end));
+    rob_id z = rob_priv_net_answer(net, read_out(net, all, end));
     if (rob_priv_graph_failed(net->g)) return ROB_NONE;
     return net->r->readout == ROB_READOUT_EVERY ? side_by_side(net->g, z) : z;
 }

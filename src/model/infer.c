@@ -205,48 +205,76 @@ static bool is_named(const prefix *p, const char *wanted)
     return cut_number(&base) >= 0 && strcmp(wanted, base.text) == 0;
 }
 
+/* a matrix that may begin the head: as many columns as it sees, no part of the body */
+static bool may_begin(const rob_entry *w, const rob_recipe *found, prefix *p)
+{
+    return cut(w->name, "weight", p) && w->rank == 2
+           && w->dim[1] == rob_priv_model_state(found)
+           && !(found->kind == ROB_KIND_TRANSFORMER
+                && rob_priv_transformer_owns(found, w->name));
+}
+
+/* w at p is a layer of the head that begins at number m of its prefix: a later one that
+ * happens to fit too */
+static bool is_behind(const rob_safetensors *s, const prefix *p, const prefix *first,
+                      const rob_entry *begin, const rob_recipe *found)
+{
+    prefix base = *first, own = *p;
+    rob_recipe r = *found;
+    int32_t m = cut_number(&base), n = cut_number(&own);
+    if (m < 0 || n <= m || strcmp(base.text, own.text) != 0) return false;
+    follow(s, &base, m, begin, &r);
+    for (int32_t i = 1; i <= r.mlps; i++)
+        if (r.place[i] == n + 1) return true;
+    return false;
+}
+
+typedef struct heads {
+    int64_t count;
+    const rob_entry *first;
+    prefix at;
+    char names[LIST_CAP];
+} heads;
+
+/* one more candidate, unless one of the two is a layer behind the other */
+static void add_head(const rob_safetensors *s, const rob_entry *w, const prefix *p,
+                     const rob_recipe *found, heads *h)
+{
+    if (h->count == 1 && is_behind(s, p, &h->at, h->first, found)) return;
+    if (h->count != 1 || !is_behind(s, &h->at, p, w, found)) h->count++;
+    h->at = *p;
+    h->first = w;
+}
+
 static rob_status find_head(rob_ctx *ctx, const rob_safetensors *s, const char *path,
                             const char *wanted, rob_recipe *found, prefix *out)
 {
-    int64_t heads = 0, size = rob_priv_model_state(found);
-    char names[LIST_CAP] = "";
-    const rob_entry *first = NULL;
+    heads h = { 0 };
+    long long size = rob_priv_model_state(found);
     prefix p;
     for (int64_t i = 0; i < s->entries; i++) {
-        const rob_entry *w = &s->entry[i];
-        if (!cut(w->name, "weight", &p) || w->rank != 2 || w->dim[1] != size) continue;
-        list(names, p.text);
-        if (wanted[0] && !is_named(&p, wanted)) continue;
-        if (heads > 0 && first->dim[0] == size && w->dim[1] == size) {
-            /* a hidden layer as wide as the states: the lower number leads */
-            prefix a = *out, b = p;
-            int32_t m = cut_number(&a), n = cut_number(&b);
-            if (m >= 0 && n >= 0 && strcmp(a.text, b.text) == 0) {
-                if (n < m) *out = p, first = w;
-                continue;
-            }
-        }
-        heads++;
-        *out = p;
-        first = w;
+        if (!may_begin(&s->entry[i], found, &p)) continue;
+        list(h.names, p.text);
+        if (!wanted[0] || is_named(&p, wanted)) add_head(s, &s->entry[i], &p, found, &h);
     }
-    if (heads == 1) {
-        read_head(s, first, out, found);
-        memcpy(found->head, out->text, sizeof found->head);
+    if (h.count == 1) {
+        read_head(s, h.first, &h.at, found);
+        memcpy(found->head, h.at.text, sizeof found->head);
+        *out = h.at;
         return ROB_OK;
     }
     if (wanted[0])
         return rob_priv_fail(ctx, ROB_EFORMAT,
                              "'%.150s' has no %s.weight (L, %lld); heads found: %s", path,
-                             wanted, (long long)size, names[0] ? names : "none");
-    if (heads == 0)
+                             wanted, size, h.names[0] ? h.names : "none");
+    if (h.count == 0)
         return rob_priv_fail(ctx, ROB_EFORMAT,
                              "'%.150s' has no head: no PREFIX.weight (L, %lld)", path,
-                             (long long)size);
+                             size);
     return rob_priv_fail(ctx, ROB_EFORMAT,
                          "'%.150s' has %lld candidates for the head (%s); "
                          "say head=PREFIX",
-                         path, (long long)heads, names);
+                         path, (long long)h.count, h.names);
 }
 
 /* ---- recipe against tensors ------------------------------------------------------ */
@@ -276,13 +304,46 @@ static rob_status agree_on_layers(rob_ctx *ctx, const char *path,
           "recipe says bidirectional=yes, '%.200s' has no weight_ih_l0_reverse", path);
     CHECK(!r->bias_free || found->bias_free, ctx, ROB_EFORMAT,
           "recipe says bias=no, '%.200s' has bias_ih_l0", path);
+done:
+    return status;
+}
+
+/* the head as found into the recipe, where they agree */
+static rob_status merge_head(rob_ctx *ctx, const char *path, const rob_recipe *found,
+                             rob_recipe *r)
+{
+    rob_status status = ROB_OK;
     CHECK(!r->head_bias_free || found->head_bias_free, ctx, ROB_EFORMAT,
           "recipe says head_bias=no, the head of '%.200s' has one", path);
     TRY(agree(ctx, path, "as many hidden layers as mlp=", r->mlps, found->mlps));
+    for (int32_t i = 0; i < r->mlps; i++)
+        TRY(agree(ctx, path, "in mlp= ", r->mlp[i], found->mlp[i]));
     CHECK(found->mlps == 0 || r->activation > 0, ctx, ROB_EFORMAT,
           "the head of '%.150s' has %lld layers, and the tensors do not tell what stands "
-          "between them: say activation=relu, tanh, gelu or none",
-          path, (long long)found->mlps + 1);
+          "between them: say %sactivation=relu, tanh, gelu or none",
+          path, (long long)found->mlps + 1,
+          r->kind == ROB_KIND_TRANSFORMER ? "head_" : "");
+    TRY(agree(ctx, path, "outputs=", r->outputs, found->outputs));
+    TRY(agree(ctx, path, "as many classes as ", names_in(r->classes), found->outputs));
+    r->outputs = found->outputs;
+    r->head_bias_free = found->head_bias_free;
+    r->mlps = found->mlps;
+    memcpy(r->mlp, found->mlp, sizeof r->mlp);
+    memcpy(r->place, found->place, sizeof r->place);
+    memcpy(r->head, found->head, sizeof r->head);
+done:
+    return status;
+}
+
+rob_status rob_priv_model_infer_head(rob_ctx *ctx, const rob_safetensors *s,
+                                     const char *path, rob_recipe *r, char *mark)
+{
+    rob_status status = ROB_OK;
+    rob_recipe found = *r;
+    prefix head = { .mark = '.' };
+    TRY(find_head(ctx, s, path, r->head, &found, &head));
+    TRY(merge_head(ctx, path, &found, r));
+    *mark = head.mark;
 done:
     return status;
 }
@@ -298,27 +359,20 @@ static rob_status merge(rob_ctx *ctx, const char *path, const rob_recipe *found,
     TRY(agree(ctx, path, "layers=", r->layers, found->layers));
     TRY(agree(ctx, path, "features=", r->features, found->features));
     TRY(agree(ctx, path, "hidden=", r->hidden, found->hidden));
-    TRY(agree(ctx, path, "outputs=", r->outputs, found->outputs));
     TRY(agree(ctx, path, "channels=", r->channels, found->channels));
     TRY(agree(ctx, path, "kernel=", r->kernel, found->kernel));
     TRY(agree(ctx, path, "dtype=f", r->dtype, found->dtype));
     TRY(agree_on_layers(ctx, path, found, r));
-    TRY(agree(ctx, path, "as many classes as ", names_in(r->classes), found->outputs));
+    TRY(merge_head(ctx, path, found, r));
     r->layers = found->layers;
     r->features = found->features;
     r->hidden = found->hidden;
-    r->outputs = found->outputs;
     r->dtype = found->dtype;
     r->channels = found->channels;
     r->kernel = found->kernel;
     r->both = found->both;
     r->bias_free = found->bias_free;
-    r->head_bias_free = found->head_bias_free;
-    r->mlps = found->mlps;
-    memcpy(r->mlp, found->mlp, sizeof r->mlp);
-    memcpy(r->place, found->place, sizeof r->place);
     memcpy(r->body, found->body, sizeof r->body);
-    memcpy(r->head, found->head, sizeof r->head);
 done:
     return status;
 }
@@ -353,7 +407,7 @@ rob_status rob_priv_model_infer(rob_ctx *ctx, const rob_safetensors *s,
     prefix body = { 0 }, head = { 0 };
     *marks = (rob_marks){ '.', '.' };
     if (given && r->kind == ROB_KIND_TRANSFORMER)
-        return rob_priv_transformer_infer(ctx, s, path, r);
+        return rob_priv_transformer_infer(ctx, s, path, r, marks);
     TRY(find_body(ctx, s, path, given ? r->body : "", &body));
     TRY(read_layers(ctx, s, path, &body, &found));
     TRY(read_inputs(ctx, s, path, &body, given ? r : &found, &found));

@@ -1,7 +1,8 @@
-/* layout.c -- the tensors of a recurrent net: what they are for, their names and shapes.
+/* layout.c -- the tensors of a model: what they are for, their names and shapes.
  *
  * In this order, where the recipe has them; G = 1 (Elman), 4 (LSTM: i f g o), 3 (GRU:
- * r z n); C channels, K kernel, S = H or 2H the size of a layer's output:
+ * r z n); C channels, K kernel, S = H or 2H the size of a layer's output; the layers of a
+ * transformer, its embedding with them, are in encoder.c:
  *     layers, each direction   weight_ih (G H, D or C or S)  weight_hh (G H, H)
  *                              bias_ih (G H)  bias_hh (G H)
  *     head                     weight (size, S or the size before)  bias (size), each layer
@@ -22,6 +23,7 @@ int64_t rob_priv_model_gates(int32_t kind)
     return kind == ROB_KIND_LSTM ? 4 : kind == ROB_KIND_GRU ? 3 : 1;
 }
 
+/* what the head sees */
 int64_t rob_priv_model_state(const rob_recipe *r) { return r->hidden * (1 + (r->both != 0)); }
 
 /* what the first layer sees of a step */
@@ -46,6 +48,8 @@ static int32_t how_many(const rob_recipe *r, rob_part_kind kind)
 {
     switch (kind) {
     case ROB_OF_THE_LAYER:
+        if (r->kind == ROB_KIND_TRANSFORMER)
+            return rob_priv_encoder_tensors(&r->transformer.e);
         return r->layers * (1 + (r->both != 0)) * rob_priv_layer_tensors(r);
     case ROB_OF_THE_HEAD: return (r->mlps + 1) * (r->head_bias_free ? 1 : 2);
     case ROB_OF_THE_SCALE: return r->scale[0] ? 2 : 0;
@@ -72,14 +76,11 @@ int32_t rob_priv_model_first(const rob_recipe *r, rob_part_kind kind, int32_t pl
 
 int32_t rob_priv_model_parameters(const rob_recipe *r)
 {
-    if (r->kind == ROB_KIND_TRANSFORMER)
-        return rob_priv_encoder_tensors(&r->transformer.e);
     return rob_priv_model_first(r, ROB_PART_KINDS, 0);
 }
 
 bool rob_priv_model_frozen(const rob_recipe *r, int32_t k)
 {
-    if (r->kind == ROB_KIND_TRANSFORMER) return false;
     if (k >= rob_priv_model_first(r, ROB_OF_THE_STATE, 0)) return true;
     for (int32_t p = 0; p < ROB_NORMS; p++) {
         int32_t first = rob_priv_model_first(r, ROB_OF_THE_NORM, p);
@@ -180,13 +181,11 @@ void rob_priv_model_part(const rob_recipe *r, rob_marks marks, int32_t k, char n
                          rob_shape *shape)
 {
     int32_t kind = ROB_PART_KINDS - 1;
-    if (r->kind == ROB_KIND_TRANSFORMER) {
-        rob_priv_transformer_part(r, k, name, shape);
-        return;
-    }
     while (kind > 0 && k < rob_priv_model_first(r, (rob_part_kind)kind, 0)) kind--;
     k -= rob_priv_model_first(r, (rob_part_kind)kind, 0);
-    if (kind == ROB_OF_THE_LAYER) layer_part(r, marks.body, k, name, shape);
+    if (kind == ROB_OF_THE_LAYER && r->kind == ROB_KIND_TRANSFORMER)
+        rob_priv_transformer_part(r, k, name, shape);
+    else if (kind == ROB_OF_THE_LAYER) layer_part(r, marks.body, k, name, shape);
     else if (kind == ROB_OF_THE_HEAD) head_part(r, marks.head, k, name, shape);
     else if (kind == ROB_OF_THE_SCALE) scale_part(r, k, name, shape);
     else if (kind == ROB_OF_THE_CONV) conv_part(r, k, name, shape);

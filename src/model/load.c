@@ -52,8 +52,9 @@ static rob_status load_tensors(rob_ctx *ctx, const rob_safetensors *s, const cha
         const rob_entry *e = rob_priv_safetensors_find(s, p->name);
         CHECK(e != NULL, ctx, ROB_EFORMAT, "'%.200s' has no tensor '%s'", path,
               p->name);
-        bool fits = model->recipe.kind == ROB_KIND_TRANSFORMER ? has_dims(e, &shape)
-                                                               : has_shape(e, &shape);
+        bool loose = model->recipe.kind == ROB_KIND_TRANSFORMER
+                     && k < rob_priv_model_first(&model->recipe, ROB_OF_THE_HEAD, 0);
+        bool fits = loose ? has_dims(e, &shape) : has_shape(e, &shape);
         if (!fits) return wrong_shape(ctx, e, &shape);
         TRY(rob_priv_safetensors_tensor(ctx, s, e, &p->tensor));
         CHECK(p->tensor->dtype == model->recipe.dtype, ctx, ROB_EFORMAT,

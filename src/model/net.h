@@ -1,4 +1,4 @@
-/* net.h -- a recurrent net while its graph is written: shared by its files. */
+/* net.h -- a recipe's net while its graph is written: shared by its files. */
 #ifndef ROB_MODEL_NET_H
 #define ROB_MODEL_NET_H
 
@@ -31,5 +31,7 @@ void rob_priv_net_recur(const rob_net *net, int32_t number, bool backwards, rob_
  * (head.c). */
 bool rob_priv_net_reads_end(const rob_recipe *r);
 rob_id rob_priv_net_head(const rob_net *net, rob_id all, rob_id end);
+/* Outputs (..., L) of what is read out, z (..., S). */
+rob_id rob_priv_net_answer(const rob_net *net, rob_id z);
 
 #endif

@@ -20,10 +20,8 @@ typedef enum rob_part_kind {
     ROB_OF_THE_STATE,
     ROB_PART_KINDS
 } rob_part_kind;
-enum { ROB_MAX_TENSORS = 8 * ROB_MAX_LAYERS + 2 * (ROB_MAX_MLP + 1) + 18 };
-enum { ROB_MOST_TENSORS = (int)ROB_ENCODER_TENSORS > (int)ROB_MAX_TENSORS
-                              ? (int)ROB_ENCODER_TENSORS
-                              : (int)ROB_MAX_TENSORS };
+/* at most: those of an encoder are more than those of recurrent layers, 8 a layer */
+enum { ROB_MOST_TENSORS = ROB_ENCODER_TENSORS + 2 * (ROB_MAX_MLP + 1) + 18 };
 
 int32_t rob_priv_model_parameters(const rob_recipe *r);
 /* number of the first tensor of a kind; of norms, of the one at `place` */
@@ -38,6 +36,9 @@ bool rob_priv_model_frozen(const rob_recipe *r, int32_t k);
 /* Name and shape of tensor k of a complete recipe. */
 void rob_priv_model_part(const rob_recipe *r, rob_marks marks, int32_t k, char name[96],
                          rob_shape *shape);
+/* The head's part of it: *r has its body. mark: joins the head's prefix and names. */
+rob_status rob_priv_model_infer_head(rob_ctx *ctx, const rob_safetensors *s,
+                                     const char *path, rob_recipe *r, char *mark);
 /* A model with names, without tensors. */
 rob_status rob_priv_model_shell(rob_ctx *ctx, const rob_recipe *r, rob_marks marks,
                                 rob_model **out);

@@ -91,6 +91,13 @@ static rob_status check_recurrent(rob_ctx *ctx, const char *text, const rob_reci
           "recipe '%.200s': readout=every and steps=T go together, since the outputs are "
           "then T times those of a step",
           text);
+done:
+    return status;
+}
+
+static rob_status check_ends(rob_ctx *ctx, const char *text, const rob_recipe *r)
+{
+    rob_status status = ROB_OK;
     CHECK(!r->conv[0] || r->conv_activation > 0, ctx, ROB_EARGUMENT,
           "recipe '%.200s' has conv= but not conv_activation=none, relu, tanh or gelu; "
           "the weights do not tell",
@@ -101,7 +108,8 @@ static rob_status check_recurrent(rob_ctx *ctx, const char *text, const rob_reci
           ctx, ROB_EARGUMENT,
           "recipe '%.200s' speaks of a convolution but does not say conv=PREFIX", text);
     CHECK(r->mlps == 0 || r->activation > 0, ctx, ROB_EARGUMENT,
-          "recipe '%.200s' has mlp= but not activation=relu, tanh, gelu or none", text);
+          "recipe '%.200s' has mlp= but not %sactivation=relu, tanh, gelu or none", text,
+          r->kind == ROB_KIND_TRANSFORMER ? "head_" : "");
 done:
     return status;
 }
@@ -128,6 +136,7 @@ rob_status rob_priv_recipe_parse(rob_ctx *ctx, const char *text, rob_recipe *out
         TRY(read_word(ctx, v, &r, &seen));
     if (r.kind == ROB_KIND_TRANSFORMER) TRY(rob_priv_transformer_said(ctx, text, &r));
     else TRY(check_recurrent(ctx, text, &r, seen & 1));
+    TRY(check_ends(ctx, text, &r));
     *out = r;
 done:
     return status;
@@ -205,7 +214,9 @@ static void add_front(printed *p, const rob_recipe *r)
 static void add_head(printed *p, const rob_recipe *r)
 {
     for (int32_t k = 0; k < r->mlps; k++) add_count(p, k ? "," : " mlp=", r->mlp[k]);
-    if (r->activation > 0) add(p, " activation=", rob_priv_activation_word[r->activation]);
+    if (r->activation > 0)
+        add(p, r->kind == ROB_KIND_TRANSFORMER ? " head_activation=" : " activation=",
+            rob_priv_activation_word[r->activation]);
     if (r->head_bias_free) add(p, " head_bias=no", "");
     if (r->forecast) add(p, " task=forecast", "");
 }
@@ -220,11 +231,13 @@ static void add_transformer(printed *p, const rob_recipe *r)
     add_count(p, " feedforward=", t->e.feedforward);
     add(p, " activation=", inside[t->e.activation]);
     add(p, " norm=", t->e.norm_first ? "first" : "last");
+    if (t->last_norm == 2 - t->e.norm_first)
+        add(p, " last_norm=", t->last_norm == 2 ? "yes" : "no");
     if (!t->e.divide) add(p, " layernorm=centred", "");
     add(p, " positions=", place[t->e.positions]);
     add_count(p, " longest=", t->e.longest);
     add_count(p, " patch=", t->e.patch_steps);
-    if (t->e.patch_features != r->features) add_count(p, "x", t->e.patch_features);
+    if (t->e.patch_features != t->e.features) add_count(p, "x", t->e.patch_features);
     if (t->vit) add(p, " names=vit", "");
     if (t->embed[0]) add(p, " embed=", t->embed);
     if (t->cls[0]) add(p, " cls=", t->cls);

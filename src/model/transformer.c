@@ -1,11 +1,12 @@
-/* transformer.c -- the graph of a transformer encoder with a read-out.
+/* transformer.c -- the graph of a transformer encoder up to its read-out.
  *
  * x (T, B, D), perhaps as patches; u_0 = W_e x + b_e (+ a first step cls) + positions;
  * for every layer, A multi-head attention and F(u) = W_2 phi(W_1 u + b_1) + b_2,
  *     before:  u <- u + A(N_1 u),     u <- u + F(N_2 u)
  *     after:   u <- N_1(u + A(u)),    u <- N_2(u + F(u)),
- * then a last norm, a read-out over the steps (first, last, mean, largest), a norm of it,
- * and the head W z + b. Vaswani et al., NeurIPS 2017; Dosovitskiy et al., ICLR 2021.
+ * then a last norm and a read-out over the steps (first, last, mean, largest). The head
+ * behind it is that of every recipe (head.c).
+ * Vaswani et al., NeurIPS 2017; Dosovitskiy et al., ICLR 2021.
  *
  * Where the read-out takes one step, the last layer asks for that step only: one query,
  * one row through F. Steps behind a row's end are no keys, add nothing to the mean and
@@ -84,8 +85,6 @@ rob_shape rob_priv_encoder_shape(const rob_encoder *e, rob_role role)
     case ROB_ROLE_FF1_W: return rob_priv_shape2(G, F);
     case ROB_ROLE_FF1_B: return rob_priv_shape1(G);
     case ROB_ROLE_FF2_W: return rob_priv_shape2(F, G);
-    case ROB_ROLE_HEAD_W: return rob_priv_shape2(e->outputs, F);
-    case ROB_ROLE_HEAD_B: return rob_priv_shape1(e->outputs);
     default: return rob_priv_shape1(F); /* biases and norms of the encoder's width */
     }
 }
@@ -262,9 +261,6 @@ rob_id rob_priv_encoder_emit(const rob_encoder *e, rob_graph *g, rob_id x, rob_i
     b.layer = e->layers - 1;
     if (rob_priv_encoder_has(e, ROB_ROLE_FINAL_W)) u = norm(&b, u, ROB_ROLE_FINAL_W);
     if (!single) u = read_out(&b, u);
-    if (rob_priv_encoder_has(e, ROB_ROLE_HEADNORM_W))
-        u = norm(&b, u, ROB_ROLE_HEADNORM_W);
     rob_shape s = rob_priv_shape(g, u);
-    u = g_reshape(g, u, rob_priv_shape2(s.dim[1], s.dim[2]));
-    return linear(&b, u, ROB_ROLE_HEAD_W);
+    return g_reshape(g, u, rob_priv_shape2(s.dim[1], s.dim[2]));
 }

@@ -1,4 +1,4 @@
-/* transformer.h -- a transformer encoder with a read-out: its options, its tensors by
+/* transformer.h -- a transformer encoder up to its read-out: its options, its tensors by
  * role, and its graph. docs/theory/transformer.md has the formulas. */
 #ifndef ROB_MODEL_TRANSFORMER_H
 #define ROB_MODEL_TRANSFORMER_H
@@ -36,27 +36,28 @@ typedef enum rob_role {
     ROB_ROLE_NORM2_B,
     ROB_ROLE_FINAL_W,
     ROB_ROLE_FINAL_B,
-    ROB_ROLE_HEADNORM_W,
-    ROB_ROLE_HEADNORM_B,
-    ROB_ROLE_HEAD_W,
-    ROB_ROLE_HEAD_B,
     ROB_ROLES
 } rob_role;
 
-/* Options. D features, F = width of the encoder, E = width of all heads' queries. */
+/* biases of a layer, those of its norms among them */
+#define ROB_LAYER_BIASES                                                                    \
+    (1u << ROB_ROLE_QKV_B | 1u << ROB_ROLE_OUT_B | 1u << ROB_ROLE_NORM1_B               \
+     | 1u << ROB_ROLE_FF1_B | 1u << ROB_ROLE_FF2_B | 1u << ROB_ROLE_NORM2_B)
+
+/* Options. D numbers of a step, F = width of the encoder, E = width of all heads' queries. */
 typedef struct rob_encoder {
     int32_t layers, activation, positions, pool;
     int32_t norm_first;  /* 1: x + f(norm x), 0: norm(x + f x) */
     int32_t divide;      /* 0: layer norms without the division by the deviation */
     int32_t by_channel;  /* patches are written feature after feature, as Conv1d's */
     double eps;          /* of layer norms */
-    int64_t features, width, heads, inner, feedforward, outputs; /* D, F, h, E, .., L */
+    int64_t features, width, heads, inner, feedforward; /* D, F, h, E, .. */
     int64_t patch_steps, patch_features; /* 0: the steps themselves */
     int64_t longest;     /* rows of learned positions */
     uint32_t has;        /* bit `role`: the model has it */
 } rob_encoder;
 
-enum { ROB_ENCODER_TENSORS = 16 * 24 + 16 }; /* at most */
+enum { ROB_ENCODER_TENSORS = 16 * 20 + 8 }; /* at most */
 
 static inline bool rob_priv_encoder_has(const rob_encoder *e, rob_role role)
 {
@@ -68,8 +69,8 @@ int32_t rob_priv_encoder_tensors(const rob_encoder *e);
 rob_role rob_priv_encoder_role(const rob_encoder *e, int32_t k, int32_t *layer);
 rob_shape rob_priv_encoder_shape(const rob_encoder *e, rob_role role);
 
-/* Logits (B, L) of x (T, B, D); mask (T, B, 1) or ROB_NONE; tensor[k] in the order of
- * rob_priv_encoder_role, of any shape with as many numbers. */
+/* What is read out, z (B, F), of x (T, B, D); mask (T, B, 1) or ROB_NONE; tensor[k] in the
+ * order of rob_priv_encoder_role, of any shape with as many numbers. */
 rob_id rob_priv_encoder_emit(const rob_encoder *e, rob_graph *g, rob_id x, rob_id mask,
                              const rob_id *tensor);
 

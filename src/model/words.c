@@ -208,6 +208,11 @@ static bool read_activation(value v, rob_recipe *r)
     return (r->activation = rob_priv_word_in(v, rob_priv_activation_word, 5)) > 0;
 }
 
+static bool read_head_activation(value v, rob_recipe *r)
+{
+    return (r->activation = rob_priv_word_in(v, rob_priv_activation_word, 5)) > 0;
+}
+
 /* batch:PREFIX or layer:PREFIX */
 static bool read_norm(value v, rob_recipe *r, int32_t place)
 {
@@ -274,6 +279,13 @@ static bool read_norm_place(value v, rob_recipe *r)
     return r->transformer.norm > 0;
 }
 
+static bool read_last_norm(value v, rob_recipe *r)
+{
+    bool good = is_yes(v, &r->transformer.last_norm);
+    r->transformer.last_norm++;
+    return good;
+}
+
 static bool read_layernorm(value v, rob_recipe *r)
 {
     r->transformer.e.divide = is(v, "standard");
@@ -332,30 +344,31 @@ const rob_word rob_priv_word[] = {
     { "hidden", read_hidden, "an integer from 1", ROB_OF_BOTH },
     { "outputs", read_outputs, "an integer from 1", (uint32_t)ALL },
     { "bidirectional", read_both, "yes or no", ROB_OF_RECURRENT },
-    { "bias", read_bias, "yes or no", ROB_OF_RECURRENT },
-    { "head_bias", read_head_bias, "yes or no", ROB_OF_RECURRENT },
+    { "bias", read_bias, "yes or no", ROB_OF_BOTH },
+    { "head_bias", read_head_bias, "yes or no", ROB_OF_BOTH },
     { "state", read_state, PREFIX_OF, ROB_OF_RECURRENT },
     { "steps", read_steps, "an integer from 1, with readout=every",
       ROB_OF_RECURRENT },
-    { "mlp", read_mlp, "up to 4 sizes of hidden layers with commas between",
-      ROB_OF_RECURRENT },
+    { "mlp", read_mlp, "up to 4 sizes of hidden layers with commas between", ROB_OF_BOTH },
     { "activation", read_activation, "none, relu, tanh or gelu; in a transformer relu, gelu "
       "or gelu_tanh", ROB_OF_BOTH },
-    { "conv", read_conv, PREFIX_OF, ROB_OF_RECURRENT },
-    { "channels", read_channels, "an integer from 1", ROB_OF_RECURRENT },
-    { "kernel", read_kernel, "an integer from 1", ROB_OF_RECURRENT },
-    { "stride", read_stride, "an integer from 1", ROB_OF_RECURRENT },
-    { "padding", read_padding, "an integer from 0", ROB_OF_RECURRENT },
-    { "dilation", read_dilation, "an integer from 1", ROB_OF_RECURRENT },
-    { "conv_activation", read_conv_activation, "none, relu, tanh or gelu",
-      ROB_OF_RECURRENT },
-    { "conv_norm", read_conv_norm, NORM_OF, ROB_OF_RECURRENT },
-    { "input_norm", read_input_norm, NORM_OF, ROB_OF_RECURRENT },
+    { "conv", read_conv, PREFIX_OF, ROB_OF_BOTH },
+    { "channels", read_channels, "an integer from 1", ROB_OF_BOTH },
+    { "kernel", read_kernel, "an integer from 1", ROB_OF_BOTH },
+    { "stride", read_stride, "an integer from 1", ROB_OF_BOTH },
+    { "padding", read_padding, "an integer from 0", ROB_OF_BOTH },
+    { "dilation", read_dilation, "an integer from 1", ROB_OF_BOTH },
+    { "conv_activation", read_conv_activation, "none, relu, tanh or gelu", ROB_OF_BOTH },
+    { "conv_norm", read_conv_norm, NORM_OF, ROB_OF_BOTH },
+    { "input_norm", read_input_norm, NORM_OF, ROB_OF_BOTH },
     { "head_norm", read_head_norm, NORM_OF, ROB_OF_BOTH },
     { "eps", read_eps, "a positive number", ROB_OF_BOTH },
+    { "head_activation", read_head_activation, "none, relu, tanh or gelu",
+      ROB_OF_TRANSFORMER },
     { "heads", read_heads, "an integer from 1", ROB_OF_TRANSFORMER },
     { "feedforward", read_feedforward, "an integer from 1", ROB_OF_TRANSFORMER },
     { "norm", read_norm_place, "first or last", ROB_OF_TRANSFORMER },
+    { "last_norm", read_last_norm, "yes or no", ROB_OF_TRANSFORMER },
     { "layernorm", read_layernorm, "standard or centred", ROB_OF_TRANSFORMER },
     { "positions", read_positions, "none, sinusoid or learned", ROB_OF_TRANSFORMER },
     { "longest", read_longest, "an integer from 1", ROB_OF_TRANSFORMER },
@@ -365,7 +378,7 @@ const rob_word rob_priv_word[] = {
     { "embed", read_embed, PREFIX_OF, ROB_OF_TRANSFORMER },
     { "cls", read_cls, "a tensor's name", ROB_OF_TRANSFORMER },
     { "position", read_position, "a tensor's name", ROB_OF_TRANSFORMER },
-    { "scale", read_scale, PREFIX_OF, ROB_OF_RECURRENT },
+    { "scale", read_scale, PREFIX_OF, ROB_OF_BOTH },
     { "task", read_task, "classify or forecast", (uint32_t)ALL },
     { "head", read_head, PREFIX_OF, (uint32_t)ALL },
     { "body", read_body, PREFIX_OF, (uint32_t)ALL },

@@ -25,14 +25,13 @@ typedef struct net {
 
 static const rob_encoder OPTIONS = {
     .layers = 2, .pool = ROB_POOL_MEAN, .divide = 1, .eps = 1e-5, .features = 1,
-    .width = 64, .heads = 4, .inner = 64, .feedforward = 128, .outputs = 2,
+    .width = 64, .heads = 4, .inner = 64, .feedforward = 128,
     .positions = ROB_POSITIONS_SINUSOID,
     .has = 1u << ROB_ROLE_EMBED_W | 1u << ROB_ROLE_EMBED_B | 1u << ROB_ROLE_QKV_W
            | 1u << ROB_ROLE_QKV_B | 1u << ROB_ROLE_OUT_W | 1u << ROB_ROLE_OUT_B
            | 1u << ROB_ROLE_NORM1_W | 1u << ROB_ROLE_NORM1_B | 1u << ROB_ROLE_FF1_W
            | 1u << ROB_ROLE_FF1_B | 1u << ROB_ROLE_FF2_W | 1u << ROB_ROLE_FF2_B
-           | 1u << ROB_ROLE_NORM2_W | 1u << ROB_ROLE_NORM2_B | 1u << ROB_ROLE_HEAD_W
-           | 1u << ROB_ROLE_HEAD_B,
+           | 1u << ROB_ROLE_NORM2_W | 1u << ROB_ROLE_NORM2_B,
 };
 
 static void fail(const rob_ctx *ctx)
@@ -70,7 +69,10 @@ static net make_net(rob_ctx *ctx, int64_t steps, int64_t batch, int32_t dtype)
         tensor[k] = weights(ctx, n.g, rob_priv_encoder_shape(&OPTIONS, role), dtype,
                             &noise);
     }
-    n.logits = rob_priv_encoder_emit(&OPTIONS, n.g, n.x, ROB_NONE, tensor);
+    rob_id head = weights(ctx, n.g, rob_priv_shape2(2, OPTIONS.width), dtype, &noise);
+    rob_id bias = weights(ctx, n.g, rob_priv_shape1(2), dtype, &noise);
+    n.logits = rob_priv_block_linear(
+        n.g, rob_priv_encoder_emit(&OPTIONS, n.g, n.x, ROB_NONE, tensor), head, bias);
     g_split(n.g, n.logits, 1, (int64_t[]){ 1, 1 }, 2, part);
     n.gradient = rob_priv_gradient(n.g, g_sum(n.g, g_sub(n.g, part[0], part[1])), n.x);
     rob_priv_jvp(n.g, &n.x, &n.v, 1, &n.gradient, 1, &n.hvp);

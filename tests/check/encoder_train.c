@@ -2,6 +2,7 @@
  * differences, series of different length told apart, smaller Jacobians where asked for.
  */
 #include "check/harness.h"
+#include "model/parts.h"
 #include "train/train.h"
 
 #include <robust.h>
@@ -32,6 +33,10 @@ static const char *const TRAINED[] = {
     "readout=mean positions=sinusoid dtype=f64",
     "transformer heads=1 hidden=4 features=1 outputs=2 layers=2 activation=gelu norm=first "
     "readout=max positions=none patch=2 layernorm=centred dtype=f64",
+    "transformer heads=2 hidden=4 features=1 outputs=2 feedforward=4 activation=gelu "
+    "norm=first readout=mean positions=none conv=conv channels=3 kernel=3 padding=1 "
+    "conv_activation=tanh conv_norm=batch:bn head_norm=layer:ln scale=scale mlp=3 "
+    "head_activation=tanh dtype=f64",
 };
 
 /* Class k: a bump of height 3 (2k - 1) at a random place, in noise. */
@@ -110,6 +115,17 @@ static double jacobian_size(const rob_model *m, const rob_data *data)
     return sum / (double)data->count;
 }
 
+/* Statistics and scales keep their bits, everything else has moved. */
+static void check_frozen(const rob_model *fitted)
+{
+    for (int32_t k = 0; k < model->parameters; k++) {
+        const rob_tensor *a = model->parameter[k].tensor, *b = fitted->parameter[k].tensor;
+        bool same = memcmp(a->data, b->data, (size_t)rob_priv_shape_size(&a->shape) * 8) == 0;
+        ck_assert_msg(same == rob_priv_model_frozen(&model->recipe, k), "%s",
+                      model->parameter[k].name);
+    }
+}
+
 /* Bumps are told apart, and a penalty on the Jacobian makes it smaller. */
 START_TEST(transformers_learn)
 {
@@ -132,6 +148,7 @@ START_TEST(transformers_learn)
         ck_assert_msg(accuracy[(int64_t)best] >= 0.9, "%s: %g", TRAINED[_i],
                       accuracy[(int64_t)best]);
         size[k] = jacobian_size(fitted, valid);
+        check_frozen(fitted);
         rob_model_free(fitted);
         rob_trainer_free(t);
     }

@@ -16,8 +16,10 @@
 
 enum { MOST = 512, ROWS = 3 };
 
-static const char *const NAMES[] = { "relu_last", "gelu_first_cls", "tanh_mean",
-                                     "relu_first_max", "patches" };
+static const char *const NAMES[] = {
+    "relu_last", "gelu_first_cls", "tanh_mean", "relu_first_max", "patches", "centred",
+    "centred_last", "mlp", "scale", "conv", "conv_patches", "free", "vit",
+};
 
 #define GOOD(ctx, call) ck_assert_msg((call) >= ROB_OK, "%s", rob_ctx_error(ctx))
 
@@ -30,22 +32,38 @@ static rob_model *load(rob_ctx *ctx, const char *name)
     return model;
 }
 
-/* steps, gradient and Hessian-vector product of a fixture */
-static int64_t expected(const char *name, double *gradient, double *hvp)
+enum { GRADIENT, HVP, SHORT_LOGITS, SHORT_GRADIENT, WANTED, OUTPUTS = 3, SHORT = 5 };
+
+/* what a fixture expects at its first series; how many numbers that has */
+static int64_t expected(const char *name, double want[WANTED][MOST])
 {
     char word[64];
     long long steps = 0, features = 0;
     FILE *f = fopen("tests/data/transformers.txt", "r");
     ck_assert_ptr_nonnull(f);
     while (fscanf(f, "%63s %lld %lld", word, &steps, &features) == 3) {
-        for (int k = 0; k < 2; k++)
-            for (long long i = 0; i < steps * features; i++)
-                ck_assert_int_eq(fscanf(f, "%lf", (k ? hvp : gradient) + i), 1);
+        for (int k = 0; k < WANTED; k++)
+            for (long long i = 0; i < (k == SHORT_LOGITS ? OUTPUTS : steps * features); i++)
+                ck_assert_int_eq(fscanf(f, "%lf", &want[k][i]), 1);
         if (strcmp(word, name) == 0) break;
     }
     fclose(f);
     ck_assert_str_eq(word, name);
     return steps * features;
+}
+
+static void first_series(rob_ctx *ctx, const char *name, int64_t n, double *x)
+{
+    char path[160];
+    rob_safetensors s;
+    rob_tensor *at;
+    snprintf(path, sizeof path, "tests/data/model_encoder_%s.safetensors", name);
+    GOOD(ctx, rob_priv_safetensors_open(ctx, path, &s));
+    const rob_entry *e = rob_priv_safetensors_find(&s, "robust.check.x");
+    GOOD(ctx, rob_priv_safetensors_tensor(ctx, &s, e, &at));
+    for (int64_t i = 0; i < n; i++) x[i] = rob_priv_tensor_at(at, i);
+    rob_priv_tensor_free(at);
+    rob_priv_safetensors_clear(&s);
 }
 
 static void near_to(const double *got, const double *want, int64_t n, const char *what)
@@ -103,29 +121,27 @@ static void evaluate(rob_ctx *ctx, const rob_model *m, int32_t dtype, int64_t st
     rob_priv_graph_free(p.g);
 }
 
+/* Of x alone, and with its last two steps behind its end, next to a row that has them. */
 START_TEST(derivatives_agree_with_torch)
 {
+    enum { T = 7, D = 3 };
     rob_ctx *ctx;
-    double gradient[MOST], hvp[MOST], logits[8], g[MOST], h[MOST], v[MOST], x[MOST];
+    double want[WANTED][MOST], logits[8], g[MOST], h[MOST], v[MOST], x[MOST];
+    double two[2 * T * D], mask[2 * T], short_g[T * D];
     ck_assert_int_eq(rob_ctx_create(&ctx), ROB_OK);
     rob_model *m = load(ctx, NAMES[_i]);
-    int64_t n = expected(NAMES[_i], gradient, hvp);
-    char path[160];
-    rob_safetensors s;
-    rob_tensor *at;
-    snprintf(path, sizeof path, "tests/data/model_encoder_%s.safetensors", NAMES[_i]);
-    GOOD(ctx, rob_priv_safetensors_open(ctx, path, &s));
-    const rob_entry *e = rob_priv_safetensors_find(&s, "robust.check.x");
-    GOOD(ctx, rob_priv_safetensors_tensor(ctx, &s, e, &at));
-    for (int64_t i = 0; i < n; i++) {
-        x[i] = rob_priv_tensor_at(at, i);
-        v[i] = cos((double)i);
-    }
-    rob_priv_tensor_free(at);
-    rob_priv_safetensors_clear(&s);
-    evaluate(ctx, m, ROB_F64, n / m->recipe.features, 1, x, v, NULL, logits, g, h);
-    near_to(g, gradient, n, "gradient");
-    near_to(h, hvp, n, "Hessian-vector product");
+    ck_assert_int_eq(expected(NAMES[_i], want), T * D);
+    first_series(ctx, NAMES[_i], T * D, x);
+    for (int64_t i = 0; i < T * D; i++) v[i] = cos((double)i);
+    evaluate(ctx, m, ROB_F64, T, 1, x, v, NULL, logits, g, h);
+    near_to(g, want[GRADIENT], T * D, "gradient");
+    near_to(h, want[HVP], T * D, "Hessian-vector product");
+    for (int64_t i = 0; i < 2 * T * D; i++) two[i] = x[i / D / 2 * D + i % D];
+    for (int64_t i = 0; i < 2 * T; i++) mask[i] = i % 2 == 0 || i / 2 < SHORT;
+    evaluate(ctx, m, ROB_F64, T, 2, two, two, mask, logits, g, h);
+    for (int64_t i = 0; i < T * D; i++) short_g[i] = g[(i / D * 2 + 1) * D + i % D];
+    near_to(logits + OUTPUTS, want[SHORT_LOGITS], OUTPUTS, "logits of a padded row");
+    near_to(short_g, want[SHORT_GRADIENT], T * D, "gradient of a padded row");
     rob_model_free(m);
     rob_ctx_free(ctx);
 }
@@ -239,6 +255,13 @@ START_TEST(files_and_recipes_come_back)
         "readout=max positions=sinusoid patch=4 layernorm=centred dtype=f64",
         "transformer heads=1 hidden=8 features=6 outputs=2 activation=relu norm=first "
         "readout=mean positions=learned longest=3 patch=4x2 names=vit eps=1e-3",
+        "transformer heads=2 hidden=8 features=3 outputs=2 activation=gelu norm=first "
+        "readout=last last_norm=no bias=no scale=scale mlp=16,8 head_activation=tanh "
+        "head_bias=no dtype=f64",
+        "transformer heads=2 hidden=8 features=3 outputs=2 activation=relu norm=last "
+        "last_norm=yes readout=mean conv=conv channels=4 kernel=5 stride=2 padding=1 "
+        "conv_activation=tanh conv_norm=batch:bn input_norm=layer:ln head_norm=batch:hn "
+        "positions=learned longest=3 patch=2x2",
     };
     ck_assert_int_eq(rob_ctx_create(&ctx), ROB_OK);
     int file = mkstemp(path);
@@ -272,7 +295,16 @@ static const char *const REFUSED[] = {
     "readout=mean patch=2x2",
     "transformer heads=2 hidden=8 features=3 outputs=2 activation=relu norm=first "
     "readout=every",
+    "transformer heads=2 hidden=8 features=3 outputs=2 activation=relu norm=first "
+    "readout=mean mlp=4",
+    "transformer heads=2 hidden=8 features=3 outputs=2 activation=relu norm=first "
+    "readout=mean conv=conv conv_activation=relu",
+    "transformer heads=2 hidden=8 features=3 outputs=2 activation=relu norm=first "
+    "readout=mean stride=2",
+    "transformer heads=2 hidden=8 features=3 outputs=2 activation=relu norm=first "
+    "readout=mean bidirectional=yes",
     "lstm heads=2 readout=last",
+    "lstm head_activation=relu readout=last",
 };
 
 START_TEST(wrong_recipes_are_refused)
@@ -296,7 +328,7 @@ int main(void)
     tcase_add_loop_test(c, derivatives_agree_with_torch, 0, (int)COUNT_OF(NAMES));
     tcase_add_loop_test(c, a_row_has_the_bits_it_has_alone, 0, 2 * (int)COUNT_OF(NAMES));
     tcase_add_loop_test(c, certificates_contain, 0, (int)COUNT_OF(NAMES));
-    tcase_add_loop_test(c, files_and_recipes_come_back, 0, 3);
+    tcase_add_loop_test(c, files_and_recipes_come_back, 0, 5);
     tcase_add_test(c, wrong_recipes_are_refused);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
