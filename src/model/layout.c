@@ -95,14 +95,6 @@ void rob_priv_model_last(const rob_recipe *r, int32_t *weight, int32_t *bias)
 {
     *weight = rob_priv_model_first(r, ROB_OF_THE_SCALE, 0) - 2 + r->head_bias_free;
     *bias = r->head_bias_free ? -1 : *weight + 1;
-    if (r->kind != ROB_KIND_TRANSFORMER) return;
-    *weight = *bias = -1;
-    for (int32_t k = rob_priv_model_parameters(r) - 1; k >= 0; k--) {
-        int32_t layer;
-        rob_role role = rob_priv_encoder_role(&r->transformer.e, k, &layer);
-        if (role == ROB_ROLE_HEAD_W) *weight = k;
-        if (role == ROB_ROLE_HEAD_B) *bias = k;
-    }
 }
 
 /* ---- names and shapes ------------------------------------------------------------ */
