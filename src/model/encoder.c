@@ -160,7 +160,16 @@ rob_status rob_priv_transformer_complete(rob_ctx *ctx, rob_recipe *r)
           (long long)e->patch_features, (long long)e->features);
     CHECK((e->positions == ROB_POSITIONS_LEARNED) == (e->longest > 0), ctx,
           ROB_EARGUMENT, "positions=learned and longest=N go together in a new model");
+    e->by_channel = r->transformer.patch_order == 2;
+    CHECK(!e->by_channel || (e->patch_steps > 0 && e->patch_features == e->features), ctx,
+          ROB_EARGUMENT, "patch_order=features is of patches of all features, patch=P");
     e->has = ~(uint32_t)0 >> (32 - ROB_ROLES);
+    if (strcmp(r->transformer.embed, "none") == 0) {
+        CHECK(e->features == r->hidden && e->patch_steps == 0, ctx, ROB_ESHAPE,
+              "embed=none: what a step has is hidden=%lld, not %lld, and no patch=",
+              (long long)r->hidden, (long long)e->features);
+        e->has &= ~(3u << ROB_ROLE_EMBED_W);
+    }
     for (rob_role k = ROB_ROLE_Q_W; k <= ROB_ROLE_V_B; k++) e->has &= ~(1u << k);
     if (e->pool != ROB_POOL_CLS) e->has &= ~(1u << ROB_ROLE_CLS);
     if (e->longest == 0) e->has &= ~(1u << ROB_ROLE_POSITIONS);

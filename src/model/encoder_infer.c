@@ -106,7 +106,14 @@ static rob_status read_embedding(rob_ctx *ctx, const rob_safetensors *s, const c
     int64_t p = e->patch_steps, q = e->patch_features;
     int64_t *inputs = r->conv[0] ? &r->channels : &r->features;
     const char *word = r->conv[0] ? "channels=" : "features=";
-    if (w == NULL) return agree(ctx, path, word, inputs, r->hidden);
+    if (w == NULL) {
+        bool said = strcmp(r->transformer.embed, "embed") != 0
+                    && strcmp(r->transformer.embed, "none") != 0;
+        CHECK(p == 0 && !said, ctx, ROB_EFORMAT, "'%.200s' has no %s.weight", path,
+              r->transformer.embed);
+        memcpy(r->transformer.embed, "none", sizeof "none");
+        return agree(ctx, path, word, inputs, r->hidden);
+    }
     CHECK((w->rank == 2 || w->rank == 3) && w->dim[0] == r->hidden && w->dim[1] >= 1, ctx,
           ROB_EFORMAT, "'%.200s': tensor %s is no embedding to width %lld", path, w->name,
           (long long)r->hidden);
@@ -145,6 +152,8 @@ static rob_status read_positions(rob_ctx *ctx, const rob_safetensors *s, const c
               || r->transformer.positions == 0,
           ctx, ROB_EFORMAT, "'%.200s': positions= and the tensor %s disagree", path,
           r->transformer.position);
+    CHECK(p != NULL || e->longest == 0, ctx, ROB_EFORMAT,
+          "'%.200s': longest= is of a table, and there is none", path);
     if (p == NULL) goto done;
     CHECK(size_of(p) % r->hidden == 0 && size_of(p) > 0, ctx, ROB_EFORMAT,
           "'%.200s': tensor %s holds no positions of width %lld", path, p->name,
@@ -206,6 +215,9 @@ static rob_status read_options(rob_ctx *ctx, const char *path, rob_recipe *r)
     CHECK(r->readout != ROB_READOUT_CLS || rob_priv_encoder_has(&t->e, ROB_ROLE_CLS), ctx,
           ROB_EFORMAT, "'%.200s' has no tensor %s for readout=cls; say cls=NAME", path,
           t->cls);
+    CHECK(t->patch_order == 0 || t->patch_order == 1 + t->e.by_channel, ctx, ROB_EFORMAT,
+          "recipe says patch_order=%s, '%.200s' has an embedding of the other order",
+          t->patch_order == 1 ? "steps" : "features", path);
     r->bias_free = bias_free;
     t->last_norm = last;
 done:

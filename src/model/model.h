@@ -40,6 +40,7 @@ typedef struct rob_transformer {
     rob_encoder e;
     int32_t activation, norm, positions; /* 1 + what stands in e, where said */
     int32_t last_norm;                   /* 1: none, 2: one behind the layers */
+    int32_t patch_order;                 /* 1: step after step, 2: feature after feature */
     int32_t vit;                         /* names of vit-pytorch's kind */
     char embed[64], cls[64], position[64];
 } rob_transformer;

@@ -267,7 +267,8 @@ done:
 /* A number of steps that the file takes; learns the number of outputs. */
 static rob_status try_file(rob_ctx *ctx, imported *f, int64_t *steps)
 {
-    static const int64_t lengths[] = { 16, 256 };
+    /* more for windows that are long, fewer for tables of positions that are short */
+    static const int64_t lengths[] = { 16, 256, 8, 4, 2, 1 };
     rob_status status = ROB_OK;
     int64_t rows = f->series == 0 ? 2 : f->series;
     *steps = f->steps;
@@ -384,6 +385,7 @@ static rob_status finish(rob_ctx *ctx, const char *path, const rob_recipe *r,
     model->recipe.input_shift = f->shift;
     model->recipe.input_scale = f->scale;
     model->recipe.dtype = f->input->dtype == ROB_ONNX_DOUBLE ? ROB_F64 : ROB_F32;
+    model->recipe.forecast = r->forecast;
     strcpy(model->recipe.classes, r->classes);
     strcpy(model->recipe.head, r->head);
     strcpy(model->recipe.layout, f->layout);

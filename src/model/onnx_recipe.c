@@ -1,6 +1,7 @@
 /* onnx_recipe.c -- the words a recipe has for an ONNX file.
  *
- *     recipe = "onnx" (blank word)*, words layout= input= classes= output= features= outputs=
+ *     recipe = "onnx" (blank word)*,
+ *     words layout= input= classes= output= features= outputs= task=
  *
  * The file says what is computed; layout= says which axis of its input is which.
  */
@@ -36,6 +37,7 @@ static const struct {
     { "classes", "names with commas between, 511 characters at most" },
     { "features", "an integer from 1" },
     { "outputs", "an integer from 1" },
+    { "task", "classify or forecast" },
 };
 
 static bool take(int64_t k, const char *at, const char *end, rob_recipe *r)
@@ -64,7 +66,7 @@ static rob_status read_word(rob_ctx *ctx, const char *at, const char *end, rob_r
     }
     return rob_priv_fail(ctx, ROB_EARGUMENT,
                          "recipe word '%.*s': with onnx, allowed are layout= output= "
-                         "input= classes= features= outputs=",
+                         "input= classes= features= outputs= task=",
                          length, at);
 }
 

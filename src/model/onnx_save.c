@@ -1,257 +1,181 @@
-/* onnx_save.c -- a recurrent model as an ONNX file, opset 17.
+/* onnx_save.c -- a model of a recipe as an ONNX file, opset 17, with gelu 20.
  *
- *     x (time, batch, D) -> [Mul, Add: the input map] -> RNN | LSTM | GRU, layer by layer,
- *     both directions side by side -> state, last: Y_h, or the last of Y; mean: ReduceMean;
- *     max: ReduceMax over time -> Gemm (Relu | Tanh, Gemm)* -> y (batch, L)
+ *     x (time, batch, D) -> Mul, Add: the input map -> Sub, Div: scale -> Conv, norm,
+ *     activation -> norm -> layers and read-out (onnx_save_recurrent.c, onnx_save_encoder.c)
+ *     -> norm -> Gemm (activation, Gemm)* -> y (batch, L)
  *
- * Gates go from i f g o to ONNX's i o f c, from r z n to z r h; both biases side by side.
- * Time and batch are open. Numbers have the model's type. The recipe, with the layout, goes
- * into the metadata, so the file loads here without words; the input map is part of the
- * graph, so what is loaded is in the data's units.
- * Reference: ONNX operators RNN, LSTM, GRU, version 14.
+ * With readout=every the head is a product at every step, laid side by side, (batch, T L).
+ * A batch norm is Sub, Mul, Add with the numbers of its statistics. Time and batch are
+ * open. Numbers have the model's type. The recipe, with the layout, goes into the metadata,
+ * so the file loads here without words; the input map is part of the graph, so what is
+ * loaded is in the data's units.
  */
-#include "model/onnx.h"
-#include "model/parts.h"
+#include "model/encoder.h"
+#include "model/onnx_write.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { OPSET = 17, IR = 8, TEXT = 64 };
+enum { TEXT = ROB_ONNX_TEXT };
+typedef rob_onnx_writer writer;
 
-typedef struct writer {
-    rob_ctx *ctx;
-    const rob_memory *memory;
-    const rob_model *model;
-    rob_text graph, nodes;
-    int32_t dtype, nodes_made;
-    char value[TEXT]; /* what has been computed so far */
-    rob_status status;
-} writer;
+/* ---- norms ----------------------------------------------------------------------- */
 
-static const struct {
-    const char *op, *act;
-    int32_t gates, order[4]; /* their gate k is ours number order[k] */
-} KINDS[] = {
-    [ROB_KIND_RNN_TANH] = { "RNN", "Tanh", 1, { 0 } },
-    [ROB_KIND_RNN_RELU] = { "RNN", "Relu", 1, { 0 } },
-    [ROB_KIND_LSTM] = { "LSTM", NULL, 4, { 0, 3, 1, 2 } },
-    [ROB_KIND_GRU] = { "GRU", NULL, 3, { 1, 0, 2 } },
-};
-
-/* ---- pieces ---------------------------------------------------------------------- */
-
-static void put_int(writer *w, rob_text *node, const char *name, int64_t value)
-{
-    rob_text a = { 0 };
-    rob_priv_wire_put_text(w->memory, &a, 1, name);
-    rob_priv_wire_put_word(w->memory, &a, 3, (uint64_t)value);
-    rob_priv_wire_put_word(w->memory, &a, 20, ROB_ONNX_ATTR_INT);
-    rob_priv_wire_put_message(w->memory, node, 5, &a);
-}
-
-static void put_text(writer *w, rob_text *node, const char *name, const char *value)
-{
-    rob_text a = { 0 };
-    rob_priv_wire_put_text(w->memory, &a, 1, name);
-    rob_priv_wire_put_text(w->memory, &a, 4, value);
-    rob_priv_wire_put_word(w->memory, &a, 20, ROB_ONNX_ATTR_STRING);
-    rob_priv_wire_put_message(w->memory, node, 5, &a);
-}
-
-static void put_strings(writer *w, rob_text *node, const char *name, const char *value,
-                        int32_t times)
-{
-    rob_text a = { 0 };
-    rob_priv_wire_put_text(w->memory, &a, 1, name);
-    for (int32_t k = 0; k < times; k++) rob_priv_wire_put_text(w->memory, &a, 9, value);
-    rob_priv_wire_put_word(w->memory, &a, 20, ROB_ONNX_ATTR_STRINGS);
-    rob_priv_wire_put_message(w->memory, node, 5, &a);
-}
-
-/* in: names with blanks between. The node's output number `at` (others left out, so many
- * in front) becomes the value that has been computed. */
-static void put_node(writer *w, const char *op, const char *in, int32_t at,
-                     const char *out, rob_text *attributes)
-{
-    rob_text node = { 0 };
-    char name[TEXT], word[TEXT];
-    int used;
-    for (; sscanf(in, "%63s%n", word, &used) == 1; in += used)
-        rob_priv_wire_put_text(w->memory, &node, 1, word);
-    for (int32_t k = 0; k < at; k++) rob_priv_wire_put_text(w->memory, &node, 2, "");
-    rob_priv_wire_put_text(w->memory, &node, 2, out);
-    snprintf(name, sizeof name, "%s_%d", op, (int)w->nodes_made++);
-    rob_priv_wire_put_text(w->memory, &node, 3, name);
-    rob_priv_wire_put_text(w->memory, &node, 4, op);
-    if (attributes != NULL) {
-        rob_priv_text_add(w->memory, &node, attributes->at, attributes->count);
-        node.failed = node.failed || attributes->failed;
-        rob_priv_release(w->memory, attributes->at);
-        *attributes = (rob_text){ 0 };
-    }
-    rob_priv_wire_put_message(w->memory, &w->nodes, 1, &node);
-    snprintf(w->value, sizeof w->value, "%s", out);
-}
-
-static void put_tensor(writer *w, const char *name, int32_t dtype, int32_t rank,
-                       const int64_t *dim, const double *value)
-{
-    rob_priv_wire_put_tensor(w->memory, &w->graph, 5, name, dtype, rank, dim, value);
-}
-
-static void put_axis(writer *w, const char *name, double axis)
-{
-    put_tensor(w, name, ROB_ONNX_INT64, 1, (int64_t[]){ 1 }, &axis);
-}
-
-/* ---- layers ---------------------------------------------------------------------- */
-
-static void with_input(writer *w, const char *op, const char *input, const char *out)
-{
-    char in[2 * TEXT];
-    snprintf(in, sizeof in, "%s %s", w->value, input);
-    put_node(w, op, in, 0, out, NULL);
-}
-
-static void transpose(writer *w, const int64_t *order, int32_t rank, const char *out)
-{
-    rob_text attributes = { 0 }, a = { 0 };
-    char in[TEXT];
-    rob_priv_wire_put_text(w->memory, &a, 1, "perm");
-    for (int32_t k = 0; k < rank; k++)
-        rob_priv_wire_put_word(w->memory, &a, 8, (uint64_t)order[k]);
-    rob_priv_wire_put_word(w->memory, &a, 20, ROB_ONNX_ATTR_INTS);
-    rob_priv_wire_put_message(w->memory, &attributes, 5, &a);
-    snprintf(in, sizeof in, "%s", w->value);
-    put_node(w, "Transpose", in, 0, out, &attributes);
-}
-
-static int32_t ways(const rob_recipe *r) { return r->both ? 2 : 1; }
-
-/* Rows of tensor k, gate by gate in ONNX's order, into out; returns how many numbers. */
-static int64_t arrange(const writer *w, int32_t k, double *out)
-{
-    const rob_tensor *t = w->model->parameter[k].tensor;
-    int32_t kind = w->model->recipe.kind;
-    int64_t size = rob_priv_shape_size(&t->shape), gate = size / KINDS[kind].gates;
-    for (int64_t i = 0; i < size; i++)
-        out[i] = rob_priv_tensor_at(t, KINDS[kind].order[i / gate] * gate + i % gate);
-    return size;
-}
-
-/* Tensor `which` (0 W, 1 R, 2 both biases) of every direction of a layer. */
-static rob_status put_weight(writer *w, int32_t layer, int32_t which)
-{
-    static const char *const NAMES[] = { "W", "R", "B" };
-    const rob_recipe *r = &w->model->recipe;
-    int32_t each = rob_priv_layer_tensors(r), first = layer * ways(r) * each;
-    int64_t rows = KINDS[r->kind].gates * r->hidden, size = 0;
-    const rob_shape *shape = &w->model->parameter[first + which].tensor->shape;
-    int64_t columns = which == 2 ? 2 : shape->dim[1];
-    const int64_t dim[3] = { ways(r), which == 2 ? 2 * rows : rows, columns };
-    double *room = rob_priv_allocate(w->memory, ways(r) * rows * columns, 8);
-    char name[TEXT];
-    if (room == NULL) return rob_priv_no_memory(w->ctx);
-    for (int32_t way = 0; way < ways(r); way++)
-        for (int32_t k = which; k < (which == 2 ? 4 : which + 1); k++)
-            size += arrange(w, first + way * each + k, room + size);
-    snprintf(name, sizeof name, "%s%d", NAMES[which], (int)layer);
-    put_tensor(w, name, w->dtype, which == 2 ? 2 : 3, dim, room);
-    rob_priv_release(w->memory, room);
-    return ROB_OK;
-}
-
-/* The last states of a layer, (directions, B, H) to (B, directions H); or all of them,
- * (T, directions, B, H) to (T, B, directions H). */
-static void put_states(writer *w, int32_t layer, bool end)
-{
-    bool both = w->model->recipe.both != 0;
-    char out[TEXT], moved[TEXT];
-    snprintf(out, sizeof out, "h%d", (int)layer);
-    snprintf(moved, sizeof moved, "moved%d", (int)layer);
-    if (!both) {
-        with_input(w, "Squeeze", end ? "axis0" : "axis1", out);
-        return;
-    }
-    transpose(w, end ? (int64_t[]){ 1, 0, 2 } : (int64_t[]){ 0, 2, 1, 3 }, end ? 3 : 4,
-              moved);
-    with_input(w, "Reshape", end ? "rows" : "steps", out);
-}
-
-static bool reads_end(const rob_recipe *r)
-{
-    return r->readout == ROB_READOUT_STATE
-           || (r->readout == ROB_READOUT_LAST && !r->both);
-}
-
-static rob_status put_layer(writer *w, int32_t layer)
+/* (v - m) w / sqrt(var + eps) + b of the last axis, the factor rounded once */
+static rob_status put_batch_norm(writer *w, int32_t first, double eps)
 {
     rob_status status = ROB_OK;
-    const rob_recipe *r = &w->model->recipe;
-    rob_text attributes = { 0 };
-    char in[2 * TEXT], out[TEXT], act[3 * TEXT];
-    bool end = layer + 1 == r->layers && reads_end(r);
-    for (int32_t k = 0; k < (r->bias_free ? 2 : 3); k++) TRY(put_weight(w, layer, k));
-    put_int(w, &attributes, "hidden_size", r->hidden);
-    if (r->kind == ROB_KIND_GRU) put_int(w, &attributes, "linear_before_reset", 1);
-    if (KINDS[r->kind].act != NULL)
-        put_strings(w, &attributes, "activations", KINDS[r->kind].act, ways(r));
-    if (r->both) put_text(w, &attributes, "direction", "bidirectional");
-    snprintf(in, sizeof in, "%s W%d R%d", w->value, (int)layer, (int)layer);
-    snprintf(act, sizeof act, "%s B%d", in, (int)layer);
-    snprintf(out, sizeof out, "%s%d", end ? "state" : "states", (int)layer);
-    put_node(w, KINDS[r->kind].op, r->bias_free ? in : act, end ? 1 : 0, out, &attributes);
-    put_states(w, layer, end);
+    const rob_tensor *weight = w->model->parameter[first].tensor;
+    const rob_tensor *var = w->model->parameter[first + 3].tensor;
+    int64_t size = rob_priv_shape_size(&weight->shape);
+    char mean[TEXT], factor[TEXT], shift[TEXT];
+    double *room = rob_priv_allocate(w->memory, size, (int64_t)sizeof *room);
+    if (room == NULL) return rob_priv_no_memory(w->ctx);
+    for (int64_t i = 0; i < size; i++)
+        room[i] = rob_priv_tensor_at(weight, i) / sqrt(rob_priv_tensor_at(var, i) + eps);
+    snprintf(factor, sizeof factor, "factor%d", (int)first);
+    rob_priv_onnx_numbers(w, factor, 1, &size, room);
+    rob_priv_release(w->memory, room);
+    snprintf(mean, sizeof mean, "mean%d", (int)first);
+    snprintf(shift, sizeof shift, "shift%d", (int)first);
+    TRY(rob_priv_onnx_parameter(w, first + 2, mean, NULL));
+    TRY(rob_priv_onnx_parameter(w, first + 1, shift, NULL));
+    rob_priv_onnx_then(w, "Sub", mean, NULL);
+    rob_priv_onnx_then(w, "Mul", factor, NULL);
+    rob_priv_onnx_then(w, "Add", shift, NULL);
 done:
     return status;
 }
 
-/* ---- before and behind ----------------------------------------------------------- */
-
-static void put_map(writer *w)
+/* u - mean u */
+static void put_centre(writer *w)
 {
-    const rob_recipe *r = &w->model->recipe;
-    const double scale = 1.0 / r->input_scale, shift = -r->input_shift / r->input_scale;
-    if (r->input_shift == 0.0 && r->input_scale == 1.0) return;
-    put_tensor(w, "input_scale", w->dtype, 0, NULL, &scale);
-    put_tensor(w, "input_shift", w->dtype, 0, NULL, &shift);
-    put_node(w, "Mul", "x input_scale", 0, "scaled", NULL);
-    put_node(w, "Add", "scaled input_shift", 0, "shifted", NULL);
+    char u[TEXT], in[3 * TEXT];
+    snprintf(u, sizeof u, "%s", w->value);
+    rob_priv_onnx_reduce(w, "ReduceMean", -1, true);
+    snprintf(in, sizeof in, "%s %s", u, w->value);
+    rob_priv_onnx_node(w, "Sub", in, 0, NULL, NULL);
 }
 
-static void put_readout(writer *w)
+/* ones in the place of a weight that is not there: the operator wants one */
+static rob_status put_ones(writer *w, const char *name, int64_t size)
 {
-    const rob_recipe *r = &w->model->recipe;
-    rob_text attributes = { 0 }, a = { 0 };
-    char in[TEXT];
-    if (reads_end(r)) return;
-    if (r->readout == ROB_READOUT_LAST) {
-        put_int(w, &attributes, "axis", 0);
-        char both[2 * TEXT];
-        snprintf(both, sizeof both, "%s last", w->value);
-        put_node(w, "Gather", both, 0, "read", &attributes);
-        return;
-    }
-    rob_priv_wire_put_text(w->memory, &a, 1, "axes");
-    rob_priv_wire_put_word(w->memory, &a, 8, 0);
-    rob_priv_wire_put_word(w->memory, &a, 20, ROB_ONNX_ATTR_INTS);
-    rob_priv_wire_put_message(w->memory, &attributes, 5, &a);
-    put_int(w, &attributes, "keepdims", 0);
-    snprintf(in, sizeof in, "%s", w->value);
-    put_node(w, r->readout == ROB_READOUT_MEAN ? "ReduceMean" : "ReduceMax", in, 0, "read",
-             &attributes);
-}
-
-static rob_status put_parameter(writer *w, int32_t k, const char *name)
-{
-    const rob_tensor *t = w->model->parameter[k].tensor;
-    int64_t size = rob_priv_shape_size(&t->shape);
     double *room = rob_priv_allocate(w->memory, size, (int64_t)sizeof *room);
     if (room == NULL) return rob_priv_no_memory(w->ctx);
-    for (int64_t i = 0; i < size; i++) room[i] = rob_priv_tensor_at(t, i);
-    put_tensor(w, name, w->dtype, t->shape.rank, t->shape.dim, room);
+    for (int64_t i = 0; i < size; i++) room[i] = 1;
+    rob_priv_onnx_numbers(w, name, 1, &size, room);
     rob_priv_release(w->memory, room);
     return ROB_OK;
+}
+
+rob_status rob_priv_onnx_layer_norm(rob_onnx_writer *w, int32_t gamma, int32_t beta,
+                                    double eps, bool divide)
+{
+    rob_status status = ROB_OK;
+    char g[TEXT], b[TEXT] = "", both[2 * TEXT];
+    rob_text attributes = { 0 };
+    snprintf(g, sizeof g, "gamma%d", (int)w->made);
+    if (beta >= 0) snprintf(b, sizeof b, "beta%d", (int)w->made);
+    if (gamma >= 0) TRY(rob_priv_onnx_parameter(w, gamma, g, NULL));
+    else if (divide) TRY(put_ones(w, g, w->model->recipe.hidden));
+    if (beta >= 0) TRY(rob_priv_onnx_parameter(w, beta, b, NULL));
+    if (!divide) {
+        put_centre(w);
+        if (gamma >= 0) rob_priv_onnx_then(w, "Mul", g, NULL);
+        if (beta >= 0) rob_priv_onnx_then(w, "Add", b, NULL);
+        goto done;
+    }
+    rob_priv_onnx_put_int(w, &attributes, "axis", -1);
+    rob_priv_onnx_put_float(w, &attributes, "epsilon", eps);
+    snprintf(both, sizeof both, "%s %s", g, b);
+    rob_priv_onnx_then(w, "LayerNormalization", both, &attributes);
+done:
+    return status;
+}
+
+rob_status rob_priv_onnx_norm(rob_onnx_writer *w, int32_t place)
+{
+    const rob_recipe *r = &w->model->recipe;
+    int32_t first = rob_priv_model_first(r, ROB_OF_THE_NORM, place);
+    double eps = r->eps > 0 ? r->eps : 1e-5;
+    bool divide = r->kind != ROB_KIND_TRANSFORMER || r->transformer.e.divide;
+    if (r->norm[place].kind == ROB_BATCH_NORM) return put_batch_norm(w, first, eps);
+    if (r->norm[place].kind == 0) return ROB_OK;
+    return rob_priv_onnx_layer_norm(w, first, first + 1, eps, divide);
+}
+
+/* ---- front and head -------------------------------------------------------------- */
+
+static rob_status put_map(writer *w)
+{
+    rob_status status = ROB_OK;
+    const rob_recipe *r = &w->model->recipe;
+    int32_t scale = rob_priv_model_first(r, ROB_OF_THE_SCALE, 0);
+    if (r->input_shift != 0.0 || r->input_scale != 1.0) {
+        rob_priv_onnx_number(w, "input_scale", 1.0 / r->input_scale);
+        rob_priv_onnx_number(w, "input_shift", -r->input_shift / r->input_scale);
+        rob_priv_onnx_then(w, "Mul", "input_scale", NULL);
+        rob_priv_onnx_then(w, "Add", "input_shift", NULL);
+    }
+    if (!r->scale[0]) goto done;
+    TRY(rob_priv_onnx_parameter(w, scale, "scale_mean", NULL));
+    TRY(rob_priv_onnx_parameter(w, scale + 1, "scale_std", NULL));
+    rob_priv_onnx_then(w, "Sub", "scale_mean", NULL);
+    rob_priv_onnx_then(w, "Div", "scale_std", NULL);
+done:
+    return status;
+}
+
+/* (T, B, D) -> (B, D, T) -> Conv -> (T', B, C) */
+static rob_status put_convolution(writer *w)
+{
+    rob_status status = ROB_OK;
+    const rob_recipe *r = &w->model->recipe;
+    int32_t first = rob_priv_model_first(r, ROB_OF_THE_CONV, 0);
+    int64_t stride = r->stride ? r->stride : 1, dilation = r->dilation ? r->dilation : 1;
+    rob_text attributes = { 0 };
+    TRY(rob_priv_onnx_parameter(w, first, "conv_weight", NULL));
+    TRY(rob_priv_onnx_parameter(w, first + 1, "conv_bias", NULL));
+    rob_priv_onnx_put_ints(w, &attributes, "kernel_shape", &r->kernel, 1);
+    rob_priv_onnx_put_ints(w, &attributes, "strides", &stride, 1);
+    rob_priv_onnx_put_ints(w, &attributes, "dilations", &dilation, 1);
+    rob_priv_onnx_put_ints(w, &attributes, "pads", (int64_t[]){ r->padding, r->padding }, 2);
+    rob_priv_onnx_transpose(w, (int64_t[]){ 1, 2, 0 }, 3);
+    rob_priv_onnx_then(w, "Conv", "conv_weight conv_bias", &attributes);
+    rob_priv_onnx_transpose(w, (int64_t[]){ 2, 0, 1 }, 3);
+    TRY(rob_priv_onnx_norm(w, ROB_AFTER_CONV));
+    rob_priv_onnx_activate(w, r->conv_activation);
+done:
+    return status;
+}
+
+/* One layer of the head: Gemm, or at every step a product and a sum. */
+static rob_status put_head_layer(writer *w, int32_t i, int32_t *k)
+{
+    rob_status status = ROB_OK;
+    const rob_recipe *r = &w->model->recipe;
+    bool every = r->readout == ROB_READOUT_EVERY;
+    const rob_shape *s = &w->model->parameter[*k].tensor->shape;
+    const rob_onnx_view turned = { 2, { s->dim[0], s->dim[1] }, 0, true };
+    rob_text attributes = { 0 };
+    char weight[TEXT], bias[TEXT] = "", both[2 * TEXT];
+    snprintf(weight, sizeof weight, "head_weight%d", (int)i);
+    TRY(rob_priv_onnx_parameter(w, (*k)++, weight, every ? &turned : NULL));
+    if (!r->head_bias_free) {
+        snprintf(bias, sizeof bias, "head_bias%d", (int)i);
+        TRY(rob_priv_onnx_parameter(w, (*k)++, bias, NULL));
+    }
+    if (every) {
+        rob_priv_onnx_then(w, "MatMul", weight, NULL);
+        if (bias[0]) rob_priv_onnx_then(w, "Add", bias, NULL);
+        goto done;
+    }
+    rob_priv_onnx_put_int(w, &attributes, "transB", 1);
+    snprintf(both, sizeof both, "%s %s", weight, bias);
+    rob_priv_onnx_then(w, "Gemm", both, &attributes);
+done:
+    return status;
 }
 
 static rob_status put_head(writer *w)
@@ -259,24 +183,18 @@ static rob_status put_head(writer *w)
     rob_status status = ROB_OK;
     const rob_recipe *r = &w->model->recipe;
     int32_t k = rob_priv_model_first(r, ROB_OF_THE_HEAD, 0);
+    TRY(rob_priv_onnx_norm(w, ROB_BEFORE_HEAD));
     for (int32_t i = 0; i <= r->mlps; i++) {
-        rob_text attributes = { 0 };
-        char in[4 * TEXT], weight[TEXT], bias[TEXT] = "", out[TEXT], bent[TEXT];
-        snprintf(weight, sizeof weight, "head_weight%d", (int)i);
-        TRY(put_parameter(w, k++, weight));
-        if (!r->head_bias_free) {
-            snprintf(bias, sizeof bias, "head_bias%d", (int)i);
-            TRY(put_parameter(w, k++, bias));
-        }
-        put_int(w, &attributes, "transB", 1);
-        snprintf(in, sizeof in, "%s %s %s", w->value, weight, bias);
-        snprintf(out, sizeof out, "z%d", (int)i);
-        put_node(w, "Gemm", in, 0, i == r->mlps ? "y" : out, &attributes);
-        snprintf(bent, sizeof bent, "bent%d", (int)i);
-        if (i < r->mlps)
-            put_node(w, r->activation == ROB_ACT_RELU ? "Relu" : "Tanh", out, 0, bent,
-                     NULL);
+        TRY(put_head_layer(w, i, &k));
+        if (i < r->mlps) rob_priv_onnx_activate(w, r->activation);
     }
+    if (r->readout == ROB_READOUT_EVERY) {
+        rob_priv_onnx_transpose(w, (int64_t[]){ 1, 0, 2 }, 3);
+        rob_priv_onnx_then(w, "Reshape", "rows", NULL);
+    }
+    char last[TEXT];
+    snprintf(last, sizeof last, "%s", w->value);
+    rob_priv_onnx_node(w, "Identity", last, 0, "y", NULL);
 done:
     return status;
 }
@@ -307,19 +225,18 @@ static rob_status put_graph(writer *w)
     rob_status status = ROB_OK;
     const rob_recipe *r = &w->model->recipe;
     rob_priv_wire_put_text(w->memory, &w->graph, 2, "librobust");
-    put_slot(w, 11, "x", 3, (const char *const[]){ "time", "batch", NULL },
-             (int64_t[]){ 0, 0, r->features });
+    put_slot(w, 11, "x", 3,
+             (const char *const[]){ r->steps > 0 ? NULL : "time", "batch", NULL },
+             (int64_t[]){ r->steps, 0, r->features });
     put_slot(w, 12, "y", 2, (const char *const[]){ "batch", NULL },
              (int64_t[]){ 0, r->outputs });
-    const double last = -1, rows[2] = { 0, -1 }, steps[3] = { 0, 0, -1 };
-    put_axis(w, "axis0", 0);
-    put_axis(w, "axis1", 1);
-    put_tensor(w, "last", ROB_ONNX_INT64, 0, NULL, &last);
-    put_tensor(w, "rows", ROB_ONNX_INT64, 1, (int64_t[]){ 2 }, rows);
-    put_tensor(w, "steps", ROB_ONNX_INT64, 1, (int64_t[]){ 3 }, steps);
-    put_map(w);
-    for (int32_t k = 0; k < r->layers; k++) TRY(put_layer(w, k));
-    put_readout(w);
+    rob_priv_onnx_integers(w, "axis0", 1, (int64_t[]){ 0 });
+    rob_priv_onnx_integers(w, "axis1", 1, (int64_t[]){ 1 });
+    TRY(put_map(w));
+    if (r->conv[0]) TRY(put_convolution(w));
+    TRY(rob_priv_onnx_norm(w, ROB_BEFORE_BODY));
+    TRY(r->kind == ROB_KIND_TRANSFORMER ? rob_priv_onnx_put_encoder(w)
+                                        : rob_priv_onnx_put_recurrent(w));
     TRY(put_head(w));
     rob_priv_text_add(w->memory, &w->graph, w->nodes.at, w->nodes.count);
     w->graph.failed = w->graph.failed || w->nodes.failed;
@@ -332,27 +249,26 @@ static void put_model(writer *w, rob_text *file)
     const rob_recipe *r = &w->model->recipe;
     rob_text opset = { 0 }, note = { 0 };
     char recipe[640];
-    snprintf(recipe, sizeof recipe, "onnx layout=tbd%s%s",
-             r->classes[0] ? " classes=" : "", r->classes);
-    rob_priv_wire_put_word(w->memory, file, 1, IR);
+    snprintf(recipe, sizeof recipe, "onnx layout=tbd%s%s%s",
+             r->forecast ? " task=forecast" : "", r->classes[0] ? " classes=" : "",
+             r->classes);
+    rob_priv_wire_put_word(w->memory, file, 1, w->opset > 18 ? 9 : 8);
     rob_priv_wire_put_text(w->memory, file, 2, "librobust");
     rob_priv_wire_put_message(w->memory, file, 7, &w->graph);
     rob_priv_wire_put_text(w->memory, &opset, 1, "");
-    rob_priv_wire_put_word(w->memory, &opset, 2, OPSET);
+    rob_priv_wire_put_word(w->memory, &opset, 2, (uint64_t)w->opset);
     rob_priv_wire_put_message(w->memory, file, 8, &opset);
     rob_priv_wire_put_text(w->memory, &note, 1, "robust.recipe");
     rob_priv_wire_put_text(w->memory, &note, 2, recipe);
     rob_priv_wire_put_message(w->memory, file, 14, &note);
 }
 
-static bool is_written(const rob_model *model)
+static bool has_gelu(const rob_recipe *r)
 {
-    const rob_recipe *r = &model->recipe;
-    int32_t parts = rob_priv_model_first(r, ROB_OF_THE_SCALE, 0);
-    return r->kind >= 0 && r->kind <= ROB_KIND_GRU && model->parameters == parts
-           && r->readout >= 0 && r->readout <= ROB_READOUT_STATE
-           && (r->mlps == 0 || r->activation == ROB_ACT_RELU
-               || r->activation == ROB_ACT_TANH);
+    return (r->mlps > 0 && r->activation == ROB_ACT_GELU)
+           || (r->conv[0] && r->conv_activation == ROB_ACT_GELU)
+           || (r->kind == ROB_KIND_TRANSFORMER
+               && r->transformer.e.activation != ROB_ACTIVATION_RELU);
 }
 
 rob_status rob_priv_onnx_save(rob_ctx *ctx, const rob_model *model, const char *path)
@@ -361,11 +277,12 @@ rob_status rob_priv_onnx_save(rob_ctx *ctx, const rob_model *model, const char *
     const rob_recipe *r = &model->recipe;
     writer w = { .ctx = ctx, .memory = &ctx->memory, .model = model, .value = "x" };
     rob_text file = { 0 };
-    CHECK(is_written(model), ctx, ROB_EUNSUPPORTED,
-          "'%.200s': of recipes, rnn, lstm and gru with a head of relu or tanh layers are "
-          "written as ONNX, without scale=, convolution, norms, first states, readout=every",
+    CHECK(r->kind != ROB_KIND_GRAPH, ctx, ROB_EUNSUPPORTED,
+          "'%.200s': a model from a tape, a callback, a front or an ONNX file has no recipe, "
+          "and only recipes are written as ONNX; keep what it came from",
           path);
     w.dtype = r->dtype == ROB_F32 ? ROB_ONNX_FLOAT : ROB_ONNX_DOUBLE;
+    w.opset = has_gelu(r) ? 20 : 17;
     TRY(put_graph(&w));
     put_model(&w, &file);
     CHECK(!file.failed, ctx, ROB_EMEMORY, "out of memory");

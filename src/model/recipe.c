@@ -238,6 +238,7 @@ static void add_transformer(printed *p, const rob_recipe *r)
     add_count(p, " longest=", t->e.longest);
     add_count(p, " patch=", t->e.patch_steps);
     if (t->e.patch_features != t->e.features) add_count(p, "x", t->e.patch_features);
+    if (t->e.by_channel) add(p, " patch_order=features", "");
     if (t->vit) add(p, " names=vit", "");
     if (t->embed[0]) add(p, " embed=", t->embed);
     if (t->cls[0]) add(p, " cls=", t->cls);

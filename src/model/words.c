@@ -310,6 +310,12 @@ static bool read_patch(value v, rob_recipe *r)
            && read_count((value){ cross + 1, v.end }, &e->patch_features);
 }
 
+static bool read_patch_order(value v, rob_recipe *r)
+{
+    static const char *const order[] = { "", "steps", "features" };
+    return (r->transformer.patch_order = rob_priv_word_in(v, order, 3)) > 0;
+}
+
 static bool read_names(value v, rob_recipe *r)
 {
     r->transformer.vit = is(v, "vit");
@@ -374,6 +380,7 @@ const rob_word rob_priv_word[] = {
     { "longest", read_longest, "an integer from 1", ROB_OF_TRANSFORMER },
     { "patch", read_patch, "P steps, or PxQ: P steps by Q features",
       ROB_OF_TRANSFORMER },
+    { "patch_order", read_patch_order, "steps or features", ROB_OF_TRANSFORMER },
     { "names", read_names, "torch or vit", ROB_OF_TRANSFORMER },
     { "embed", read_embed, PREFIX_OF, ROB_OF_TRANSFORMER },
     { "cls", read_cls, "a tensor's name", ROB_OF_TRANSFORMER },

@@ -1,5 +1,5 @@
 /* exports.c -- what examples/python/export.py writes of torch modules with every option of a
- * recurrent recipe loads with the values PyTorch gave, is made again in code from its recipe
+ * recipe loads with the values PyTorch gave, is made again in code from its recipe
  * and its tensors, and is saved and loaded again, bit for bit.
  *
  * Values are held against PyTorch's relative to the largest 1e-11: T = 7 steps of products
@@ -18,7 +18,9 @@ static const char *const NAMES[] = {
     "lstm_free", "gru_free", "gru_both", "lstm_every", "gru_every_both",
     "lstm_mlp_relu", "rnn_mlp_tanh", "gru_mlp_gelu", "lstm_scale", "lstm_conv",
     "gru_conv_stride", "rnn_conv_dilation", "lstm_batch_norms", "gru_layer_norms",
-    "rnn_conv_norm", "lstm_forecast",
+    "rnn_conv_norm", "lstm_forecast", "gru_reversed", "gru_behind", "encoder_last",
+    "encoder_cls", "encoder_patches", "encoder_unfolded", "encoder_list", "encoder_front",
+    "encoder_bare", "encoder_centred",
 };
 enum { STEPS = 7, MOST = 32, NETS = sizeof NAMES / sizeof *NAMES };
 static rob_ctx *ctx;

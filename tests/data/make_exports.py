@@ -1,5 +1,5 @@
-"""make_exports.py -- torch modules with every option of a recurrent recipe, through export.save,
-float64, for tests/check/exports.c. Each file holds weights, recipe and, as witness, two series
+"""make_exports.py -- torch modules with every option of a recipe, through export.save, float64,
+for tests/check/exports.c. Each file holds weights, recipe and, as witness, two series
 with what PyTorch gives. Run in this folder: python3 make_exports.py
 Made with torch 2.15 (any version gives the same numbers up to rounding).
 """
@@ -9,6 +9,7 @@ sys.path.insert(0, "../../examples/python")
 import torch
 from export import save
 from torch import nn
+from torch.nn import functional
 
 
 class Scale(nn.Module):
@@ -139,6 +140,141 @@ def cases():
         task="forecast", shift=1.5, scale=0.75)
 
 
+class Reversed(nn.Module):
+    """Registered in the order in which nothing is used, with functions between."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc2, self.fc1, self.n3 = nn.Linear(4, 2), nn.Linear(3, 4), layer_norm(3)
+        self.body, self.n2, self.n1 = nn.GRU(4, 3, batch_first=True), batch_norm(4), layer_norm(4)
+        self.conv = nn.Conv1d(2, 4, 3)
+        self.fc, self.readout = self.fc2, "max"
+
+    def forward(self, x):
+        x = self.n1(self.conv(x.transpose(1, 2)).transpose(1, 2)).relu()
+        z = self.n3(self.body(along(self.n2, x))[0].max(1).values)
+        return self.fc2(torch.tanh(self.fc1(z)))
+
+
+class Behind(Reversed):
+    """The same, its norm behind the activation."""
+
+    def forward(self, x):
+        x = functional.gelu(self.conv(x.transpose(1, 2)).transpose(1, 2))
+        return self.fc2(torch.tanh(self.fc1(self.body(self.n1(x))[0].max(1).values)))
+
+
+class Centred(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.rand(width)), nn.Parameter(torch.rand(width))
+        self.eps = 0.0
+
+    def forward(self, u):
+        return self.weight * (u - u.mean(-1, keepdim=True)) + self.bias
+
+
+def sinusoid(steps, width):
+    t, i = torch.arange(steps)[:, None], torch.arange(width)
+    angle = t * 1e4 ** (-(i // 2 * 2) / width)
+    return torch.where(i % 2 == 0, angle.sin(), angle.cos())
+
+
+WIDTH, HEADS, INNER = 8, 2, 6
+
+
+def encoder(activation="relu", first=False, last=False, bias=True, centred=False, rows=True,
+            layers=2):
+    layer = nn.TransformerEncoderLayer(WIDTH, HEADS, INNER, 0.1, activation, bias=bias,
+                                       norm_first=first, batch_first=rows)
+    if centred:
+        layer.norm1, layer.norm2 = Centred(WIDTH), Centred(WIDTH)
+    norm = Centred(WIDTH) if centred else layer_norm(WIDTH)
+    return nn.TransformerEncoder(layer, layers, norm if last else None,
+                                 enable_nested_tensor=False)
+
+
+class Encoded(nn.Module):
+    """Patches or a linear map, a token, positions, an encoder, a head."""
+
+    def __init__(self, body, head, readout, embed=None, positions=None, token=False, scale=0,
+                 conv=None, act=None, conv_norm=None, head_norm=None, rows=True):
+        super().__init__()
+        self.head_norm, self.fc, self.body, self.embed = head_norm, head, body, embed
+        self.conv, self.act, self.conv_norm = conv, act, conv_norm
+        self.readout, self.rows, self.positions = readout, rows, positions
+        if scale:
+            self.scale = Scale(scale)
+        if token:
+            self.token = nn.Parameter(torch.randn(WIDTH))
+        if positions == "learned":
+            self.place = nn.Parameter(torch.randn(1, 12, WIDTH))
+        if positions == "embedded":
+            self.place = nn.Embedding(9, WIDTH)
+        if positions == "stored":
+            self.register_buffer("place", sinusoid(30, WIDTH), persistent=False)
+
+    def embedded(self, x):
+        if hasattr(self, "scale"):
+            x = self.scale(x)
+        if self.conv is not None:
+            x = self.conv(x.transpose(1, 2)).transpose(1, 2)
+            x = along(self.conv_norm, x) if self.conv_norm is not None else x
+            x = self.act(x) if self.act is not None else x
+        if isinstance(self.embed, nn.Conv1d):
+            return self.embed(x.transpose(1, 2)).transpose(1, 2)
+        if self.embed is not None and self.embed.in_features != x.shape[-1]:
+            patch = self.embed.in_features // x.shape[-1]
+            x = x[:, :x.shape[1] // patch * patch].unflatten(1, (-1, patch)).flatten(2)
+        return self.embed(x) if self.embed is not None else x
+
+    def forward(self, x):
+        u = self.embedded(x)
+        if hasattr(self, "token"):
+            u = torch.cat([self.token.expand(len(u), 1, -1), u], 1)
+        steps = u.shape[1]
+        if self.positions == "computed":
+            u = u + sinusoid(steps, WIDTH)
+        elif isinstance(getattr(self, "place", None), nn.Embedding):
+            u = u + self.place(torch.arange(steps))
+        elif self.positions:
+            u = u + self.place.reshape(-1, WIDTH)[:steps]
+        if isinstance(self.body, nn.ModuleList):
+            for layer in self.body:
+                u = layer(u)
+        else:
+            u = self.body(u) if self.rows else self.body(u.transpose(0, 1)).transpose(0, 1)
+        z = {"last": lambda: u[:, -1], "mean": lambda: u.mean(1), "cls": lambda: u[:, 0],
+             "max": lambda: u.amax(1)}[self.readout]()
+        return self.fc(along(self.head_norm, z) if self.head_norm is not None else z)
+
+
+def tanh_gelu(z):
+    return functional.gelu(z, approximate="tanh")
+
+
+def encoded():
+    lin = nn.Linear
+    yield "encoder_last", Encoded(encoder(), lin(WIDTH, 3), "last", lin(2, WIDTH))
+    yield "encoder_cls", Encoded(encoder("gelu", True, True), lin(WIDTH, 2), "cls",
+                                 lin(3, WIDTH), "learned", True)
+    yield "encoder_patches", Encoded(encoder(tanh_gelu, True), lin(WIDTH, 2), "mean",
+                                     nn.Conv1d(2, WIDTH, 3, stride=3), "stored")
+    yield "encoder_unfolded", Encoded(encoder("gelu", False, True), mlp(nn.ReLU, WIDTH, 5, 3),
+                                      "max", lin(6, WIDTH, bias=False), "embedded")
+    yield "encoder_list", Encoded(nn.ModuleList(encoder("relu", True).layers), lin(WIDTH, 2),
+                                  "cls", lin(2, WIDTH), "computed", True)
+    yield "encoder_front", Encoded(
+        encoder(rows=False), mlp(nn.Tanh, WIDTH, 4, 2, bias=False), "mean", lin(4, WIDTH),
+        "learned", scale=2, conv=nn.Conv1d(2, 4, 3, padding=1), act=functional.relu,
+        conv_norm=batch_norm(4), head_norm=batch_norm(WIDTH), rows=False)
+    yield "encoder_bare", Encoded(
+        encoder("gelu", True, bias=False), lin(WIDTH, 2), "last", head_norm=layer_norm(WIDTH),
+        conv=nn.Conv1d(1, WIDTH, 3, stride=2, padding=2), act=torch.tanh)
+    yield "encoder_centred", Encoded(encoder("relu", True, True, centred=True), lin(WIDTH, 2),
+                                     "mean", lin(2, WIDTH), "learned")
+
+
 torch.manual_seed(5)
 torch.set_default_dtype(torch.float64)
 for name, model, said in cases():
@@ -147,3 +283,12 @@ for name, model, said in cases():
         for p in own:
             p.mul_(1.7)
     save(model, f"export_{name}.safetensors", model.readout, steps=7, **said)
+for name, model in (("gru_reversed", Reversed()), ("gru_behind", Behind())):
+    save(model, f"export_{name}.safetensors", model.readout, steps=7)
+for name, model in encoded():
+    with torch.no_grad():                       # layers of a list start as copies of one
+        for p in model.parameters():
+            p.add_(0.3 * torch.randn_like(p))
+    features = {"encoder_cls": 3, "encoder_bare": 1}.get(name, 2)
+    save(model, f"export_{name}.safetensors", model.readout,
+         example=torch.randn(2, 7, features))
