@@ -43,7 +43,7 @@ static const option OPTIONS[] = {
     {"--direction", "NAME", "forecasts: up, down or either (default)", QUERIES, TEXT(direction)},
     {"--tolerance", "Y", "forecasts: deviation that counts as failing (default 0: with --radius, "
      "how far it moves)", QUERIES, NUMBER(tolerance)},
-    {"--method", "NAME", "attack: fgsm pgd apgd deepfool ddn fmn cw ead fab auto; certify and "
+    {"--method", "NAME", "attack: fgsm pgd apgd square deepfool ddn fmn cw ead fab auto; certify and "
      "report: interval crown auto; probability: mc split auto", "attack certify probability report", TEXT(method)},
     {"--attack", "NAME", "certify: attack as well and print the sandwich; report: attack by it", "certify report",
      TEXT(attack)},

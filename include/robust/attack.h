@@ -15,6 +15,8 @@
  *               searched
  *   "apgd"      Auto-PGD (Croce & Hein 2020; in L1 their 2021 form): the step finds its own
  *               length, halved where the loss stops falling; all norms but L0
+ *   "square"    random search over windows in time (Square Attack, Andriushchenko et al.
+ *               2020), in a ball; sees margins, asks no gradients
  *   "deepfool"  repeated linear models (Moosavi-Dezfooli et al. 2016), classes in
  *               parallel
  *   "ddn"       L2: direction and length of the perturbation updated apart (Rony et al.
@@ -48,6 +50,8 @@
  *   apgd      steps 100 gradients of one descent; restarts 1 of each target; targets 1
  *             classes gone for, the nearest in value first (1: whichever is lowest where
  *             the search stands); radii, stop as for pgd
+ *   square    queries 5000 evaluations of one search, shared by the radii of a distance;
+ *             restarts 1; radii, stop as for pgd
  *   deepfool  steps 50 gradients; candidates 10 groups (classes) tried
  *   ddn, fmn, cw, ead, fab  steps 200 (cw, ead 300; fab 100) gradients of one search;
  *             restarts 1, all but the first from random points as far as the linear step;
@@ -106,7 +110,7 @@ typedef struct rob_attack rob_attack;
  * Make an attack by the name of its method.
  *
  * @param ctx    context
- * @param method "fgsm", "pgd", "apgd", "deepfool", "ddn", "fmn", "cw", "ead", "fab",
+ * @param method "fgsm", "pgd", "apgd", "square", "deepfool", "ddn", "fmn", "cw", "ead", "fab",
  *               "auto", "hopskipjump", "boundary", "warp" or "universal"
  * @param out    receives the attack; NULL on error
  * @return ROB_EARGUMENT: no such method
@@ -240,7 +244,8 @@ ROB_API rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q
  * nothing was found; after rob_attack_margin the point of the margin); "perturbation"
  * (T, D) point minus series; "distance" its norm in the units the query then had,
  * INFINITY when nothing was found; "margin" the margin at the point; "calls" gradients
- * taken, with "hopskipjump" and "boundary" evaluations; "found" 1 when the point fails;
+ * taken, with "square", "hopskipjump" and
+ * "boundary" evaluations; "found" 1 when the point fails;
  * "source" what found it: 0 the method itself, and of "auto" 1 linear steps, 2 adaptive
  * ball, 3 polish, 4 hops; "residual" how much nearer, relative, the plane tangent to the
  * boundary is than the point: 0 iff it satisfies the first-order conditions of a nearest

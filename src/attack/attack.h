@@ -190,6 +190,8 @@ rob_status rob_priv_pgd_distance(rob_hunt *h); /* pgd.c */
 rob_status rob_priv_pgd_margin(rob_hunt *h);
 rob_status rob_priv_apgd_distance(rob_hunt *h); /* apgd.c */
 rob_status rob_priv_apgd_margin(rob_hunt *h);
+rob_status rob_priv_square_distance(rob_hunt *h); /* square.c */
+rob_status rob_priv_square_margin(rob_hunt *h);
 rob_status rob_priv_linear_search(rob_hunt *h, int64_t steps); /* deepfool.c */
 /* projected descent of the active lanes in the balls of their radius (pgd.c); momentum 0
  * to 1; stop: a lane leaves where it fails */

@@ -11,7 +11,8 @@
  *              Phys. Chem. A 101, 1997). One search has none, and no random number.
  * Every failing point of every phase is kept when it is nearer, so no phase is worse than
  * what went before it. Margin: C/K steps of projected descent, the first search from x, the
- * others from random points. (docs/theory/attack.md, section 7.)
+ * others from random points; in L1 every other search, the second from x too, by the rules of
+ * Auto-PGD. (docs/theory/attack.md, section 7.)
  */
 #include "attack/attack.h"
 
@@ -156,19 +157,32 @@ done:
     return status;
 }
 
+/* Lanes with an odd number among the active, or the others. */
+static void choose_lanes(rob_hunt *h, bool odd)
+{
+    for (int64_t k = 0; k < h->lanes; k++)
+        h->lane[k].active = (h->lane[k].start % 2 == 1) == odd;
+}
+
 rob_status rob_priv_auto_margin(rob_hunt *h)
 {
     rob_status status = ROB_OK;
+    int64_t share = count_option(h->attack, "calls") / h->starts;
+    bool both = h->norm == ROB_NORM_L1 && h->starts > 1;
     rob_priv_hunt_wake(h, 0, h->starts);
     TRY(rob_priv_aim_lanes(h));
     if (status == ROB_STOPPED) goto done;
     for (int64_t k = 0; k < h->lanes; k++) {
         rob_lane *l = &h->lane[k];
+        bool from_x = l->fresh || (both && l->start == 1);
         l->radius = h->cap;
-        if (!l->fresh) rob_priv_lane_scatter(h, l, l->radius, 0);
+        if (!from_x) rob_priv_lane_scatter(h, l, l->radius, 0);
     }
-    TRY(rob_priv_descend(h, count_option(h->attack, "calls") / h->starts, 0, 0,
-                         false));
+    if (both) choose_lanes(h, true);
+    if (both) TRY(rob_priv_auto_descend(h, share, false));
+    if (status == ROB_STOPPED) goto done;
+    if (both) choose_lanes(h, false);
+    TRY(rob_priv_descend(h, share, 0, 0, false));
 done:
     return status;
 }

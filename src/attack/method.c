@@ -38,6 +38,13 @@ static const rob_option apgd_options[] = {
     { "stop", 0, 0, 1, "", "1: leave a series at the first failing point (margins)" },
     COMMON
 };
+static const rob_option square_options[] = {
+    { "queries", 5000, 1, 1e8, "evaluations", "of one search, for a distance over `radii`" },
+    { "restarts", 1, 1, 64, "", "searches a series" },
+    { "radii", 12, 1, 100, "", "radii tried for a distance" },
+    { "stop", 0, 0, 1, "", "1: leave a series at the first failing point (margins)" },
+    COMMON
+};
 static const rob_option deepfool_options[] = {
     { "steps", 50, 1, 1e6, "gradients", "of one search" },
     { "candidates", 10, 1, 64, "", "groups (classes) tried, most promising first" },
@@ -215,6 +222,8 @@ static const rob_method methods[] = {
       ROB_TAKES_ALL },
     { "apgd", apgd_options, COUNT_OF(apgd_options), true, each_target,
       rob_priv_apgd_distance, rob_priv_apgd_margin, ROB_TAKES_LENGTHS },
+    { "square", square_options, COUNT_OF(square_options), false, restarts,
+      rob_priv_square_distance, rob_priv_square_margin, ROB_TAKES_LENGTHS },
     { "deepfool", deepfool_options, COUNT_OF(deepfool_options), false, candidates,
       deepfool_distance, deepfool_margin, ROB_TAKES_LENGTHS },
     { "ddn", ddn_options, COUNT_OF(ddn_options), true, restarts, rob_priv_ddn_distance,

@@ -5,7 +5,8 @@
 
 static const int32_t norms[3] = { ROB_NORM_L2, ROB_NORM_LINF, ROB_NORM_L1 };
 static const char *const methods[] = { "fgsm", "pgd", "deepfool", "auto", "apgd",
-                                       "ddn",  "fmn", "cw", "ead", "fab", "hopskipjump", "boundary" };
+                                       "ddn",  "fmn", "cw", "ead", "fab", "square", "hopskipjump",
+                                       "boundary" };
 enum { METHODS = COUNT_OF(methods), SERIES = 3 };
 
 static void get_point(int64_t i, double *p)
@@ -71,7 +72,7 @@ START_TEST(every_method_obeys_every_part)
         for (int64_t i = 0; i < SERIES; i++) set_region(i, mix, (uint64_t)(7 * k + i), &g[i]);
         by(methods[k / 3]);
         if (!rob_priv_method_takes(attack->method, norms[k % 3])) continue;
-        if (k / 3 >= METHODS - 2) fine(rob_attack_set(ctx, attack, "queries", 600));
+        if (k / 3 >= METHODS - 3) fine(rob_attack_set(ctx, attack, "queries", 600));
         else if (k / 3 >= 4) fine(rob_attack_set(ctx, attack, "steps", 50));
         distances(upper);
         hits += check_answers(g, norms[k % 3], INFINITY, upper, false);
