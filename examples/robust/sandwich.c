@@ -90,6 +90,18 @@ done:
     return status;
 }
 
+/* What was proved of evaluation in float32, where --set float32=1 asked for it. */
+static void print_single(const arguments *a, const rob_bound *bound, int64_t n)
+{
+    double single, margin;
+    for (int64_t i = 0; i < n && !a->json; i++)
+        if (rob_bound_get(ctx, bound, "float32", i, &single, 1, NULL) == ROB_OK
+            && rob_bound_get(ctx, bound, "margin", i, &margin, 1, NULL) == ROB_OK
+            && isfinite(single))
+            printf("series %3" PRId64 ": margin in float32 at least %.6g, %.2g of it lost to rounding\n",
+                   i + (int64_t)a->first, single, margin - single);
+}
+
 static rob_status run_bound(const arguments *a, rob_query *q, int asked, double *lower,
                             int64_t n)
 {
@@ -99,6 +111,7 @@ static rob_status run_bound(const arguments *a, rob_query *q, int asked, double 
     TRY(apply_sets(a, "bound.", set_bound, bound));
     if (asked == DISTANCES) TRY(rob_bound_radius(ctx, bound, q, lower, n));
     else TRY(rob_bound_margin(ctx, bound, q, lower, n));
+    print_single(a, bound, n);
     if (a->certificates && status == ROB_OK) TRY(write_certificates(a, bound, q, lower, n));
     rob_status end = status;
     if (asked == DEVIATIONS) TRY(rob_bound_get(ctx, bound, "deviation", -1, lower, n, NULL));

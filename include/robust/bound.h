@@ -7,8 +7,8 @@
  * in real arithmetic, for the network with its weights as stored and x_i as given:
  * every rounding of the proof itself is paid for. The network is the model's graph: an
  * input map is a x + b with the doubles nearest to 1/scale and -shift/scale, a mean over
- * T steps a product with the double nearest to 1/T. It says nothing of what another
- * program's float32 evaluation of the network rounds to. "Nothing proved" is a result:
+ * T steps a product with the double nearest to 1/T. What evaluation in float32 rounds to
+ * is a term of its own: the option `float32`. "Nothing proved" is a result:
  * M_i = -INFINITY, L_i = 0. The ball is on the whole sequence, not on each step. The
  * class that distances are measured from is the query's reference; it is found by
  * evaluation in floating point, and the proof then holds for that class.
@@ -41,6 +41,10 @@
  *   seconds   1e9    alpha: time for one series; what it has then is the answer
  *   cost      2e11   multiply-adds "auto" may spend on the sweeps of one bound, about
  *                    ten seconds
+ *   float32   0      1: prove the margin of evaluation in float32 as well ("float32");
+ *                    2: all proofs are of evaluation in float32, and so of real numbers
+ *   ulps      4      units in the last place by which elementary functions in float32
+ *                    may be off
  *
  * What holds for all functions. A bound keeps its options and its last answers; it may
  * be used on any query, by one thread at a time. Series are spread over the context's
@@ -134,7 +138,13 @@ ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * all, -1 none: forms or intervals; "dropped" parts of the region left out, so that more
  * was proved than asked: 1 variation and differences, 2 the number of steps, 3 both, 0
  * none; "deviation" what the forecast's deviation does not exceed on the last ball, rounded
- * up, NaN when the query asked for none (rob_query_set_deviation), INFINITY: nothing proved.
+ * up, NaN when the query asked for none (rob_query_set_deviation), INFINITY: nothing proved;
+ * "float32", with that option, the margin that any evaluation in IEEE single precision
+ * keeps on the ball (after rob_bound_radius: at L_i, where it may be negative): x and
+ * weights brought to float32, sums in any order, fused or not, subnormals flushed or not,
+ * functions right to `ulps`; "margin" less "float32" is the share of rounding. -INFINITY:
+ * not asked, nothing proved, or an operator without an error rule (attention). It costs
+ * one more bound.
  * @param ctx      context
  * @param b        bound
  * @param what     one of the names

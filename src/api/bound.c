@@ -83,6 +83,7 @@ static double get_seconds(const rob_answer *a) { return a->seconds; }
 static double get_depth(const rob_answer *a) { return a->depth; }
 static double get_dropped(const rob_answer *a) { return a->dropped; }
 static double get_deviation(const rob_answer *a) { return a->deviation; }
+static double get_float32(const rob_answer *a) { return a->single; }
 
 static const struct column {
     const char *name;
@@ -91,6 +92,7 @@ static const struct column {
     {"margin", get_margin}, {"radius", get_radius}, {"calls", get_calls},
     {"seconds", get_seconds}, {"depth", get_depth},
     {"dropped", get_dropped}, {"deviation", get_deviation},
+    {"float32", get_float32},
 };
 
 static const struct column *column_named(const char *name)
@@ -110,7 +112,7 @@ rob_status rob_bound_get(rob_ctx *ctx, const rob_bound *b, const char *what, int
     bool rows = strcmp(what, "rows") == 0;
     CHECK(column || rows, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are margin, radius, calls, seconds, depth, "
-          "dropped, deviation, rows",
+          "dropped, deviation, float32, rows",
           what);
     CHECK((i >= 0 && i < b->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the bound answered for %lld, counted from 0%s",

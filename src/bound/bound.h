@@ -55,6 +55,7 @@ typedef struct rob_cell {
     int64_t kept;                 /* straight.c; -1: not affine in x */
     int64_t plane;                /* planes or weights of loss in the work's array */
     const double *lo, *up, *big;  /* KNOWN: range and max(|lo|, |up|) */
+    const double *mass;           /* KNOWN: sum of the magnitudes of its terms */
     const void *packed; /* PRODUCT: op(W)' (N, K), packed; K <= ROB_NARROW: the
                          * doubles op(W) (K, N). LINEAR: a permutation's index */
     const void *onward; /* PRODUCT: op(W) (K, N), packed, for affine forms */
@@ -164,6 +165,7 @@ typedef struct rob_work {
     double *most;                 /* largest |symbol| */
     double furthest;              /* largest magnitude of a symbol, at least 1 */
     bool sweeps;                  /* tight cells are swept (crown) */
+    struct rob_single *single;    /* evaluation in float32 (single.h); NULL: real numbers */
     void (*fault_strip)(rob_strip *s); /* for tests, like fault */
     /* While a radius is searched for, a ball far too large is given up half way. */
     bool search, was_narrow, hopeless;

@@ -84,15 +84,24 @@ int32_t rob_priv_cell_known(rob_network *net, int64_t size, const double *lo,
     double *big = rob_priv_network_own(net, size, (int64_t)sizeof *big);
     if (big == NULL) return ROB_NONE;
     for (int64_t e = 0; e < size; e++) big[e] = fp_max(fabs(lo[e]), fabs(up[e]));
-    rob_cell c = {.kind = ROB_CELL_KNOWN, .size = size, .lo = lo, .up = up, .big = big};
+    rob_cell c = {.kind = ROB_CELL_KNOWN, .size = size, .lo = lo, .up = up, .big = big,
+                  .mass = big};
     return rob_priv_cell_add(net, &c, NULL);
+}
+
+static int32_t with_mass(rob_network *net, int32_t cell, const double *mass)
+{
+    if (cell != ROB_NONE) net->cell[cell].mass = mass;
+    return cell;
 }
 
 int32_t rob_priv_cell_view(rob_network *net, int32_t of, int64_t first, int64_t size)
 {
     rob_cell c = net->cell[of];
     if (first == 0 && size == c.size) return of;
-    if (!c.live) return rob_priv_cell_known(net, size, c.lo + first, c.up + first);
+    if (!c.live)
+        return with_mass(net, rob_priv_cell_known(net, size, c.lo + first, c.up + first),
+                         c.mass + first);
     if (c.kind == ROB_CELL_VIEW) first += c.first;
     rob_cell view = {.kind = ROB_CELL_VIEW, .root = c.root, .live = true, .size = size,
                      .first = first};
@@ -135,6 +144,34 @@ int32_t rob_priv_cell_join(rob_network *net, const int32_t *part, int64_t parts)
 
 /* ---- operators ------------------------------------------------------------------- */
 
+/* Sums keep the sizes of both terms, which need not be taken in this order; what is made
+ * of such sums is as large as the operator's rule makes of [-mass, mass]. */
+static int32_t with_mass_of(rob_network *net, const rob_node *n, int32_t k,
+                            rob_shape shape, int32_t id, const rob_link *in,
+                            rob_range *range)
+{
+    bool plain = n->op->id != ROB_OP_add && n->op->id != ROB_OP_sub;
+    int64_t size = id == ROB_NONE ? 0 : net->cell[id].size, room = 2 * size;
+    for (int32_t i = 0; i < n->ins; i++) {
+        plain = plain && net->cell[in[i].cell].mass == net->cell[in[i].cell].big;
+        room += net->cell[in[i].cell].size;
+    }
+    if (id == ROB_NONE || plain) return id;
+    double *mass = rob_priv_network_own(net, room, (int64_t)sizeof *mass);
+    if (mass == NULL) return ROB_NONE;
+    double *lo = mass + size, *minus = lo + size;
+    for (int32_t i = 0; i < n->ins; i++) {
+        const rob_cell *c = &net->cell[in[i].cell];
+        range[i] = (rob_range){in[i].shape, minus, (double *)c->mass};
+        for (int64_t e = 0; e < c->size; e++) *minus++ = -c->mass[e];
+    }
+    rob_range out = {shape, lo, mass};
+    n->op->interval(n, range, k, &out);
+    for (int64_t e = 0; e < size; e++)
+        mass[e] = fp_max(fp_max(fabs(lo[e]), fabs(mass[e])), net->cell[id].big[e]);
+    return with_mass(net, id, mass);
+}
+
 static int32_t apply_known(rob_network *net, const rob_node *n, int32_t k,
                            rob_shape shape, const rob_link *in, int32_t ins)
 {
@@ -153,6 +190,7 @@ static int32_t apply_known(rob_network *net, const rob_node *n, int32_t k,
         bool exact = memcmp(lo, up, (size_t)size * sizeof *lo) == 0;
         id = rob_priv_cell_known(net, size, lo, exact ? lo : up);
     }
+    if (range != NULL) id = with_mass_of(net, n, k, shape, id, in, range);
     rob_priv_release(&net->memory, range);
     return id;
 }

@@ -18,6 +18,7 @@
  * other error; F is whatever was computed. docs/theory/bound.md 6.
  */
 #include "bound/forward.h"
+#include "bound/single.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -316,6 +317,8 @@ bool rob_priv_forward_cell(rob_work *w, int32_t cell)
     const rob_cell *c = &w->net->cell[cell];
     if (w->symbols > w->symbols_most && !reduce(w)) return false;
     if (!rob_priv_form_of(w, cell)) return false;
+    for (int64_t e = c->at; w->single != NULL && e < c->at + c->size; e++)
+        w->spread[e] = fp_add_up(w->spread[e], w->single->error[e]);
     if (c->shared && !refresh(w, cell)) return false;
     finish(w, cell);
     for (int32_t k = 0; k < c->ins; k++) {

@@ -10,6 +10,7 @@
  * help.
  */
 #include "bound/alpha.h"
+#include "bound/single.h"
 
 #include <string.h>
 
@@ -53,6 +54,7 @@ void rob_priv_range_image(rob_work *w, const rob_cell *c)
         lo[e] = fp_or_lo(lo[e]);
         up[e] = fp_or_up(up[e]);
     }
+    if (w->single != NULL) rob_priv_single_widen(w, c);
 }
 
 static void intersect(rob_work *w, const rob_cell *c)
@@ -304,6 +306,7 @@ void rob_priv_work_close(rob_work *w)
     if (w == NULL) return;
     rob_memory m = w->memory;
     rob_priv_alpha_close(w->alpha);
+    rob_priv_single_close(w);
     for (int32_t i = 0; i < w->blocks; i++) rob_priv_release(&m, w->pool[i].at);
     void *const all[] = {
         w->kept, w->kept_x, w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,

@@ -7,6 +7,7 @@
  */
 #include "bound/solve.h"
 #include "bound/alpha.h"
+#include "bound/single.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -32,6 +33,10 @@ const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
     {"seconds", 1e9, 0, 1e9, "s", "alpha: time for one series"},
     {"cost", 2e11, 1, 1e300, "multiply-adds",
      "what the method auto may spend on one bound"},
+    {"float32", 0, 0, 2, "",
+     "1: also prove the margin of evaluation in float32; 2: nothing but that"},
+    {"ulps", 4, 0, 1e6, "",
+     "what elementary functions in float32 may be off, in units in the last place"},
 };
 
 typedef struct task {
@@ -134,18 +139,25 @@ static double deviation_of(const rob_query *q, const rob_spec *s, double margin)
     return fp_max(fp_up(most - margin), 0);
 }
 
+/* The ball of a series, up to where box and budgets end: nothing lies beyond. */
+static rob_ball ball_of(const solver *s, const rob_case *c, rob_region *region,
+                        double whole)
+{
+    rob_priv_query_region(s->query, c - s->query->cases, region);
+    rob_ball ball = {c->x, region->mask, s->query->norm, whole, NULL};
+    if (rob_priv_region_parts(region) != 0) ball.region = region;
+    ball.eps = fp_min(whole, fp_up(rob_priv_region_reach(region) * (1 + 0x1p-40)));
+    return ball;
+}
+
 static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
 {
     const rob_case *c = t->series;
     rob_demand d = demand_of(&c->spec);
     const double whole = region_radius(s->query);
     rob_region region;
-    rob_priv_query_region(s->query, c - s->query->cases, &region);
-    rob_ball ball = {c->x, region.mask, s->query->norm, whole, NULL};
+    rob_ball ball = ball_of(s, c, &region, whole);
     int32_t parts = rob_priv_region_parts(&region);
-    if (parts != 0) ball.region = &region;
-    /* a box or budgets may end before the ball does: then nothing lies beyond */
-    ball.eps = fp_min(whole, fp_up(rob_priv_region_reach(&region) * (1 + 0x1p-40)));
     t->answer->dropped = (parts & ROB_PART_SMOOTH ? 1 : 0)
                          + (parts & ROB_PART_STEPS ? 2 : 0);
     if (!s->radius) {
@@ -174,6 +186,55 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
     return status;
 }
 
+/* A workspace for one series, as the bound's options say. */
+static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
+                            bool single, rob_work **out)
+{
+    const double *option = s->bound->option;
+    rob_work *w = NULL;
+    rob_status status = rob_priv_work_open(t->net, &w);
+    if (status == ROB_OK && t->alpha) {
+        status = rob_priv_alpha_open(w, &w->alpha);
+        w->choices = (int64_t)option[ROB_BOUND_CHOICES];
+        w->rounds = (int64_t)option[ROB_BOUND_ROUNDS];
+        w->chosen = (int64_t)option[ROB_BOUND_CHOSEN];
+        w->enough = option[ROB_BOUND_ENOUGH];
+        w->deadline = begun + option[ROB_BOUND_SECONDS];
+    }
+    if (status == ROB_OK && t->forms) status = rob_priv_forward_open(w);
+    if (status == ROB_OK && single)
+        status = rob_priv_single_open(w, option[ROB_BOUND_ULPS], 1 - s->bound->fault_single);
+    *out = w;
+    if (status != ROB_OK) return status;
+    w->depth = t->depth;
+    w->sweeps = t->sweeps;
+    if (option[ROB_BOUND_SYMBOLS] > 0) w->symbols_most = (int64_t)option[ROB_BOUND_SYMBOLS];
+    w->stop = must_stop_inside;
+    w->stop_user = eye;
+    w->fault = s->bound->fault;
+    w->fault_strip = s->bound->fault_strip;
+    return status;
+}
+
+/* The margin of evaluation in float32, on the ball or at the radius that was proved. */
+static rob_status prove_single(solver *s, task *t, watch *eye, double begun, rob_proof *row)
+{
+    const rob_case *c = t->series;
+    const rob_demand d = demand_of(&c->spec);
+    rob_region region;
+    rob_outcome out;
+    rob_work *w = NULL;
+    rob_ball ball = ball_of(s, c, &region, s->radius ? t->answer->proved
+                                                     : region_radius(s->query));
+    if (!isfinite(ball.eps)) return ROB_OK;
+    rob_status status = open_task(s, t, eye, begun, true, &w);
+    if (status == ROB_OK)
+        status = rob_priv_bound_ball(w, &ball, &d, t->crown, row, &out);
+    if (status == ROB_OK) t->answer->single = out.margin;
+    rob_priv_work_close(w);
+    return status;
+}
+
 static void run_task(void *user, int64_t k, int32_t worker)
 {
     solver *s = user;
@@ -184,36 +245,23 @@ static void run_task(void *user, int64_t k, int32_t worker)
         return;
     }
     double begun = rob_priv_clock();
+    const double single = s->bound->option[ROB_BOUND_FLOAT32];
     const rob_memory *m = &t->net->memory;
     int64_t rows = t->series->spec.rows;
     rob_work *w = NULL;
     rob_proof *row = rob_priv_allocate(m, rows + 1, (int64_t)sizeof *row);
     eye.host = rob_priv_fp_enter();
-    t->status = row != NULL ? rob_priv_work_open(t->net, &w) : ROB_EMEMORY;
-    if (t->status == ROB_OK && t->alpha) {
-        const double *option = s->bound->option;
-        t->status = rob_priv_alpha_open(w, &w->alpha);
-        w->choices = (int64_t)option[ROB_BOUND_CHOICES];
-        w->rounds = (int64_t)option[ROB_BOUND_ROUNDS];
-        w->chosen = (int64_t)option[ROB_BOUND_CHOSEN];
-        w->enough = option[ROB_BOUND_ENOUGH];
-        w->deadline = begun + option[ROB_BOUND_SECONDS];
-    }
-    if (t->status == ROB_OK && t->forms) t->status = rob_priv_forward_open(w);
+    t->status = row == NULL ? ROB_EMEMORY
+                            : open_task(s, t, &eye, begun, single == 2, &w);
     if (t->status == ROB_OK) {
-        w->depth = t->depth;
-        w->sweeps = t->sweeps;
-        if (s->bound->option[ROB_BOUND_SYMBOLS] > 0)
-            w->symbols_most = (int64_t)s->bound->option[ROB_BOUND_SYMBOLS];
-        w->stop = must_stop_inside;
-        w->stop_user = &eye;
-        w->fault = s->bound->fault;
-        w->fault_strip = s->bound->fault_strip;
         t->status = solve_series(s, t, w, row);
         t->answer->deviation =
             deviation_of(s->query, &t->series->spec, t->answer->margin);
         for (int64_t r = 0; r < rows; r++) t->answer->row[r] = row[r].value;
     }
+    if (single == 2) t->answer->single = t->answer->margin;
+    if (t->status == ROB_OK && single == 1)
+        t->status = prove_single(s, t, &eye, begun, row);
     rob_priv_fp_leave(eye.host);
     rob_priv_work_close(w);
     rob_priv_release(m, row);
@@ -343,7 +391,7 @@ static rob_status begin(solver *s, const rob_bound *b, rob_answer **out)
     if (s->tasks == NULL || a == NULL) return rob_priv_no_memory(s->ctx);
     for (int64_t i = 0; i < count; i++) {
         const rob_case *c = &s->query->cases[i];
-        a[i].margin = -INFINITY;
+        a[i].margin = a[i].single = -INFINITY;
         a[i].deviation = isnan(s->query->tolerance) ? NAN : INFINITY;
         a[i].rows = c->spec.rows;
         a[i].row =

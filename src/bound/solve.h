@@ -9,7 +9,7 @@
 enum { ROB_BOUND_INTERVAL, ROB_BOUND_ZONOTOPE, ROB_BOUND_CROWN, ROB_BOUND_ALPHA,
        ROB_BOUND_AUTO, ROB_BOUND_METHODS };
 enum { ROB_BOUND_STEPS, ROB_BOUND_SYMBOLS, ROB_BOUND_TOLERANCE, ROB_BOUND_CALLS, ROB_BOUND_CHOICES, ROB_BOUND_ROUNDS, ROB_BOUND_CHOSEN, ROB_BOUND_ENOUGH,
-       ROB_BOUND_SECONDS, ROB_BOUND_COST,
+       ROB_BOUND_SECONDS, ROB_BOUND_COST, ROB_BOUND_FLOAT32, ROB_BOUND_ULPS,
        ROB_BOUND_OPTIONS };
 extern const char *const rob_priv_bound_method[ROB_BOUND_METHODS];
 extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
@@ -18,7 +18,7 @@ extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
  * certified, in the units of the series. dropped: parts of the region left out, 1
  * variation and differences, 2 number of steps. */
 typedef struct rob_answer {
-    double margin, radius, proved, calls, seconds, depth, dropped, deviation;
+    double margin, radius, proved, calls, seconds, depth, dropped, deviation, single;
     int64_t rows;
     double *row;
 } rob_answer;
@@ -31,6 +31,7 @@ struct rob_bound {
     rob_answer *answer;           /* (count) of the last call */
     void (*fault)(rob_bend *b);   /* tests seed wrong planes here; NULL */
     void (*fault_strip)(rob_strip *s);
+    double fault_single;          /* share of float32's errors that tests leave out; 0 */
 };
 
 /* Margins (radius false) or radii of every series of a prepared query. */

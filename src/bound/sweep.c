@@ -14,6 +14,7 @@
  * with general activation functions, 2018; docs/theory/bound.md for the rounding.
  */
 #include "bound/bound.h"
+#include "bound/single.h"
 
 #include <string.h>
 
@@ -339,10 +340,20 @@ static bool through_coupled(sweep *s, int32_t i, const double *a)
     return true;
 }
 
+/* Evaluation in float32 may add to each number: |a| of it. */
+static void charge_single(sweep *s, const rob_cell *c, const double *a)
+{
+    rob_work *w = s->w;
+    s->net->kernel->cost(s->rows, c->size, a, c->size, w->single->error + c->at, w->cost);
+    for (int64_t r = 0; r < s->rows; r++) w->loss[r] += w->cost[r];
+    w->ops += (double)c->size + 8;
+}
+
 static bool move_on(sweep *s, int32_t i, double *a)
 {
     const rob_cell *c = &s->net->cell[i];
     rob_work *w = s->w;
+    if (w->single != NULL) charge_single(s, c, a);
     switch (c->kind) {
     case ROB_CELL_SUM: return through_sum(s, i, a);
     case ROB_CELL_JOIN: return through_join(s, i, a);
