@@ -63,6 +63,13 @@ static inline bool rob_long(void)
     return wish && strcmp(wish, "0") != 0 && *wish;
 }
 
+/* ROBUST_TRIALS, where it is set. */
+static inline int rob_trials(int otherwise)
+{
+    const char *wish = getenv("ROBUST_TRIALS");
+    return wish && *wish ? atoi(wish) : otherwise;
+}
+
 static inline void rob_print_failures(SRunner *runner)
 {
     int count = srunner_ntests_failed(runner);

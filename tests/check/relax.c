@@ -319,8 +319,7 @@ START_TEST(test_containment)
 {
     const subject *s = &SUBJECTS[_i];
     rob_random r = rob_priv_random(11, (uint64_t)_i);
-    const char *count = getenv("ROBUST_TRIALS");
-    int trials = count && *count ? atoi(count) : rob_long() ? 60000 : 420;
+    int trials = rob_trials(rob_long() ? 60000 : 420);
     for (int k = 0; k < trials; k++) {
         relaxed x = { 0 };
         double theta[8];
