@@ -44,6 +44,10 @@ int fuzz_onnx(const uint8_t *bytes, size_t count);
 #define LLVMFuzzerTestOneInput fuzz_fits
 int fuzz_fits(const uint8_t *bytes, size_t count);
 #include "fuzz/fits.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_certificate
+int fuzz_certificate(const uint8_t *bytes, size_t count);
+#include "fuzz/certificate.c"
 
 #include "check/harness.h"
 
@@ -123,6 +127,7 @@ START_TEST(ts_files) { replay("ts", fuzz_ts, 500); } END_TEST
 START_TEST(arff_files) { replay("arff", fuzz_arff, 500); } END_TEST
 START_TEST(npz_files) { replay("npz", fuzz_npz, 300); } END_TEST
 START_TEST(fits_files) { replay("fits", fuzz_fits, 200); } END_TEST
+START_TEST(certificates) { replay("certificate", fuzz_certificate, 300); } END_TEST
 START_TEST(gzip_files) { replay("gzip", fuzz_gzip, 300); } END_TEST
 
 int main(void)
@@ -140,6 +145,7 @@ int main(void)
     tcase_add_test(c, gzip_files);
     tcase_add_test(c, onnx_files);
     tcase_add_test(c, fits_files);
+    tcase_add_test(c, certificates);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
