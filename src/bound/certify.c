@@ -113,7 +113,7 @@ static rob_status narrow(pass *p, int32_t cell, int64_t *depth)
         }
         status = try_depth(p, cell, tried);
         last = width_of(w, c);
-        if (last < least * (1 - 1e-6)) {
+        if (last < least * (1 - 1e-4)) {
             least = last;
             *depth = tried;
         }

@@ -21,6 +21,7 @@ typedef struct rows {
     rob_check_work *w;
     rob_check_net *net;
     int64_t count, padded;        /* padded: to whole tiles of a product, with zeros */
+    bool handed;                  /* the block at hand is an operand's now */
 } rows;
 
 /* Coefficients (count, n) ld apart on a value, within its root's block. */
@@ -146,11 +147,23 @@ static bool pass(rows *s, int32_t value, double sign, const double *a, int64_t l
     return true;
 }
 
-static bool by_parts(rows *s, const rob_check_value *v, const double *a)
+/* The whole block goes to the last operand of a sum, if that holds nothing yet. */
+static bool hand_over(rows *s, int32_t value, double *a)
+{
+    const rob_check_value *to = &s->net->value[value];
+    if (!to->live || to->root != value || s->w->block[value] != NULL) return false;
+    s->w->block[value] = a;
+    s->handed = true;
+    return true;
+}
+
+static bool by_parts(rows *s, const rob_check_value *v, double *a)
 {
     const rob_check_link *in = &s->net->link[v->link];
     for (int32_t i = 0; i < v->ins; i++) {
         double sign = v->kind == ROB_CHECK_SUM && i == 1 ? v->sign : 1;
+        if (v->kind == ROB_CHECK_SUM && i == 1 && sign > 0 && hand_over(s, in[i].value, a))
+            return true;
         if (!pass(s, in[i].value, sign, a, v->size)) return false;
         if (v->kind == ROB_CHECK_JOIN) a += s->net->value[in[i].value].size;
     }
@@ -260,7 +273,8 @@ static bool walk(rows *s, int32_t value, int64_t depth)
         if (fine && at->time >= 0 && at->time < first) end_on(s, i, a, at->size);
         else if (fine) fine = move(s, i, a);
         s->w->block[i] = NULL;
-        give_back(s->w, a);
+        if (!s->handed) give_back(s->w, a);
+        s->handed = false;
     }
     if (fine) conclude(s);
     return fine;
@@ -278,7 +292,7 @@ static void begin(rows *s)
 bool rob_priv_check_units(rob_check_work *w, int32_t value, const rob_check_unit *unit,
                           int64_t count, int64_t depth)
 {
-    rows s = { w, w->net, count, (count + 3) / 4 * 4 };
+    rows s = { w, w->net, count, (count + 3) / 4 * 4, false };
     place p;
     begin(&s);
     if (!place_of(&s, value, &p)) return false;
@@ -288,7 +302,7 @@ bool rob_priv_check_units(rob_check_work *w, int32_t value, const rob_check_unit
 
 bool rob_priv_check_row(rob_check_work *w, const double *c, double b, int64_t depth)
 {
-    rows s = { w, w->net, 1, 4 };
+    rows s = { w, w->net, 1, 4, false };
     const int32_t output = w->net->output;
     begin(&s);
     w->base[0] = b;
