@@ -318,6 +318,12 @@ public:
         const std::int64_t steps = detail::steps(x, features);
         ctx.call(rob_data_add, raw(), x.data(), steps, features, label);
     }
+    /* Real-valued targets of series i, what a forecast is fitted to. */
+    void set_target(Ctx &ctx, std::int64_t i, Numbers target)
+    {
+        ctx.call(rob_data_set_target, raw(), i, target.data(),
+                 target.count());
+    }
     /* A share of every class leaves for a new data set. */
     Data split(Ctx &ctx, double share)
     {

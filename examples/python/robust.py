@@ -68,6 +68,7 @@ DECLARED = {
     "rob_data_read": "i32 handle handle text",
     "rob_data_simulate": "i32 handle handle text i64",
     "rob_data_add": "i32 handle handle f64* i64 i64 i64",
+    "rob_data_set_target": "i32 handle handle i64 f64* i64",
     "rob_data_split": "i32 handle handle f64 handle*",
     "rob_data_save": "i32 handle handle text",
     "rob_data_count": "i64 handle",
@@ -418,6 +419,11 @@ class Data(_Handle):
         features = x.shape[1] if x.ndim == 2 else 1
         keep, pointer, steps = _series(x, features)
         ctx.call("rob_data_add", self.raw, pointer, steps, features, _index(label))
+
+    def set_target(self, ctx, i, target):
+        """Real-valued targets of series i, what a forecast is fitted to."""
+        values, pointer = _numbers(np.atleast_1d(np.asarray(target, dtype=np.float64)))
+        ctx.call("rob_data_set_target", self.raw, i, pointer, values.size)
 
     def split(self, ctx, share):
         """A share of every class leaves for a new data set."""

@@ -2,6 +2,7 @@
  * model's weights in memory once, with a witness too.
  */
 #include "check/harness.h"
+#include "check/models.h"
 #include "io/io.h"
 #include "model/model.h"
 #include "run/run.h"
@@ -138,7 +139,7 @@ START_TEST(a_large_file_costs_its_weights_once)
     uint64_t length;
     int64_t at = 0;
     meter m = { 0, 0 };
-    rob_ctx *counting;
+    rob_ctx *own;
     rob_model *model;
     static const struct {
         const char *name, *shape;
@@ -166,9 +167,9 @@ START_TEST(a_large_file_costs_its_weights_once)
                                 { (uint8_t *)header, used } };
     ck_assert_int_eq(rob_priv_io_write(ctx, path, parts, 2), ROB_OK);
     ck_assert_int_eq(truncate(path, 8 + used + weights), 0);
-    ck_assert_int_eq(rob_ctx_create_with(measured, unmeasured, &m, &counting), ROB_OK);
+    ck_assert_int_eq(rob_ctx_create_with(measured, unmeasured, &m, &own), ROB_OK);
     const int64_t before = resident_peak();
-    ck_assert_int_eq(rob_model_load(counting, path, "lstm readout=last", &model),
+    ck_assert_int_eq(rob_model_load(own, path, "lstm readout=last", &model),
                      ROB_OK);
     const int64_t resident = resident_peak() - before;
     printf("peak %.3f of the weights allocated, %.3f resident\n",
@@ -176,7 +177,7 @@ START_TEST(a_large_file_costs_its_weights_once)
     ck_assert(m.most >= weights && 10 * m.most <= 11 * weights);
     if (!SANITIZED) ck_assert(10 * resident <= 11 * weights);
     rob_model_free(model);
-    rob_ctx_free(counting);
+    rob_ctx_free(own);
     ck_assert_int_eq(m.now, 0);
     unlink(path);
 }
@@ -222,14 +223,14 @@ START_TEST(a_witness_costs_no_second_copy)
     const int64_t weights = 4 * (int64_t)(4 * H * (2 + H + 2) + 2 * H + 2);
     char path[64];
     meter m = { 0, 0 };
-    rob_ctx *counting;
+    rob_ctx *own;
     rob_model *model;
     temporary(path);
     write_large(path);
-    ck_assert_int_eq(rob_ctx_create_with(measured, unmeasured, &m, &counting), ROB_OK);
+    ck_assert_int_eq(rob_ctx_create_with(measured, unmeasured, &m, &own), ROB_OK);
     const int64_t before = resident_peak();
-    ck_assert_msg(rob_model_load(counting, path, NULL, &model) == ROB_OK, "%s",
-                  rob_ctx_error(counting));
+    ck_assert_msg(rob_model_load(own, path, NULL, &model) == ROB_OK, "%s",
+                  rob_ctx_error(own));
     const int64_t resident = resident_peak() - before;
     printf("with a witness: peak %.3f of the weights allocated, %.3f resident\n",
            (double)m.most / (double)weights, (double)resident / (double)weights);
@@ -238,9 +239,9 @@ START_TEST(a_witness_costs_no_second_copy)
     rob_model_free(model);
     /* and it is looked at: other weights do not pass */
     spoil(path);
-    ck_assert_int_eq(rob_model_load(counting, path, NULL, &model), ROB_EFORMAT);
-    ck_assert_ptr_nonnull(strstr(rob_ctx_error(counting), "witness"));
-    rob_ctx_free(counting);
+    ck_assert_int_eq(rob_model_load(own, path, NULL, &model), ROB_EFORMAT);
+    ck_assert_ptr_nonnull(strstr(rob_ctx_error(own), "witness"));
+    rob_ctx_free(own);
     ck_assert_int_eq(m.now, 0);
     unlink(path);
 }
@@ -300,6 +301,39 @@ START_TEST(a_lean_plan_gives_the_numbers_of_a_packed_one)
 }
 END_TEST
 
+START_TEST(a_lean_plan_without_memory_leaves_nothing)
+{
+    counting c = { .left = -1 };
+    rob_ctx *own;
+    rob_model *model;
+    rob_graph *g;
+    rob_status status;
+    int64_t n = 0;
+    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own),
+                     ROB_OK);
+    ck_assert_int_eq(rob_model_create(own, "gru hidden=64 features=2 outputs=2 "
+                                           "readout=mean", &model), ROB_OK);
+    ck_assert_int_eq(rob_priv_graph_create(own, &g), ROB_OK);
+    rob_id in = rob_priv_input(g, rob_priv_shape3(5, 1, 2));
+    rob_id out = rob_priv_model_emit(model, g, in, ROB_NONE, NULL);
+    const int64_t live = c.live;
+    do {
+        rob_plan *plan;
+        c.left = n++;
+        status = rob_priv_plan_create_lean(own, g, &out, 1, &plan);
+        ck_assert(status == ROB_OK || status == ROB_EMEMORY);
+        rob_priv_plan_free(plan);
+        ck_assert_int_eq(c.live, live);
+    } while (status != ROB_OK);
+    ck_assert_int_gt(n, 20);
+    c.left = -1;
+    rob_priv_graph_free(g);
+    rob_model_free(model);
+    rob_ctx_free(own);
+    ck_assert_int_eq(c.live, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("loading");
@@ -311,6 +345,7 @@ int main(void)
     tcase_add_test(c, a_witness_costs_no_second_copy);
     tcase_add_loop_test(c, a_lean_plan_gives_the_numbers_of_a_packed_one, 0,
                         (int)(sizeof NETS / sizeof *NETS));
+    tcase_add_test(c, a_lean_plan_without_memory_leaves_nothing);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
