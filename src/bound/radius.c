@@ -88,7 +88,7 @@ static double between(const hunt *h)
     if (h->bad.s > FAR) guess = secant(h->good, h->bad);
     else if (h->before.eps > 0) guess = secant(h->before, h->good);
     if (!(guess >= lo && guess < up) || h->streak > 1 || h->streak < -1)
-        return fmax(sqrt(lo) * sqrt(up), lo < up / 64 ? up / 6 : 0);
+        return fmax(sqrt(lo) * sqrt(up), lo < up / 64 && lo > up * 0x1p-24 ? up / 6 : 0);
     if (h->bad.s <= FAR) guess = fmin(guess, sqrt(lo) * sqrt(up));
     guess *= 1 - tolerance / 4;
     return guess > lo * (1 + tolerance / 2) ? guess : fmin(lo * (1 + 0.95 * tolerance),
@@ -107,10 +107,18 @@ static double beyond(const hunt *h)
     return fmin(guess, h->s->cap);
 }
 
+/* Nothing proved yet: nearer, and ever faster. Where rounding alone widens ranges without
+ * end no radius is proved, and that shall be known in a dozen calls. */
+static double nearer_to_zero(const hunt *h)
+{
+    int again = -h->streak - 3;
+    return h->bad.eps * (again < 0 ? 0.125 : exp2(-12 * exp2(fmin(again, 6))));
+}
+
 static double next_radius(const hunt *h)
 {
     if (h->good.eps == 0) {
-        double nearer = h->bad.eps * (h->streak < -2 ? 0x1p-12 : 0.125);
+        double nearer = nearer_to_zero(h);
         bool crosses = h->crossing > 0 && h->crossing < h->bad.eps;
         return crosses ? h->crossing * (1 - 1e-9) : nearer;
     }
