@@ -54,7 +54,10 @@
  *             restarts 1; radii, stop as for pgd
  *   deepfool  steps 50 gradients; candidates 10 groups (classes) tried
  *   ddn, fmn, cw, ead, fab  steps 200 (cw, ead 300; fab 100) gradients of one search;
- *             restarts 1, all but the first from random points as far as the linear step;
+ *             restarts 1, all but the first from random points as far as the linear step,
+ *             with start 1 from where the model of second order at x meets the boundary
+ *             along the eigenvectors of the most negative curvature of the margin, both
+ *             signs (two gradients a product, 12 products an eigenvector; flat: random);
  *             patience 0 gradients without a nearer point (by 1e-4) after which a search
  *             ends, 0: never
  *   ddn, fmn  rate 1 first step over the radius, falling to a hundredth; shrink 0.05 by
@@ -67,7 +70,7 @@
  *             a step
  *   auto      calls 300 gradients a series, all searches together; searches 0 started a
  *             series, 0: two to four by the groups, or one for 150 calls, at most 16;
- *             with 1 there are no hops
+ *             with 1 there are no hops; second 0, 1 also the "factor" of every answer
  *   hopskipjump queries 5000 evaluations a series, start and line search to the boundary
  *             ("search") not counted; directions 100 of the first estimate
  *   boundary  queries 5000
@@ -249,7 +252,12 @@ ROB_API rob_status rob_attack_transfer(rob_ctx *ctx, rob_attack *a, rob_query *q
  * "source" what found it: 0 the method itself, and of "auto" 1 linear steps, 2 adaptive
  * ball, 3 polish, 4 hops; "residual" how much nearer, relative, the plane tangent to the
  * boundary is than the point: 0 iff it satisfies the first-order conditions of a nearest
- * point, NaN where no polish got there; "closest" how many of the searches ended on
+ * point, NaN where no polish got there; "factor" (L2, option second) the least 1 + r k_i,
+ * r the distance and k_i the principal curvatures of the boundary there, positive where
+ * it bends away from x, numbers on a wall held: with residual 0, > 0 is a strict local
+ * minimum and < 0 none; by Lanczos's method, at most 60 products; NaN where the residual
+ * is above 0.01, without curvature (relu) and with parts other than mask, scale, box or
+ * subspace; rob_boundary has all the k_i; "closest" how many of the searches ended on
  * different points (a twentieth of the distance apart) within 1.001 times the nearest;
  * "deviation" of the forecast at the point, the lesser of what float32 and float64 say, NaN
  * when the query asked for none (rob_query_set_deviation);

@@ -235,6 +235,7 @@ static double get_residual(const rob_attack *a, int64_t i)
 {
     return a->found[i].residual;
 }
+static double get_factor(const rob_attack *a, int64_t i) { return a->found[i].factor; }
 static double get_source(const rob_attack *a, int64_t i) { return a->found[i].source; }
 static double get_closest(const rob_attack *a, int64_t i)
 {
@@ -257,6 +258,7 @@ static const struct column {
     { "calls", get_calls },
     { "found", get_found },
     { "residual", get_residual },
+    { "factor", get_factor },
     { "source", get_source },
     { "closest", get_closest },
     { "deviation", get_deviation },
@@ -301,7 +303,7 @@ rob_status rob_attack_get(rob_ctx *ctx, const rob_attack *a, const char *what,
     if (strcmp(what, "warp") == 0) return get_warp(ctx, a, i, out, capacity, count);
     CHECK(column || point || moved, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are distance, margin, calls, found, "
-          "residual, source, closest, deviation, point, perturbation, warp, universal, fooled",
+          "residual, factor, source, closest, deviation, point, perturbation, warp, universal, fooled",
           what);
     CHECK((i >= 0 && i < a->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the attack answered for %lld, counted from 0%s",

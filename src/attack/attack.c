@@ -4,7 +4,7 @@
  * when x_i itself fails, infinite when nothing failed. Margin: the least F seen in the
  * ball, F(x_i) included. dist(x_i) <= U_i always. (docs/theory/attack.md, section 1.)
  */
-#include "attack/attack.h"
+#include "attack/bend.h"
 
 #include <math.h>
 #include <string.h>
@@ -47,7 +47,7 @@ rob_status rob_priv_attack_answers(rob_ctx *ctx, const rob_query *q, rob_attack 
         f->steps = c->steps;
         f->distance = c->wrong ? 0 : INFINITY;
         f->margin = c->margin;
-        f->residual = NAN;
+        f->residual = f->factor = NAN;
         f->found = c->wrong;
         f->point = rob_priv_allocate(&to->memory, f->size, sizeof *f->point);
         if (!f->point) return rob_priv_no_memory(ctx);
@@ -84,7 +84,9 @@ static rob_status attack_block(rob_hunt *h, rob_attack *to, int64_t first)
     stopped = status;
     /* what a stopped block has is pushed across and checked, no more */
     TRY(rob_priv_hunt_finish(h, stopped && rounds > PUSHES ? PUSHES : rounds));
-    status = stopped;
+    if (!stopped && rob_priv_attack_option(h->attack, "second") > 0)
+        TRY(rob_priv_hunt_factors(h));
+    status = stopped ? stopped : status;
 done:
     return status;
 }

@@ -59,6 +59,7 @@ typedef struct rob_found {
     double *warp;  /* (steps) of method "warp": moves in time; else NULL */
     int64_t size, steps;
     double distance, margin, residual;
+    double factor; /* least 1 + r k_i, where it was asked for; NaN */
     int64_t calls, closest;
     int32_t source;
     bool found;

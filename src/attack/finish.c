@@ -316,7 +316,7 @@ rob_status rob_priv_hunt_finish(rob_hunt *h, int64_t rounds)
         const rob_case *c = &h->q->cases[h->first + s];
         f->distance = c->wrong ? 0 : INFINITY;
         f->margin = c->margin;
-        f->residual = NAN;
+        f->residual = f->factor = NAN;
         f->source = ROB_PHASE_OWN;
         f->closest = count_closest(h, &h->lane[s * h->starts]);
         f->found = c->wrong;

@@ -51,6 +51,7 @@ static const rob_option deepfool_options[] = {
     COMMON
 };
 static const rob_option auto_options[] = {
+    { "second", 0, 0, 1, "", "1: the factor of second order of every answer" },
     { "calls", 300, 4, 1e9, "gradients", "a series, all searches together" },
     { "searches", 0, 0, 64, "", "started a series; 0: by the groups, one for 150 calls" },
     COMMON
@@ -90,6 +91,7 @@ static const rob_option universal_options[] = {
 #define SEARCH(most)                                                                   \
     { "steps", most, 1, 1e6, "gradients", "of one search" },                           \
     { "restarts", 1, 1, 64, "", "searches a series; all but the first start at random" }, \
+    { "start", 0, 0, 1, "", "of restarts: 0 random, 1 along the largest curvature" },  \
     { "patience", 0, 0, 1e6, "gradients", "without a nearer point; 0: to the end" }
 /* clang-format on */
 

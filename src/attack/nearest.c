@@ -12,6 +12,8 @@
  */
 #include "attack/nearest.h"
 
+#include "attack/bend.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -82,6 +84,8 @@ static rob_status place_starts(rob_hunt *h, int64_t candidates)
         for (int64_t k = candidates; k < h->starts; k++)
             rob_priv_lane_toss(h, home + k, length, 0);
     }
+    if (status == ROB_OK && rob_priv_attack_option(h->attack, "start") > 0)
+        TRY(rob_priv_hunt_lean(h, candidates));
 done:
     return status;
 }
@@ -129,7 +133,9 @@ static void move_lane(const rob_hunt *h, const rob_rule *rule, rob_lane *l, rob_
         return;
     }
     if (!w->begun) {
-        w->guess = rob_priv_lane_guess(h, l);
+        /* a start may stand at the boundary: what is ahead is no measure of the distance */
+        double from_x = rob_priv_norm(shape_of(h), l->delta, n);
+        w->guess = fmax(rob_priv_lane_guess(h, l), from_x);
         if (rule->begin) rule->begin(h, l, w);
         w->begun = true;
     }

@@ -1,5 +1,7 @@
 /* attack_nearest.c -- minimum-norm searches by a rule: closed forms, checked answers,
  * starts, patience, bits, options, memory. */
+#include "harness.h"
+#include "geometry.h"
 #include "attacking.h"
 
 #include "attack/attack.h"
@@ -170,6 +172,39 @@ START_TEST(starts_and_patience)
 }
 END_TEST
 
+/* F = 1 - d_0 - 2 d_1^2: the gradient at x, and wherever d_1 = 0, points to (1, 0), a saddle
+ * of the distance. Along the eigenvector of -4, either way, lies the nearest point, at
+ * sqrt(7)/4. */
+START_TEST(curvature_shows_the_way)
+{
+    const double x[4] = { 0 };
+    quadratic k = { .steps = 2, .features = 2, .t0 = 1, .j = { -1 }, .lambda = { 0, -4, 1, 1 } };
+    const struct entry *e = &entries[_i];
+    double upper;
+    if (e->norm != ROB_NORM_L2) return;
+    model = quadratic_model(ctx, &k);
+    query = query_of(ctx, model, x, 2);
+    fine(rob_query_set_ball(ctx, query, ROB_NORM_L2, INFINITY));
+    by(e->method);
+    distances(&upper);
+    ck_assert_double_eq_tol(upper, 1, 3e-3);
+    fine(rob_attack_set(ctx, attack, "start", 1));
+    fine(rob_attack_set(ctx, attack, "restarts", 3));
+    distances(&upper);
+    ck_assert_double_ge(upper, sqrt(7) / 4 * (1 - 1e-6));
+    ck_assert_double_le(upper, sqrt(7) / 4 * 1.02);
+    /* flat models have no curvature: random starts instead */
+    rob_query_free(query);
+    query = NULL;
+    rob_model_free(model);
+    model = affine_model(ctx, D, 2);
+    ask(N, T, ROB_NORM_L2, INFINITY);
+    double all[N];
+    distances(all);
+    check_points(all, INFINITY);
+}
+END_TEST
+
 /* A series that already fails is never touched. */
 START_TEST(wrong_series_cost_nothing)
 {
@@ -299,6 +334,7 @@ static rob_status whole(rob_ctx *own, rob_model *m, const struct entry *e, doubl
     TRY(rob_attack_create(own, e->method, &a));
     TRY(rob_attack_set(own, a, "steps", 4));
     TRY(rob_attack_set(own, a, "restarts", 2));
+    TRY(rob_attack_set(own, a, "start", 1));
     TRY(rob_attack_distance(own, a, q, upper, 2));
 done:
     rob_attack_free(a);
@@ -339,6 +375,7 @@ static Suite *suite(void)
     tcase_add_loop_test(c, classes_and_targets, 0, ENTRIES);
     tcase_add_loop_test(c, points_hold_within_mask_and_radius, 0, 3 * ENTRIES);
     tcase_add_loop_test(c, starts_and_patience, 0, ENTRIES);
+    tcase_add_loop_test(c, curvature_shows_the_way, 0, ENTRIES);
     tcase_add_loop_test(c, wrong_series_cost_nothing, 0, ENTRIES);
     tcase_add_loop_test(c, any_range_of_data, 0, ENTRIES);
     tcase_add_loop_test(c, threads_and_neighbours_change_no_bit, 0, ENTRIES);

@@ -1,5 +1,8 @@
 /* attack_polish.c -- "auto" ends on stationary points, and says how it got there. */
+#include "harness.h"
+#include "geometry.h"
 #include "attacking.h"
+
 
 #include "query/local.h"
 
@@ -109,6 +112,68 @@ START_TEST(both_sides_of_a_band_are_counted)
 }
 END_TEST
 
+/* ---- second order ---------------------------------------------------------------- */
+
+enum { Q = 6 };
+
+/* F = 1 - d_0 + sum_i l_i d_i^2/2, i > 0: from x = 0 the point (1, 0, ...) with curvatures
+ * l_i, so factors 1 + l_i; with scales s the same in u = d/s, where r = 1/s_0, ||g|| = s_0
+ * and the curvatures are l_i s_i^2/s_0. */
+static void ask_quadric(quadratic *k, double second)
+{
+    const double x[Q] = { 0 };
+    k->steps = 3;
+    k->features = 2;
+    k->t0 = 1;
+    k->j[0] = -1;
+    model = quadratic_model(ctx, k);
+    query = query_of(ctx, model, x, 3);
+    ck_assert_int_eq(rob_query_set_ball(ctx, query, ROB_NORM_L2, INFINITY), ROB_OK);
+    by("auto");
+    ck_assert_int_eq(rob_attack_set(ctx, attack, "second", second), ROB_OK);
+}
+
+START_TEST(factors_are_the_closed_form)
+{
+    static const double scale[Q] = { 2, 1, 0.5, 1, 1, 1 };
+    const double low[Q] = { -9, 0, -9, -9, -9, -9 }, high[Q] = { 9, 9, 9, 9, 9, 9 };
+    const uint8_t mask[Q] = { 1, 0, 1, 1, 1, 1 };
+    quadratic k = { .lambda = { 0, -0.5, -0.3, 0.2, 1, 3 } };
+    double upper, want[5] = { 0.5, 1 - 0.5 / 4, 0.7, 0.7, 0 };
+    ask_quadric(&k, _i < 4);
+    if (_i == 1)
+        ck_assert_int_eq(rob_query_set_scale(ctx, query, -1, scale, Q), ROB_OK);
+    if (_i == 2) ck_assert_int_eq(rob_query_set_mask(ctx, query, -1, mask, Q), ROB_OK);
+    if (_i == 3)
+        ck_assert_int_eq(rob_query_set_box(ctx, query, -1, low, high, Q), ROB_OK);
+    distances(&upper);
+    ck_assert_double_eq_tol(upper, _i == 1 ? 0.5 : 1, 2e-4);
+    double factor = named("factor", 0);
+    if (_i == 4) ck_assert(isnan(factor)); /* nobody asked */
+    /* the point is overshot by 1e-4 and its normal off by the square root of the residual
+     * of polish, about 1e-3: as much in cosines as in the factor */
+    else ck_assert_double_eq_tol(factor, want[_i], 5e-3);
+    double other = 0;
+    ck_assert_int_eq(rob_query_set_ball(ctx, query, ROB_NORM_LINF, INFINITY), ROB_OK);
+    distances(&other);
+    ck_assert(isnan(named("factor", 0)));
+}
+END_TEST
+
+/* (1, 0, ...) is a saddle: from there every way along l_1 is shorter. The nearest point has
+ * d_0 = 1/4, at sqrt(7)/4. */
+START_TEST(a_saddle_is_no_answer)
+{
+    quadratic k = { .lambda = { 0, -4, 1, 1, 1, 1 } };
+    double upper;
+    ask_quadric(&k, 1);
+    distances(&upper);
+    ck_assert_double_eq_tol(upper, sqrt(7) / 4, 1e-3);
+    ck_assert_double_gt(named("factor", 0), 0);
+    ck_assert_double_le(named("residual", 0), 1e-2);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("attack_polish");
@@ -117,6 +182,8 @@ static Suite *suite(void)
     tcase_add_loop_test(c, nearest_points_satisfy_the_first_order_conditions, 0, 6);
     tcase_add_loop_test(c, more_calls_are_never_worse_than_their_first_phase, 0, 3);
     tcase_add_loop_test(c, both_sides_of_a_band_are_counted, 0, 3);
+    tcase_add_loop_test(c, factors_are_the_closed_form, 0, 5);
+    tcase_add_test(c, a_saddle_is_no_answer);
     suite_add_tcase(s, c);
     return s;
 }
