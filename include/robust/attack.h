@@ -30,7 +30,8 @@
  *   "auto"      DeepFool, then an adaptive-ball search (DDN, Rony et al. 2019; FMN,
  *               Pintor et al. 2021), then every search to a point that satisfies the
  *               conditions of a nearest one (quadratic or linear programs in turn; not
- *               with ROB_NORM_L0), then random hops away from it and back; for margins,
+ *               with ROB_NORM_L0), then a start along the largest curvature at x and
+ *               random hops, polished again; for margins,
  *               projected descent with restarts
  *               (a callback without gradients: "hopskipjump", 16 `queries` a call)
  *   "hopskipjump" sees only which points fail: normals estimated from random directions
@@ -57,7 +58,7 @@
  *             restarts 1, all but the first from random points as far as the linear step,
  *             with start 1 from where the model of second order at x meets the boundary
  *             along the eigenvectors of the most negative curvature of the margin, both
- *             signs (two gradients a product, 12 products an eigenvector; flat: random);
+ *             signs (two gradients a product, 8 products an eigenvector; flat: random);
  *             patience 0 gradients without a nearer point (by 1e-4) after which a search
  *             ends, 0: never
  *   ddn, fmn  rate 1 first step over the radius, falling to a hundredth; shrink 0.05 by

@@ -6,7 +6,8 @@
  *              where the linear steps ended or a random point as far;
  *     polish   every lane to its own stationary point (polish.c), which takes some ten to
  *              thirty gradients;
- *     hops     what is left: a random step of 0.2 to 1.2 times the distance away from the
+ *     hops     what is left: first from where the model of second order at x meets the
+ *              boundary along its largest curvature, both ways (factor.c); then a random step of 0.2 to 1.2 times the distance away from the
  *              lane's best point, and polished again (basin hopping, Wales & Doye, J.
  *              Phys. Chem. A 101, 1997). One search has none, and no random number.
  * Every failing point of every phase is kept when it is nearer, so no phase is worse than
@@ -14,12 +15,13 @@
  * others from random points; in L1 every other search, the second from x too, by the rules of
  * Auto-PGD. (docs/theory/attack.md, section 7.)
  */
-#include "attack/attack.h"
+#include "attack/bend.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { A_SEARCH = 150, MOST_SEARCHES = 16, HOP_STEPS = 40, LEAST_HOP = 6, FRUITLESS = 8 };
+enum { A_SEARCH = 150, MOST_SEARCHES = 16, HOP_STEPS = 40, LEAST_HOP = 6, FRUITLESS = 8,
+       WORTH_LEANING = 24 };
 
 static int64_t count_option(const rob_attack *a, const char *name)
 {
@@ -98,11 +100,31 @@ static bool hop(const rob_hunt *h, rob_lane *l, int64_t round, int64_t limit)
     return true;
 }
 
+/* The first hop of a series' first two lanes: along the largest curvature at x, both
+ * ways, where it pays for its products. */
+static rob_status lean(rob_hunt *h, int64_t limit)
+{
+    rob_status status = ROB_OK;
+    if (h->starts < 2 || h->q->model->callback.logits) return ROB_OK;
+    rob_priv_hunt_wake(h, 0, 2);
+    for (int64_t k = 0; k < h->lanes; k++) {
+        const rob_lane *home = &h->lane[k - h->lane[k].start];
+        int64_t cost = 2 * ROB_LEAN_PRODUCTS + WORTH_LEANING;
+        h->lane[k].active = h->lane[k].active && home->best_norm < INFINITY
+                            && home->calls + cost <= limit;
+    }
+    TRY(rob_priv_hunt_lean(h, 0, 2));
+    if (status == ROB_OK) TRY(rob_priv_polish_search(h, HOP_STEPS, limit));
+done:
+    return status;
+}
+
 static rob_status hops(rob_hunt *h, int64_t limit)
 {
     rob_status status = ROB_OK;
     bool any = h->starts > 1;
     h->phase = ROB_PHASE_HOP;
+    TRY(lean(h, limit));
     for (int64_t k = 0; k < h->lanes; k++) {
         h->lane[k].low = INFINITY; /* best before the last hop */
         h->lane[k].side = 0;       /* hops in a row that found nothing nearer */

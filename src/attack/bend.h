@@ -35,9 +35,10 @@ rob_status rob_priv_bend_product(void *bend, const double *v, double *hv);
 
 /* found->factor of every series of the block (factor.c) */
 rob_status rob_priv_hunt_factors(rob_hunt *h);
-/* Lanes numbered `from` and later of every series, whose first lane has its gradient at x,
- * go where the model of second order at x vanishes along eigenvectors; they stay where
- * there is none with a negative eigenvalue (factor.c) */
-rob_status rob_priv_hunt_lean(rob_hunt *h, int64_t from);
+/* Active lanes numbered `from` to from + count - 1 of every series go where the model of
+ * second order at x vanishes along eigenvectors, and leave when there is none with a
+ * negative eigenvalue; gradients and calls of lane 0 are used. (factor.c) */
+enum { ROB_LEAN_PRODUCTS = 8 }; /* an eigenvector, two gradients each */
+rob_status rob_priv_hunt_lean(rob_hunt *h, int64_t from, int64_t count);
 
 #endif

@@ -23,7 +23,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FACTOR_PRODUCTS = 60, START_PRODUCTS = 12, MOST_VECTORS = 4 };
+enum { FACTOR_PRODUCTS = 60, MOST_VECTORS = 4 };
 
 #define STATIONARY 0.01 /* residual up to which the first-order conditions count as met */
 #define ON_A_WALL  1e-6 /* of the distance */
@@ -138,7 +138,7 @@ static rob_status find_vectors(rob_hunt *h, rest *r, int64_t series, int64_t wan
     rob_status status = ROB_OK;
     int64_t m = r->b->region.m;
     for (r->count = 0; r->count < wanted && r->count < m; r->count++) {
-        rob_lanczos l = { .n = m, .most = START_PRODUCTS, .tolerance = 1e-2,
+        rob_lanczos l = { .n = m, .most = ROB_LEAN_PRODUCTS, .tolerance = 1e-2,
                           .product = rest_product, .user = r, .seed = h->ctx->seed,
                           .stream = (uint64_t)(series * MOST_VECTORS + r->count),
                           .low_vector = r->v + r->count * m };
@@ -165,11 +165,11 @@ static void put_start(const rob_hunt *h, rob_lane *l, const rest *r, int64_t j,
     rob_priv_lane_project(h, l, h->cap, l->delta);
 }
 
-static rob_status lean(rob_hunt *h, rest *r, rob_lane *home, int64_t from)
+static rob_status lean(rob_hunt *h, rest *r, rob_lane *home, int64_t from, int64_t count)
 {
     rob_status status = ROB_OK;
-    int64_t starts = h->starts - from, wanted = (starts + 1) / 2;
-    double guess = rob_priv_lane_guess(h, home);
+    int64_t wanted = (count + 1) / 2;
+    r->count = 0;
     TRY(rob_priv_bend_open(h, home->series, r->b));
     int64_t m = r->b->region.m;
     if (rob_priv_local_flat(r->b->local)) goto done;
@@ -179,22 +179,26 @@ static rob_status lean(rob_hunt *h, rest *r, rob_lane *home, int64_t from)
     rob_priv_bend_place(r->b, &rob_priv_lane_case(h, home)->spec, r->b->region.x);
     TRY(find_vectors(h, r, home->series, wanted));
     home->calls += 2 * r->b->products;
-    for (int64_t k = 0; k < starts && k / 2 < r->count; k++)
+    home->value = r->b->margin;
+    memcpy(home->grad, r->b->slope, (size_t)m * sizeof *home->grad);
+    double guess = rob_priv_lane_guess(h, home);
+    for (int64_t k = 0; k < count && k / 2 < r->count; k++)
         put_start(h, home + from + k, r, k / 2, k % 2 ? -1 : 1, guess);
 done:
+    for (int64_t k = 0; k < count; k++)
+        home[from + k].active = home[from + k].active && k / 2 < r->count;
     rob_priv_release(&h->ctx->memory, r->v);
     r->v = NULL;
     return status;
 }
 
-rob_status rob_priv_hunt_lean(rob_hunt *h, int64_t from)
+rob_status rob_priv_hunt_lean(rob_hunt *h, int64_t from, int64_t count)
 {
     rob_status status = ROB_OK;
     rob_bend b = { 0 };
     rest r = { .b = &b };
     for (int64_t k = 0; k < h->lanes && status == ROB_OK; k += h->starts)
-        if (!rob_priv_lane_case(h, &h->lane[k])->wrong)
-            TRY(lean(h, &r, &h->lane[k], from));
+        if (h->lane[k + from].active) TRY(lean(h, &r, &h->lane[k], from, count));
 done:
     rob_priv_bend_close(&b);
     return status;

@@ -84,8 +84,10 @@ static rob_status place_starts(rob_hunt *h, int64_t candidates)
         for (int64_t k = candidates; k < h->starts; k++)
             rob_priv_lane_toss(h, home + k, length, 0);
     }
-    if (status == ROB_OK && rob_priv_attack_option(h->attack, "start") > 0)
-        TRY(rob_priv_hunt_lean(h, candidates));
+    if (status == ROB_OK && rob_priv_attack_option(h->attack, "start") > 0) {
+        rob_priv_hunt_wake(h, (int32_t)candidates, h->starts);
+        TRY(rob_priv_hunt_lean(h, candidates, h->starts - candidates));
+    }
 done:
     return status;
 }
