@@ -14,7 +14,7 @@
  * else a is halved. A fixed point satisfies the first-order conditions b = z of a
  * nearest boundary point; the norm never grows. (docs/theory/attack.md, section 5.)
  */
-#include "attack/attack.h"
+#include "attack/nearest.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,11 +27,10 @@ static double falling(double from, double to, int64_t k, int64_t steps)
 
 /* ---- adaptive ball --------------------------------------------------------------- */
 
-/* before the first failure eps grows from half the linear distance, by a tenth a step
- * in the first lane, by half in the others */
+/* before the first failure eps grows from half the linear distance (a quarter of the
+ * series' own length at most), by a tenth a step in the first lane, by half in the others */
 static void adapt_radius(const rob_hunt *h, rob_lane *l, double share)
 {
-    int64_t n = rob_priv_lane_size(h, l);
     if (l->margin <= 0) {
         double least = l->best_norm < l->eps ? l->best_norm : l->eps;
         l->eps = (1 - share) * least;
@@ -39,7 +38,7 @@ static void adapt_radius(const rob_hunt *h, rob_lane *l, double share)
     } else if (l->eps > 0) {
         l->eps *= 1 + (l->high > 0 ? share : l->start == 0 ? 0.1 : 0.5);
     } else {
-        l->eps = l->margin / rob_priv_ball_dual(h->norm, l->grad, n) / 2;
+        l->eps = rob_priv_lane_guess(h, l) / 2;
     }
     if (l->eps > l->best_norm) l->eps = l->best_norm;
     if (l->eps > h->cap) l->eps = h->cap;
