@@ -13,6 +13,7 @@
  *   trainer.h  fits a model
  *   query.h    the question: a model, sequences, a specification, a region
  *   attack.h   upper bounds on the distance, each with a point that proves it
+ *   diagnosis.h  whether attacks by gradients can be trusted on a model
  *   bound.h    certified lower bounds
  *   certificate.h  the same written down and proved again
  *   sampler.h  how probable a failure is under random perturbations
@@ -34,6 +35,7 @@
 #include <robust/trainer.h>
 #include <robust/query.h>
 #include <robust/attack.h>
+#include <robust/diagnosis.h>
 #include <robust/bound.h>
 #include <robust/certificate.h>
 #include <robust/sampler.h>

@@ -59,6 +59,8 @@ static const option OPTIONS[] = {
     {"--threads", "N", "worker threads (default 2)", ALL, NUMBER(threads)},
     {"--json", NULL, "print JSON instead of text; report: write OUT.json as well",
      "predict " QUERIES, FLAG(json)},
+    {"--diagnose", NULL, "also ask whether gradients are masked, so that attacks by them mislead",
+     "attack", FLAG(diagnose)},
     {"--quiet", NULL, "no progress on the terminal", ALL, FLAG(quiet)},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };

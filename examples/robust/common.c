@@ -37,7 +37,8 @@ rob_status apply_sets(const arguments *a, const char *prefix, set_number *set, v
         if (dot != NULL && dot < equals) {
             if (strncmp(text, prefix, strlen(prefix)) != 0) continue;
             text = dot + 1;
-        } else if (a->attack != NULL && strcmp(prefix, "attack.") == 0) {
+        } else if ((a->attack != NULL && strcmp(prefix, "attack.") == 0)
+                   || strcmp(prefix, "diagnosis.") == 0) {
             continue;
         }
         snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);

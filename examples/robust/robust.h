@@ -20,7 +20,7 @@ typedef struct arguments {
     const char *title, *plot, *radii, *certificates;
     const char *output, *direction;
     double radius, seed, threads, count, first, steps, share, tolerance;
-    bool json, quiet;
+    bool json, quiet, diagnose;
 } arguments;
 
 extern rob_ctx *ctx;                      /* the one context of the program */
@@ -69,6 +69,10 @@ bool is_forecast(const rob_model *model);
 rob_status print_forecasts(const rob_model *model, const rob_data *data, bool json);
 /* by --output, --direction and --tolerance */
 rob_status ask_deviation(const arguments *a, rob_query *q);
+
+/* diagnose.c */
+/* After an attack: may it be believed? Signs and warnings are printed. */
+rob_status diagnose(const arguments *a, rob_query *q);
 
 /* sandwich.c */
 /* The query the options describe: --first, --count, --norm, --units, --reference. */

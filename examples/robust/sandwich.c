@@ -214,7 +214,7 @@ static void print_results(const arguments *a, const rob_data *data, int asked,
         if (a->json) print_json(i + (int64_t)a->first, asked, l, u, i + 1 == n);
         else print_row(a, data, i, asked, l, u);
     }
-    if (a->json) puts("  ]\n}");
+    if (a->json) fputs("  ]", stdout);
     if (a->json) return;
     if (lower && upper && asked == DISTANCES) print_ratio(lower, upper, n);
     printf("%" PRId64 " series, %s ball, %s units, %.1f s\n", n, a->norm, a->units, took);
@@ -241,6 +241,8 @@ rob_status attack_or_certify(const arguments *a)
     for (int64_t i = 0; lower && i < n; i++) lower[i] = NAN;
     if (lower && status == ROB_OK) TRY(run_bound(a, query, asked, lower, n));
     print_results(a, data, asked, lower, upper, n, seconds() - begun);
+    if (a->diagnose && status == ROB_OK) status = diagnose(a, query);
+    if (a->json) puts("\n}");
 done:
     free(lower);
     free(upper);

@@ -33,6 +33,8 @@
  *   log10 of P_i(rho); -INFINITY: zero.
  * Four numbers, rank correlation with U, lower end, upper end, series counted:
  *   "spearman_curvature", "spearman_condition", "spearman_probability".
+ * Seven numbers, "signs": shares of the series looked at that show the signs of diagnosis.h,
+ *   in their order there; the page and JSON ("warnings") say what they mean.
  * About the shown series: "shown_x" (T, D), "shown_twin" (T, D) the failing point,
  *   "shown_condition" (T) by step, "shown_curvatures"; "slice_axis" (s), "slice_margin"
  *   (s, s) the margin on the plane of the twin and of "slice_direction" (T, D).
@@ -53,6 +55,7 @@
  *   samples 1000     random directions a series and radius; 0: no probabilities
  *   budget 200000    forward passes there, of the samplers auto and split
  *   calls 300        gradients of the attack, a series
+ *   diagnose 4       series on which it is asked whether gradients are masked; 0: none
  *   tolerance 0.01   relative width of the certified radius
  *   steps 0, cost 5e11   of the bound, see bound.h
  *   dense 512        of the boundary, see boundary.h; 0: no geometry

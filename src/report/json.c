@@ -69,6 +69,17 @@ static void write_columns(rob_page *p)
     rob_priv_page_add(p, "\n  }");
 }
 
+static void write_warnings(rob_page *p)
+{
+    key(p, "warnings");
+    rob_priv_page_add(p, "[");
+    for (int64_t k = 0; k < p->f->warnings; k++) {
+        if (k > 0) rob_priv_page_add(p, ", ");
+        rob_priv_page_json(p, p->f->warning[k]);
+    }
+    rob_priv_page_add(p, "]");
+}
+
 static void write_verdicts(rob_page *p)
 {
     key(p, "verdict");
@@ -101,6 +112,7 @@ void rob_priv_write_json(rob_page *p)
     key(p, "stopped_in");
     text_or_null(p, p->f->stopped);
     write_options(p);
+    write_warnings(p);
     write_verdicts(p);
     write_columns(p);
     rob_priv_page_add(p, "\n}\n");

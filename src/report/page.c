@@ -72,6 +72,20 @@ static void write_partial(rob_page *p)
                       "reached is shown as a dash or as not found.</p>\n");
 }
 
+static void write_warnings(rob_page *p)
+{
+    if (p->f->warnings == 0) return;
+    rob_priv_page_add(p, "<div class=\"warn\" role=\"alert\"><b>Gradients may be masked.</b> "
+                         "Attacks by gradients can mislead on this model; distances “broken "
+                         "at” may be far too large.<ul>");
+    for (int64_t k = 0; k < p->f->warnings; k++) {
+        rob_priv_page_add(p, "<li>");
+        rob_priv_page_html(p, p->f->warning[k]);
+        rob_priv_page_add(p, "</li>");
+    }
+    rob_priv_page_add(p, "</ul></div>\n");
+}
+
 static void write_not_learnt(rob_page *p)
 {
     bool above = one(p, ROB_C_ACCURACY) > one(p, ROB_C_MAJORITY);
@@ -393,6 +407,7 @@ void rob_priv_write_html(rob_page *p)
 {
     write_head(p);
     write_partial(p);
+    write_warnings(p);
     write_headline(p);
     if (p->f->count > 0) {
         write_cards(p);

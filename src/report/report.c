@@ -22,6 +22,8 @@ const rob_option rob_priv_report_option[ROB_REPORT_OPTIONS] = {
     { "budget", 200000, 0, 1e12, "forward passes",
       "of the sampler auto or split, a series and radius; 0: no limit" },
     { "calls", 300, 1, 1e6, "gradients", "of the attack, a series" },
+    { "diagnose", 4, 0, 1e9, "series",
+      "on which it is asked whether gradients are masked; 0: none" },
     { "tolerance", 1e-2, 1e-9, 1, "", "relative width of the certified radius" },
     { "steps", 0, 0, 1e9, "steps", "depth of the bound; 0: its own default" },
     { "cost", 5e11, 1, 1e300, "multiply-adds", "what a bound may spend with auto" },

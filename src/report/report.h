@@ -78,6 +78,7 @@ enum { ROB_PLAIN, ROB_LENGTH, ROB_PER_LENGTH, ROB_VALUE, ROB_SHARE, ROB_LOG10 };
     C(SLICE_AXIS, "slice_axis", ROB_FREE, ROB_LENGTH)                                  \
     C(SLICE_MARGIN, "slice_margin", ROB_FREE, ROB_PLAIN)                               \
     C(SLICE_DIRECTION, "slice_direction", ROB_FREE, ROB_PLAIN)                          \
+    C(SIGNS, "signs", ROB_FREE, ROB_SHARE)                                             \
     C(UNIVERSAL, "universal", ROB_FREE, ROB_VALUE)                                     \
     C(UNIVERSAL_RADIUS, "universal_radius", ROB_FREE, ROB_LENGTH)                      \
     C(UNIVERSAL_OWN, "universal_own", ROB_FREE, ROB_PLAIN)                             \
@@ -105,6 +106,7 @@ enum {
     ROB_REPORT_SAMPLES,
     ROB_REPORT_BUDGET,
     ROB_REPORT_CALLS,
+    ROB_REPORT_DIAGNOSE,
     ROB_REPORT_TOLERANCE,
     ROB_REPORT_STEPS,
     ROB_REPORT_COST,
@@ -135,6 +137,8 @@ extern const char *const rob_priv_report_text[ROB_REPORT_TEXTS];
 
 /* ---- the report ------------------------------------------------------------------ */
 
+enum { ROB_WARNINGS = 8 };
+
 /* What one run found. */
 typedef struct rob_findings {
     rob_memory memory;
@@ -145,6 +149,9 @@ typedef struct rob_findings {
     int32_t norm, units, reference;
     double cap;        /* of the query's ball, in its units */
     bool own_rows;     /* a specification of the user's own */
+    char warning[ROB_WARNINGS][320]; /* of the diagnosis */
+    int64_t warnings;
+    bool attacked; /* the run had to attack */
     const char *stopped; /* stage that was cut short; NULL: none */
     char recipe[768], classes[512];
     double confidence;
@@ -180,6 +187,8 @@ rob_status rob_priv_report_condition(rob_ctx *ctx, rob_report *r, rob_findings *
 rob_status rob_priv_report_spectrum(rob_ctx *ctx, rob_report *r, rob_findings *f);
 /* the margin on the plane of the failing point and one direction more */
 rob_status rob_priv_report_slice(rob_ctx *ctx, rob_report *r, rob_findings *f);
+/* signs of masked gradients, and warnings (signs.c) */
+rob_status rob_priv_report_signs(rob_ctx *ctx, rob_report *r, rob_findings *f);
 /* one change for all, found on `search` and judged on `held`; after a run */
 rob_status rob_priv_report_universal(rob_ctx *ctx, rob_report *r, rob_query *search,
                                      rob_query *held);

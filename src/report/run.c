@@ -176,6 +176,7 @@ static rob_status search(rob_ctx *ctx, rob_report *r, rob_findings *f)
     if (!method) method = "auto";
     TRY(column_of_query(ctx, r, f, "best", ROB_C_UPPER));
     if (strcmp(method, "none") == 0 || all_known(f, ROB_C_UPPER, INFINITY)) goto done;
+    f->attacked = true;
     TRY(rob_attack_create(ctx, method, &a));
     if (strcmp(method, "auto") == 0)
         TRY(rob_attack_set(ctx, a, "calls", r->option[ROB_REPORT_CALLS]));
@@ -316,6 +317,7 @@ static const struct stage {
 } STAGES[] = {
     { "model", ask_model, false },
     { "attack", search, false },
+    { "diagnosis", rob_priv_report_signs, false },
     { "bound", prove, false },
     { "summary", grid_and_show, true },
     { "boundary", rob_priv_report_local, false },
