@@ -75,10 +75,10 @@ static const rob_option warp_options[] = {
 };
 static const rob_option universal_options[] = {
     { "passes", 30, 1, 1e6, "", "over the series, in one descent" },
-    { "batch", 64, 1, 1e6, "series", "of one step" },
+    { "batch", 16, 1, 1e6, "series", "of one step" },
     { "restarts", 4, 1, 64, "",
       "descents: from zero, from minimum-norm steps, then from random points" },
-    { "minimum", 3, 0, 1000, "", "passes of minimum-norm steps before the second" },
+    { "minimum", 8, 0, 1000, "", "passes of minimum-norm steps before the second" },
     { "shift", 0, 0, 1, "", "1: wherever in its period the perturbation starts" },
     { "stride", 0, 0, 1e9, "steps", "between windows of one recording; 0: not so" },
     { "confidence", 0.95, 1e-9, 0.999999999, "", "of the interval of \"fooled\"" },

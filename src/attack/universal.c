@@ -6,7 +6,8 @@
  * the second one a vote of those that are nearly broken, by projected gradient on
  * mini-batches in the coordinates u of the region,
  *     u <- P(u + a_k r s(g)),   s(g) = -g/||g||_2, or -sign g (Linf),
- * a_k from 1/2 falling to 1/50: series that are broken drop out of g. The second start is
+ * a_k from 1/2 falling to 1/50, in a ball that for every other start grows from r/20 to r:
+ * series that are broken drop out of g. The second start is
  * by iterated minimum-norm steps: one after the other, each series that holds adds to u
  * the least step that breaks it, and u is projected. After every pass over the data d is
  * rounded to float32 and judged on all series; kept is the one that breaks most, then the
@@ -29,6 +30,7 @@ typedef struct sweep {
     const int64_t *row;             /* the batch at work: into order */
     bool votes;                     /* the logarithm is minimised */
     double soft;                    /* s */
+    double radius;                  /* of the ball in force, at most the cap */
     double *u, *sum, *way, *best;   /* (max(m, n)), (n), (m), (n) */
     double *points, *grads;         /* (batch, numbers) */
     const double **point;
@@ -81,7 +83,7 @@ done:
 
 static void hold(sweep *s)
 {
-    rob_priv_region_project(&s->c.region, s->c.cap, s->u, s->c.room);
+    rob_priv_region_project(&s->c.region, s->radius, s->u, s->c.room);
     rob_priv_common_spread(&s->c, s->u, s->c.d);
 }
 
@@ -92,49 +94,8 @@ static rob_status descend_batch(sweep *s, int64_t first, double rate)
     int32_t shape = s->c.q->norm == ROB_NORM_LINF ? ROB_NORM_LINF : ROB_NORM_L2;
     TRY(slope_of(s, rows));
     if (!rob_priv_ball_steepest(shape, s->sum, s->c.m, s->way)) goto done;
-    for (int64_t k = 0; k < s->c.m; k++) s->u[k] += rate * s->c.cap * s->way[k];
+    for (int64_t k = 0; k < s->c.m; k++) s->u[k] += rate * s->radius * s->way[k];
     hold(s);
-done:
-    return status;
-}
-
-/* ---- iterated minimum-norm steps ------------------------------------------------- */
-
-/* One series: linear steps until it is broken. */
-static rob_status break_one(sweep *s, int64_t at)
-{
-    rob_status status = ROB_OK;
-    for (int k = 0; k < STEPS_TO_BREAK; k++) {
-        s->row = s->order + at;
-        rob_priv_common_place(&s->c, *s->row, s->c.d, s->points);
-        s->steps[0] = s->c.steps;
-        TRY(slope_of(s, 1));
-        const rob_spec *spec = &s->c.q->cases[*s->row].spec;
-        double margin = rob_priv_spec_margin(spec, s->logits, NULL);
-        if (!(margin > 0)) break;
-        if (!rob_priv_region_plane(&s->c.region, s->u, s->sum, 1.02 * margin, s->way,
-                                   s->c.room))
-            break;
-        for (int64_t i = 0; i < s->c.m; i++) s->u[i] += s->way[i];
-        hold(s);
-    }
-done:
-    return status;
-}
-
-static rob_status break_in_turn(sweep *s, rob_random *random)
-{
-    rob_status status = ROB_OK;
-    int64_t passes = (int64_t)rob_priv_attack_option(s->c.a, "minimum");
-    s->votes = false;
-    for (int64_t pass = 0; pass < passes; pass++) {
-        rob_priv_shuffle(random, s->order, s->series);
-        for (int64_t i = 0; i < s->series; i++) {
-            TRY(rob_priv_progress(s->c.ctx, "universal", 0, 1));
-            if (status == ROB_STOPPED) goto done;
-            TRY(break_one(s, i));
-        }
-    }
 done:
     return status;
 }
@@ -185,6 +146,48 @@ done:
     return status;
 }
 
+/* ---- iterated minimum-norm steps ------------------------------------------------- */
+
+/* One series: linear steps until it is broken. */
+static rob_status break_one(sweep *s, int64_t at)
+{
+    rob_status status = ROB_OK;
+    for (int k = 0; k < STEPS_TO_BREAK; k++) {
+        s->row = s->order + at;
+        rob_priv_common_place(&s->c, *s->row, s->c.d, s->points);
+        s->steps[0] = s->c.steps;
+        TRY(slope_of(s, 1));
+        const rob_spec *spec = &s->c.q->cases[*s->row].spec;
+        double margin = rob_priv_spec_margin(spec, s->logits, NULL);
+        if (!(margin > 0)) break;
+        if (!rob_priv_region_plane(&s->c.region, s->u, s->sum, 1.02 * margin, s->way,
+                                   s->c.room))
+            break;
+        for (int64_t i = 0; i < s->c.m; i++) s->u[i] += s->way[i];
+        hold(s);
+    }
+done:
+    return status;
+}
+
+static rob_status break_in_turn(sweep *s, rob_random *random)
+{
+    rob_status status = ROB_OK;
+    int64_t passes = (int64_t)rob_priv_attack_option(s->c.a, "minimum");
+    s->votes = false;
+    for (int64_t pass = 0; pass < passes; pass++) {
+        rob_priv_shuffle(random, s->order, s->series);
+        for (int64_t i = 0; i < s->series; i++) {
+            TRY(rob_priv_progress(s->c.ctx, "universal", 0, 1));
+            if (status == ROB_STOPPED) goto done;
+            TRY(break_one(s, i));
+        }
+        TRY(judge(s));
+    }
+done:
+    return status;
+}
+
 /* ---- a search -------------------------------------------------------------------- */
 
 static bool may_move(const sweep *s, int64_t k)
@@ -198,6 +201,7 @@ static rob_status start_at(sweep *s, int64_t start, rob_random *random)
     rob_status status = ROB_OK;
     bool signs = s->c.q->norm == ROB_NORM_LINF;
     memset(s->u, 0, (size_t)s->c.m * sizeof *s->u);
+    s->radius = s->c.cap;
     hold(s);
     if (start == 1) TRY(break_in_turn(s, random));
     if (status == ROB_STOPPED || start < 2) goto done;
@@ -242,6 +246,9 @@ static rob_status search(sweep *s)
             TRY(judge(s));
             s->votes = k / passes % 2 == 1;
         }
+        /* from small to large: far out, gates saturate and gradients say little */
+        bool grows = k / passes % 2 == 0;
+        s->radius = s->c.cap * (grows ? fmin(1, (1.5 * share) + 0.05) : 1);
         TRY(pass_over(s, fmax(0.5 * (1 - share), 0.02), &random));
     }
     TRY(rob_priv_progress(s->c.ctx, "universal", all, all));
