@@ -70,7 +70,7 @@ def by_art(net, x, norm, eps, inner, passes, target):
     if inner == "fgsm":
         attack = TargetedUniversalPerturbation(
             estimator, attacker="fgsm", delta=0.01, max_iter=passes, eps=eps, norm=norm,
-            attacker_params={"eps": eps / 10, "norm": norm})
+            attacker_params={"targeted": True, "eps": eps / 10, "norm": norm})
         goal = np.zeros((len(x), net.fc.out_features), np.float32)
         goal[:, target] = 1
         attack.generate(x, y=goal)
