@@ -11,7 +11,9 @@
  *              their derivative is below `saturation` of its largest (graphs only)
  *   gradients  the margin's gradient at x in float32 is 0 or below the least normal number,
  *              or its cosine with the one in float64 is below 1/2
- *   loss       the cross-entropy's gradient is so, the margin's is not
+ *   loss       the log-odds of the class exceed 87.3: a cross-entropy's gradient, which
+ *              carries e^-odds, vanishes in float32. No matter here, where losses go
+ *              without that factor, but for attacks of others
  *   descent    along the steepest direction at x the margin rises by more than `rise` of
  *              F(x), on the way to the nearest distance known
  *   steps      pgd with `steps` steps finds nothing nearer than with a quarter of them,
@@ -23,7 +25,7 @@
  * Columns, one number a series looked at, NaN where there is none: "index" which of the
  * query's; "saturated" share of units; "zero" share of numbers that may move with float32
  * gradient 0 or subnormal; "gradient" dual norm of the float64 gradient, per unit of the
- * query; "agreement" cosine of both, "rise" over F(x); distances "few" "many" "restarts" of
+ * query; "agreement" cosine of both, "odds" log-odds, "rise" over F(x); distances "few" "many" "restarts" of
  * pgd, "white" "black" of the others, "nearest" known of all; INFINITY: none found. Series
  * that fail at x have index only.
  *

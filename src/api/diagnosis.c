@@ -96,7 +96,7 @@ rob_status rob_diagnosis_get(rob_ctx *ctx, const rob_diagnosis *d, const char *w
     const double *from = number_named(d, what, &have);
     CHECK(from, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are index, saturated, zero, gradient, "
-          "agreement, rise, few, many, restarts, white, black, nearest, share_units, "
+          "agreement, odds, rise, few, many, restarts, white, black, nearest, share_units, "
           "share_gradients, share_loss, share_descent, share_steps, share_restarts, "
           "share_black",
           what);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define STUCK     0.999 /* of the distance with a quarter of the steps */
+#define UNDERFLOW 87.3  /* e^-this is about the least normal float32, 2^-126 */
 #define AGREEMENT 0.5   /* least cosine of float32's gradient with float64's */
 
 const rob_option rob_priv_diagnosis_option[ROB_D_OPTIONS] = {
@@ -34,7 +35,7 @@ const rob_option rob_priv_diagnosis_option[ROB_D_OPTIONS] = {
 };
 
 const char *const rob_priv_diagnosis_column[ROB_L_COLUMNS] = {
-    "index",    "saturated", "zero",  "gradient", "agreement", NULL,     "rise",
+    "index",    "saturated", "zero",  "gradient", "agreement", "odds",   "rise",
     "few",      "many",      "restarts", "white",    "black",     "nearest",
 };
 
@@ -49,8 +50,8 @@ static const char *const SAYS[ROB_SIGNS] = {
     "close to nothing",
     "the margin's gradient in float32 is zero or not to be believed: attacks by gradients "
     "start blind (option precision 64 may help)",
-    "the cross-entropy's gradient vanishes in float32 where the margin's does not: attacks "
-    "on cross-entropy are blind, those on the margin are not",
+    "the log-odds are so large that the gradient of cross-entropy vanishes in float32: "
+    "attacks that take it as it is are blind; those of this library are not",
     "the margin rises along its own gradient before a failing point that is known: the "
     "loss is rough, gradients at a point say little about the next",
     "descent finds nothing nearer with four times the steps, though something nearer is "
@@ -208,8 +209,8 @@ static double sign_of(const rob_diagnosis *d, double *const *c, int32_t sign, in
     found[UNITS][1] = c[ROB_L_SATURATED][i] > d->option[ROB_D_UNITS];
     found[GRADIENTS][0] = c[ROB_L_AGREEMENT][i];
     found[GRADIENTS][1] = blind;
-    found[LOSS][0] = c[ROB_L_ENTROPY][i];
-    found[LOSS][1] = !blind && c[ROB_L_ENTROPY][i] < AGREEMENT;
+    found[LOSS][0] = c[ROB_L_ODDS][i];
+    found[LOSS][1] = c[ROB_L_ODDS][i] > UNDERFLOW;
     found[DESCENT][0] = c[ROB_L_RISE][i];
     found[DESCENT][1] = c[ROB_L_RISE][i] > d->option[ROB_D_RISE];
     found[STEPS][0] = many;

@@ -27,7 +27,7 @@ enum {
     ROB_L_ZERO,
     ROB_L_GRADIENT,
     ROB_L_AGREEMENT,
-    ROB_L_ENTROPY, /* cosine of the cross-entropy's gradients; no column of its own */
+    ROB_L_ODDS,
     ROB_L_RISE,
     ROB_L_FEW,
     ROB_L_MANY,
@@ -61,7 +61,7 @@ void rob_priv_diagnosis_forget(rob_diagnosis *d);
 /* share of saturated units at each series (saturate.c) */
 rob_status rob_priv_diagnose_units(rob_ctx *ctx, rob_query *q, double least,
                                    double *saturated);
-/* zero, gradient, agreement, entropy; then rise, up to `nearest` (slopes.c) */
+/* zero, gradient, agreement, odds; then rise, up to `nearest` (slopes.c) */
 rob_status rob_priv_diagnose_slopes(rob_ctx *ctx, rob_query *q, double *const *column);
 
 #endif

@@ -3,7 +3,7 @@
  * g32, g64 are the gradients of the margin F at x in both precisions, in the coordinates of
  * the region. A number of g32 that is 0 or below the least normal float32, 2^-126, carries
  * nothing; cos(g32, g64) says how far the rest is to be believed; it is 0 where g32 is
- * nothing at all. Along s(g64), the steepest direction of the norm, F is then watched at
+ * nothing at all. The log-odds of the class at x are those of loss.c. Along s(g64), the steepest direction of the norm, F is then watched at
  * t = k/16 of the way to the nearest failing point known:
  *     rise = max_k (F(x + t_k s) - min_{j<k} F(x + t_j s)) / F(x).
  * (docs/theory/attack.md, section 11.)
@@ -43,9 +43,9 @@ static void slopes_close(rob_ctx *ctx, slopes *s)
 }
 
 /* one lane a series; precision in bits */
-static rob_attack plain(const rob_query *q, double precision, bool entropy)
+static rob_attack plain(const rob_query *q, double precision, const char *loss)
 {
-    rob_attack a = { .memory = q->memory, .cross_entropy = entropy };
+    rob_attack a = { .memory = q->memory, .loss = rob_priv_loss_named(loss) };
     a.method = rob_priv_attack_method("pgd");
     for (int64_t k = 0; k < a.method->options; k++) {
         const rob_option *o = &a.method->option[k];
@@ -62,11 +62,11 @@ static rob_status gradients_at(rob_hunt *h, int64_t first)
 }
 
 /* float32 gradients of every series */
-static rob_status take_narrow(rob_ctx *ctx, rob_query *q, bool entropy, slopes *s)
+static rob_status take_narrow(rob_ctx *ctx, rob_query *q, slopes *s)
 {
     rob_status status = ROB_OK;
     rob_hunt h = { 0 };
-    rob_attack a = plain(q, 32, entropy);
+    rob_attack a = plain(q, 32, "margin");
     TRY(rob_priv_hunt_create(ctx, &a, q, &h));
     for (int64_t first = 0; first < q->count && status == ROB_OK; first += h.series) {
         TRY(gradients_at(&h, first));
@@ -136,28 +136,43 @@ done:
     return status;
 }
 
-static rob_status look(rob_ctx *ctx, rob_query *q, const slopes *narrow,
-                       const slopes *entropy, double *const *column)
+/* log-odds of the reference at x */
+static rob_status look_at_odds(rob_ctx *ctx, rob_query *q, double *odds)
 {
     rob_status status = ROB_OK;
     rob_hunt h = { 0 };
-    rob_attack a = plain(q, 64, entropy != NULL);
+    rob_attack a = plain(q, 64, "ce");
+    TRY(rob_priv_hunt_create(ctx, &a, q, &h));
+    for (int64_t first = 0; first < q->count && status == ROB_OK; first += h.series) {
+        TRY(gradients_at(&h, first));
+        for (int64_t r = 0; r < h.rows && status == ROB_OK; r++)
+            if (rob_priv_lane_case(&h, h.row[r])->target < 0)
+                odds[h.row[r]->series] = h.row[r]->loss_value;
+    }
+done:
+    rob_priv_hunt_free(&h);
+    return status;
+}
+
+static rob_status look(rob_ctx *ctx, rob_query *q, const slopes *narrow,
+                       double *const *column)
+{
+    rob_status status = ROB_OK;
+    rob_hunt h = { 0 };
+    rob_attack a = plain(q, 64, "margin");
     TRY(rob_priv_hunt_create(ctx, &a, q, &h));
     for (int64_t first = 0; first < q->count && status == ROB_OK; first += h.series) {
         TRY(gradients_at(&h, first));
         for (int64_t r = 0; r < h.rows && status == ROB_OK; r++) {
             const rob_lane *l = h.row[r];
-            const slopes *from = entropy ? entropy : narrow;
-            const double *g = from->grad + from->offset[l->series];
+            const double *g = narrow->grad + narrow->offset[l->series];
             int64_t n = rob_priv_lane_size(&h, l);
-            column[entropy ? ROB_L_ENTROPY : ROB_L_AGREEMENT][l->series] =
-                cosine(g, l->grad, n);
-            if (entropy) continue;
+            column[ROB_L_AGREEMENT][l->series] = cosine(g, l->grad, n);
             column[ROB_L_ZERO][l->series] = nothing_in(&h, l, g);
             column[ROB_L_GRADIENT][l->series] =
                 rob_priv_ball_dual(h.norm, l->grad, n) / rob_priv_query_unit(q);
         }
-        if (status == ROB_OK && !entropy) TRY(watch_descent(&h, column));
+        if (status == ROB_OK) TRY(watch_descent(&h, column));
     }
 done:
     rob_priv_hunt_free(&h);
@@ -168,14 +183,13 @@ rob_status rob_priv_diagnose_slopes(rob_ctx *ctx, rob_query *q, double *const *c
 {
     rob_status status = ROB_OK;
     slopes s = { 0 };
-    const bool classes = q->rows.rows == 0;
     if (q->count == 0 || (q->model->callback.logits && !q->model->callback.pullback))
         return ROB_OK;
     TRY(slopes_open(ctx, q, &s));
-    TRY(take_narrow(ctx, q, false, &s));
-    if (status == ROB_OK) TRY(look(ctx, q, &s, NULL, column));
-    if (status == ROB_OK && classes) TRY(take_narrow(ctx, q, true, &s));
-    if (status == ROB_OK && classes) TRY(look(ctx, q, &s, &s, column));
+    TRY(take_narrow(ctx, q, &s));
+    if (status == ROB_OK) TRY(look(ctx, q, &s, column));
+    if (status == ROB_OK && q->rows.rows == 0)
+        TRY(look_at_odds(ctx, q, column[ROB_L_ODDS]));
 done:
     slopes_close(ctx, &s);
     return status;
