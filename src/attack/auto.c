@@ -7,9 +7,10 @@
  *     polish   every lane to its own stationary point (polish.c), which takes some ten to
  *              thirty gradients;
  *     hops     what is left: first from where the model of second order at x meets the
- *              boundary along its largest curvature, both ways (factor.c); then a random step of 0.2 to 1.2 times the distance away from the
- *              lane's best point, and polished again (basin hopping, Wales & Doye, J.
- *              Phys. Chem. A 101, 1997). One search has none, and no random number.
+ *              boundary along its largest curvature, both ways (factor.c); then a random
+ *              step of 0.2 to 1.2 times the distance away from the lane's best point, and
+ *              polished again (basin hopping, Wales & Doye, J. Phys. Chem. A 101, 1997).
+ *              One search has none, and no random number.
  * Every failing point of every phase is kept when it is nearer, so no phase is worse than
  * what went before it. Margin: C/K steps of projected descent, the first search from x, the
  * others from random points; in L1 every other search, the second from x too, by the rules of

@@ -27,8 +27,10 @@ static double falling(double from, double to, int64_t k, int64_t steps)
 
 /* ---- adaptive ball --------------------------------------------------------------- */
 
-/* before the first failure eps grows from half the linear distance (a quarter of the
- * series' own length at most), by a tenth a step in the first lane, by half in the others */
+/* Before the first failure eps grows from half the linear distance, by a tenth a step in
+ * the first lane, by half in the others. From a quarter of the series' own length where
+ * that is less (past it gates saturate and gradients mislead), then by half in any lane
+ * until half the linear distance is reached. */
 static void adapt_radius(const rob_hunt *h, rob_lane *l, double share)
 {
     if (l->margin <= 0) {
@@ -36,9 +38,12 @@ static void adapt_radius(const rob_hunt *h, rob_lane *l, double share)
         l->eps = (1 - share) * least;
         l->high = 1;
     } else if (l->eps > 0) {
-        l->eps *= 1 + (l->high > 0 ? share : l->start == 0 ? 0.1 : 0.5);
+        bool slow = l->start == 0 && l->eps >= l->low;
+        l->eps *= 1 + (l->high > 0 ? share : slow ? 0.1 : 0.5);
     } else {
         l->eps = rob_priv_lane_guess(h, l) / 2;
+        l->low = l->margin
+                 / rob_priv_ball_dual(h->norm, l->grad, rob_priv_lane_size(h, l)) / 2;
     }
     if (l->eps > l->best_norm) l->eps = l->best_norm;
     if (l->eps > h->cap) l->eps = h->cap;
