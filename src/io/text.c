@@ -20,7 +20,7 @@ void rob_priv_text_add(const rob_memory *m, rob_text *t, const char *bytes,
                        int64_t count)
 {
     if (!make_room(m, t, count)) return;
-    memcpy(t->at + t->count, bytes, (size_t)count);
+    if (count > 0) memcpy(t->at + t->count, bytes, (size_t)count);
     t->count += count;
 }
 

@@ -67,8 +67,8 @@ START_TEST(recipes_pass)
         "lstm hidden=4 outputs=3 features=2 bidirectional=yes readout=mean",
         "gru hidden=4 outputs=2 features=2 layers=2 bidirectional=yes readout=state",
         "rnn nonlinearity=tanh hidden=5 outputs=3 features=2 readout=max",
-        "lstm hidden=4 outputs=3 features=2 readout=last mlp=6 activation=relu "
-        "input=(x-0.1)/0.5",
+        ("lstm hidden=4 outputs=3 features=2 readout=last mlp=6 activation=relu "
+         "input=(x-0.1)/0.5"),
     };
     scene s = open_scene(KINDS[0], 1, ROB_READOUT_LAST, 6, 4, 1);
     rob_model *m;
