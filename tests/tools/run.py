@@ -6,7 +6,7 @@ usage: run.py [--jobs N] [--timeout S] (--step NAME=COMMAND | --suite NAME=COMMA
 A suite ends with the line "N passed, M failed, K skipped"; a suite without that line, or
 one that exits with an error although nothing failed, counts as one failure. A step is a
 command that works (counted as nothing) or does not (one failure). Items run in order;
-neighbouring suites run side by side, N at a time.
+neighbouring suites run side by side, N at a time. What failed is said once more at the end.
 """
 import concurrent.futures
 import re
@@ -84,9 +84,17 @@ def report(result, total):
     return [a + b for a, b in zip(total, counts)]
 
 
+def repeat(failures):
+    """The end of a long log is what is read: which ones failed, and their last words."""
+    for name, _, text, counts, _ in failures:
+        print(f"FAILED {name}: {counts[1]} of {sum(counts)}")
+        for line in text.strip("\n").split("\n")[-8:]:
+            print("    " + line)
+
+
 def main():
     jobs, timeout, items = arguments(sys.argv[1:])
-    total = [0, 0, 0]
+    total, failures = [0, 0, 0], []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         while items:
             length = 1
@@ -96,6 +104,8 @@ def main():
             group, items = items[:length], items[length:]
             for result in pool.map(lambda item: run(item, timeout), group):
                 total = report(result, total)
+                failures += [result] if result[3][1] else []
+    repeat(failures)
     print("{} passed, {} failed, {} skipped".format(*total))
     return int(total[1] > 0)
 
