@@ -1,10 +1,10 @@
 /* tightness.c -- what our certificates prove of trained nets, for a peer to be set beside.
  *
- * Elman (tanh) and LSTM classifiers of a clean sine against the same sine in noise, trained
- * here, T x H = 5 x 16, 10 x 32, 28 x 32. For each of N test series: the clean margin, the
- * radius proved (L2, whole sequence), and the margins proved at 0.5, 0.9 and 1 of it.
- * usage: tightness FOLDER [N [METHOD]]; writes KIND_T_H.safetensors there, a line of JSON a series.
- * peers/tightness.py reads those lines.
+ * Elman (tanh), LSTM and GRU classifiers of a clean sine against the same sine in noise,
+ * trained here, T x H = 5 x 16, 10 x 32, 28 x 32. For each of N test series: the clean margin,
+ * the radius proved (whole sequence), and the margins proved at 0.5, 0.9 and 1 of it.
+ * usage: tightness FOLDER [N [METHOD [l2|linf [KIND [LARGEST T]]]]]; writes
+ * KIND_T_H.safetensors there and a line of JSON a series, which peers/tightness.py reads.
  */
 #include <robust.h>
 
@@ -15,12 +15,14 @@
 
 enum { MOST = 200, SHARES = 3 };
 static const double SHARE[SHARES] = {0.5, 0.9, 1};
-static const char *const KIND[] = {"rnn", "lstm"};
-static const char *const RECIPE[] = {"rnn nonlinearity=tanh", "lstm"};
+enum { KINDS = 3, SIZES = 3 };
+static const char *const KIND[] = {"rnn", "lstm", "gru"};
+static const char *const RECIPE[] = {"rnn nonlinearity=tanh", "lstm", "gru"};
 static const int SIZE[][2] = {{5, 16}, {10, 32}, {28, 32}};
 
 static rob_ctx *ctx;
 static const char *method = "crown";
+static int norm = ROB_NORM_L2;
 
 static void must(rob_status status)
 {
@@ -82,7 +84,7 @@ static rob_query *asked(const rob_model *model, const double *x, int64_t steps, 
     rob_query *q;
     must(rob_query_create(ctx, model, &q));
     must(rob_query_add(ctx, q, x, steps, -1));
-    must(rob_query_set_ball(ctx, q, ROB_NORM_L2, radius));
+    must(rob_query_set_ball(ctx, q, norm, radius));
     return q;
 }
 
@@ -107,8 +109,9 @@ static void print_series(const char *file, const rob_model *model, const rob_dat
     must(rob_data_get(ctx, data, i, x, 64, &steps, &features, &label));
     must(rob_model_predict(ctx, model, x, steps, logits, 2));
     double radius = proved(model, x, steps, INFINITY);
-    printf("{\"file\": \"%s\", \"T\": %d, \"clean\": %.17g, \"radius\": %.17g, \"eps\": [",
-           file, (int)steps, fabs(logits[0] - logits[1]), radius);
+    printf("{\"file\": \"%s\", \"T\": %d, \"method\": \"%s\", \"norm\": \"%s\", \"clean\": %.17g, "
+           "\"radius\": %.17g, \"eps\": [", file, (int)steps, method,
+           norm == ROB_NORM_L2 ? "l2" : "linf", fabs(logits[0] - logits[1]), radius);
     for (int k = 0; k < SHARES; k++) printf("%s%.17g", k ? ", " : "", SHARE[k] * radius);
     printf("], \"margin\": [");
     for (int k = 0; k < SHARES; k++)
@@ -135,14 +138,19 @@ static void study(const char *folder, int kind, int size, int count)
 
 int main(int argc, char **argv)
 {
-    int count = argc > 2 ? atoi(argv[2]) : 20;
+    int count = argc > 2 ? atoi(argv[2]) : 20, longest = argc > 6 ? atoi(argv[6]) : 28;
+    const char *only = argc > 5 ? argv[5] : "all";
     if (argc < 2 || count < 1 || count > MOST)
-        return fputs("usage: tightness FOLDER [N [METHOD]]   (without a folder: nothing to do)\n", stderr),
+        return fputs("usage: tightness FOLDER [N [METHOD [l2|linf [KIND [LARGEST T]]]]]   "
+                     "(without a folder: nothing to do)\n", stderr),
                argc < 2 ? 0 : 2;
     if (argc > 3) method = argv[3];
+    if (argc > 4 && strcmp(argv[4], "linf") == 0) norm = ROB_NORM_LINF;
     must(rob_ctx_create(&ctx));
-    for (int size = 0; size < 3; size++)
-        for (int kind = 0; kind < 2; kind++) study(argv[1], kind, size, count);
+    for (int size = 0; size < SIZES && SIZE[size][0] <= longest; size++)
+        for (int kind = 0; kind < KINDS; kind++)
+            if (strcmp(only, "all") == 0 || strcmp(only, KIND[kind]) == 0)
+                study(argv[1], kind, size, count);
     rob_ctx_free(ctx);
     return 0;
 }

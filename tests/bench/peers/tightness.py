@@ -1,4 +1,5 @@
-"""tightness.py -- auto_LiRPA's CROWN on the nets and series of tests/bench/tightness.c.
+"""tightness.py -- auto_LiRPA's CROWN, or its alpha-CROWN where the lines say "alpha", on the
+nets and series of tests/bench/tightness.c.
 
 usage: tightness FOLDER > lines; tightness.py FOLDER [largest T [smallest T [series a batch
        [rounds of bisection]]]] < lines
@@ -54,10 +55,12 @@ class Net(torch.nn.Module):
         super().__init__()
         self.kind, self.steps = kind, steps
         hidden = w[f"{kind}.weight_hh_l0"].shape[1]
-        gates = 4 if kind == "lstm" else 1
+        gates = {"rnn": 1, "lstm": 4, "gru": 3}[kind]
         self.gates = gates
         self.inputs, self.states = torch.nn.ModuleList(), torch.nn.ModuleList()
         bias = w[f"{kind}.bias_ih_l0"] + w[f"{kind}.bias_hh_l0"]
+        if kind == "gru":   # b_hn stays inside r * (W_hn h + b_hn)
+            bias[2 * hidden:] = w["gru.bias_ih_l0"][2 * hidden:]
         for t in range(self.steps):
             for g in range(gates):
                 rows = slice(g * hidden, (g + 1) * hidden)
@@ -65,7 +68,10 @@ class Net(torch.nn.Module):
                 own[:, t] = w[f"{kind}.weight_ih_l0"][rows, 0]
                 self.inputs.append(linear(own, bias[rows]))
         for g in range(gates):
-            self.states.append(linear(w[f"{kind}.weight_hh_l0"][g * hidden:(g + 1) * hidden]))
+            rows = slice(g * hidden, (g + 1) * hidden)
+            own = w["gru.bias_hh_l0"][rows] if kind == "gru" and g == 2 else None
+            self.states.append(linear(w[f"{kind}.weight_hh_l0"][rows], own))
+        self.first = w["gru.bias_hh_l0"][2 * hidden:] if kind == "gru" else None
         self.head = linear((w["fc.weight"][0] - w["fc.weight"][1])[None],
                            (w["fc.bias"][0] - w["fc.bias"][1])[None])
 
@@ -73,6 +79,9 @@ class Net(torch.nn.Module):
         h = c = None
         for t in range(self.steps):
             z = [self.inputs[self.gates * t + k](v) for k in range(self.gates)]
+            if self.kind == "gru":
+                h = self.gru_step(z, h)
+                continue
             if t > 0:
                 z = [z[k] + self.states[k](h) for k in range(self.gates)]
             if self.kind == "rnn":
@@ -84,6 +93,14 @@ class Net(torch.nn.Module):
             h = o * torch.tanh(c)
         return self.head(h)
 
+    def gru_step(self, z, h):
+        if h is None:
+            r, u = torch.sigmoid(z[0]), torch.sigmoid(z[1])
+            return (1 - u) * torch.tanh(z[2] + r * self.first)
+        r, u = (torch.sigmoid(z[k] + self.states[k](h)) for k in range(2))
+        n = torch.tanh(z[2] + r * self.states[2](h))
+        return n + u * (h - n)
+
 
 def crown(w, kind, x, eps, sign, batch):
     """Margins proved, `batch` series at a time."""
@@ -91,14 +108,17 @@ def crown(w, kind, x, eps, sign, batch):
     return torch.cat([crown_of(w, kind, *part) for part in parts])
 
 
+NORM, METHOD = {"l2": 2, "linf": float("inf")}, {"norm": 2, "name": "CROWN"}
+
+
 def crown_of(w, kind, x, eps, sign):
     module = BoundedModule(Net(w, kind, x.shape[1]), torch.empty_like(x),
                            bound_opts={"verbosity": 0})
-    ball = BoundedTensor(x, PerturbationLpNorm(norm=2, eps=eps[:, None]))
-    with torch.no_grad():
-        lower, _ = module.compute_bounds(x=(ball,), C=sign[:, None, None], method="CROWN",
-                                         bound_upper=False)
-    return lower[:, 0]
+    ball = BoundedTensor(x, PerturbationLpNorm(norm=METHOD["norm"], eps=eps[:, None]))
+    with torch.set_grad_enabled(METHOD["name"] != "CROWN"):
+        lower, _ = module.compute_bounds(x=(ball,), C=sign[:, None, None],
+                                         method=METHOD["name"], bound_upper=False)
+    return lower[:, 0].detach()
 
 
 def radii(w, kind, x, start, sign, batch, rounds):
@@ -113,6 +133,8 @@ def radii(w, kind, x, start, sign, batch, rounds):
 
 def study(folder, file, lines, batch, rounds):
     kind = file.split("_")[0]
+    METHOD["norm"] = NORM[lines[0].get("norm", "l2")]
+    METHOD["name"] = "alpha-CROWN" if lines[0].get("method") == "alpha" else "CROWN"
     w = tensors(folder / file)
     x = torch.tensor([line["x"] for line in lines], dtype=torch.float64)
     ours = torch.tensor([line["margin"] for line in lines], dtype=torch.float64)
@@ -126,7 +148,8 @@ def study(folder, file, lines, batch, rounds):
     own = torch.tensor([line["radius"] for line in lines], dtype=torch.float64)
     lo, up = radii(w, kind, x, own, sign, batch, rounds)
     print(json.dumps({
-        "model": file, "series": len(lines), "worst shortfall": max(short),
+        "model": file, "norm": lines[0].get("norm", "l2"), "method": METHOD["name"],
+        "series": len(lines), "worst shortfall": max(short),
         "median shortfall": statistics.median(short),
         "share above 1e-3": sum(s > 1e-3 for s in short) / len(short),
         "radius, ours over peer's, median between": [(own / up).median().item(),
