@@ -45,6 +45,7 @@
  *                    2: all proofs are of evaluation in float32, and so of real numbers
  *   ulps      4      units in the last place by which elementary functions in float32
  *                    may be off
+ *   rings     8      rob_bound_lipschitz: balls that gradients are bounded on
  *
  * What holds for all functions. A bound keeps its options and its last answers; it may
  * be used on any query, by one thread at a time. Series are spread over the context's
@@ -130,6 +131,34 @@ ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
                                     double *lower, int64_t capacity);
 
 /**
+ * Certify a Lipschitz constant of the margin on the query's ball, for every series.
+ *
+ * |F_i(x) - F_i(y)| <= K_i ||x - y|| for all x, y in the ball, in the query's norm and
+ * units, along what its mask and scales let move: K_i >= sup of the dual norm of the
+ * gradient of every row. It comes from ranges that the method proves and a centred
+ * recursion of adjoints: products of numbers, absolute values only where the derivative
+ * of a gate is not known exactly. As the radius goes to 0 it becomes the norm itself, and
+ * it never exceeds the recursion in intervals.
+ * Integrated over `rings` balls of radius r/n, 2 r/n, ..., r it certifies a radius of its
+ * own: F_i > 0 where the integral has not used up the margin at x_i. By name:
+ * "lipschitz" K_i, INFINITY: nothing proved; "smooth" that radius, at most r; "steepest",
+ * for each row, what the norm of its gradient does not exceed on the ball; "gradient", for
+ * each row, what it does not fall below, 0: nothing proved.
+ * @param ctx      context; progress stage "bound" counts series
+ * @param b        bound
+ * @param q        query; its radius must be finite, or a box or budgets on all that moves
+ * @param upper    (count of the query) receives K_i; NULL: not wanted
+ * @param capacity numbers upper has room for
+ * @return ROB_EARGUMENT: the radius is INFINITY; ROB_EUNSUPPORTED: a subspace, or an
+ *         operator without a rule (attention, layer norm, gelu); else as rob_bound_margin
+ * Cost: for every ring about 1.5 times rob_bound_margin, and memory for 5 numbers a row
+ *       and state. Reference: docs/theory/orders.md; RecurJac (Zhang et al. 2019) for
+ *       intervals and rings. Since 0.1.
+ */
+ROB_API rob_status rob_bound_lipschitz(rob_ctx *ctx, rob_bound *b, rob_query *q,
+                                       double *upper, int64_t capacity);
+
+/**
  * Read an answer of the last call by name.
  *
  * "margin" M_i (after rob_bound_radius: the margin proved at L_i); "radius" L_i; "rows"
@@ -144,11 +173,11 @@ ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * weights brought to float32, sums in any order, fused or not, subnormals flushed or not,
  * functions right to `ulps`; "margin" less "float32" is the share of rounding. -INFINITY:
  * not asked, nothing proved, or an operator without an error rule (attention). It costs
- * one more bound.
+ * one more bound; "lipschitz", "smooth", "steepest", "gradient" as rob_bound_lipschitz says.
  * @param ctx      context
  * @param b        bound
  * @param what     one of the names
- * @param i        series; -1: every series (not for rows)
+ * @param i        series; -1: every series (not for those with a number a row)
  * @param out      receives the numbers; NULL: only count
  * @param capacity numbers out has room for
  * @param count    receives how many there are; NULL: not wanted

@@ -37,7 +37,14 @@ done:
     return status;
 }
 
-static rob_status run(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius,
+/* What a series' answer says when there is none, and when there is. */
+static double value_of(const rob_answer *a, int32_t ask)
+{
+    if (!a) return ask == ROB_ASK_RADIUS ? 0 : ask == ROB_ASK_MARGIN ? -INFINITY : INFINITY;
+    return ask == ROB_ASK_RADIUS ? a->radius : ask == ROB_ASK_MARGIN ? a->margin : a->lipschitz;
+}
+
+static rob_status run(rob_ctx *ctx, rob_bound *b, rob_query *q, int32_t ask,
                       double *lower, int64_t capacity)
 {
     rob_status status = ROB_OK;
@@ -46,16 +53,15 @@ static rob_status run(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius,
     CHECK(!lower || capacity >= q->count, ctx, ROB_ESHAPE,
           "capacity is %lld; the query has %lld series", (long long)capacity,
           (long long)q->count);
-    CHECK(radius || isfinite(q->radius) || isfinite(rob_priv_query_reach(q)), ctx, ROB_EARGUMENT,
-          "the ball's radius is infinite; a margin needs a finite one "
-          "(rob_query_set_ball)");
+    CHECK(ask == ROB_ASK_RADIUS || isfinite(q->radius) || isfinite(rob_priv_query_reach(q)),
+          ctx, ROB_EARGUMENT, "the ball's radius is infinite; a %s needs a finite one "
+          "(rob_query_set_ball)", ask == ROB_ASK_MARGIN ? "margin" : "Lipschitz constant");
     int64_t count = q->count;
-    TRY(rob_priv_bound_solve(ctx, b, q, radius));
+    TRY(rob_priv_bound_solve(ctx, b, q, ask));
     bool kept = b->count == count;
     for (int64_t i = 0; i < count; i++) {
-        double nothing = radius ? 0 : -INFINITY;
         const rob_answer *a = kept ? &b->answer[i] : NULL;
-        if (lower) lower[i] = !a ? nothing : radius ? a->radius : a->margin;
+        if (lower) lower[i] = value_of(a, ask);
         if (a) rob_priv_query_keep_proved(q, i, a->proved);
     }
 done:
@@ -65,13 +71,19 @@ done:
 rob_status rob_bound_radius(rob_ctx *ctx, rob_bound *b, rob_query *q, double *lower,
                             int64_t capacity)
 {
-    return run(ctx, b, q, true, lower, capacity);
+    return run(ctx, b, q, ROB_ASK_RADIUS, lower, capacity);
 }
 
 rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q, double *lower,
                             int64_t capacity)
 {
-    return run(ctx, b, q, false, lower, capacity);
+    return run(ctx, b, q, ROB_ASK_MARGIN, lower, capacity);
+}
+
+rob_status rob_bound_lipschitz(rob_ctx *ctx, rob_bound *b, rob_query *q, double *upper,
+                               int64_t capacity)
+{
+    return run(ctx, b, q, ROB_ASK_LIPSCHITZ, upper, capacity);
 }
 
 /* ---- answers by name ------------------------------------------------------------- */
@@ -84,6 +96,8 @@ static double get_depth(const rob_answer *a) { return a->depth; }
 static double get_dropped(const rob_answer *a) { return a->dropped; }
 static double get_deviation(const rob_answer *a) { return a->deviation; }
 static double get_float32(const rob_answer *a) { return a->single; }
+static double get_lipschitz(const rob_answer *a) { return a->lipschitz; }
+static double get_smooth(const rob_answer *a) { return a->smooth; }
 
 static const struct column {
     const char *name;
@@ -92,8 +106,27 @@ static const struct column {
     {"margin", get_margin}, {"radius", get_radius}, {"calls", get_calls},
     {"seconds", get_seconds}, {"depth", get_depth},
     {"dropped", get_dropped}, {"deviation", get_deviation},
-    {"float32", get_float32},
+    {"float32", get_float32}, {"lipschitz", get_lipschitz}, {"smooth", get_smooth},
 };
+
+/* Answers with a number for each row; NULL where the last call did not make them. */
+static const double *row_of(const rob_answer *a) { return a->row; }
+static const double *most_of(const rob_answer *a) { return a->most; }
+static const double *least_of(const rob_answer *a) { return a->least; }
+
+static const struct list {
+    const char *name;
+    const double *(*of)(const rob_answer *a);
+} lists[] = {
+    {"rows", row_of}, {"steepest", most_of}, {"gradient", least_of},
+};
+
+static const struct list *list_named(const char *name)
+{
+    for (int64_t k = 0; k < COUNT_OF(lists); k++)
+        if (strcmp(lists[k].name, name) == 0) return &lists[k];
+    return NULL;
+}
 
 static const struct column *column_named(const char *name)
 {
@@ -109,20 +142,22 @@ rob_status rob_bound_get(rob_ctx *ctx, const rob_bound *b, const char *what, int
     if (!ctx) return ROB_EARGUMENT;
     CHECK(b && what, ctx, ROB_EARGUMENT, "%s is NULL", b ? "what" : "bound");
     const struct column *column = column_named(what);
-    bool rows = strcmp(what, "rows") == 0;
+    const struct list *rows = list_named(what);
     CHECK(column || rows, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are margin, radius, calls, seconds, depth, "
-          "dropped, deviation, float32, rows",
+          "dropped, deviation, float32, lipschitz, smooth, rows, steepest, gradient",
           what);
     CHECK((i >= 0 && i < b->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the bound answered for %lld, counted from 0%s",
           (long long)i, (long long)b->count, column ? " (-1: all)" : "");
+    const double *row = rows ? rows->of(&b->answer[i]) : NULL;
+    CHECK(!rows || row || b->answer[i].rows == 0, ctx, ROB_EARGUMENT,
+          "'%s' is an answer of rob_bound_lipschitz; the last call was another", what);
     int64_t size = rows ? b->answer[i].rows : i == -1 ? b->count : 1;
     CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; '%s' has %lld",
           (long long)capacity, what, (long long)size);
     for (int64_t k = 0; out && k < size; k++)
-        out[k] =
-            rows ? b->answer[i].row[k] : column->value(&b->answer[i == -1 ? k : i]);
+        out[k] = rows ? row[k] : column->value(&b->answer[i == -1 ? k : i]);
     if (count) *count = size;
 done:
     return status;

@@ -170,6 +170,10 @@ typedef struct rob_work {
     /* While a radius is searched for, a ball far too large is given up half way. */
     bool search, was_narrow, hopeless;
     double by_interval, by_all;   /* widths of this step's tight cells, summed */
+    /* Called on every block of coefficients a walk meets (adjoint.c); NULL: not. */
+    void (*look)(void *user, int32_t cell, int64_t rows, const double *a);
+    void *look_user;
+    double steep_fault;           /* share of derivatives' widths that tests leave out */
     bool plain;                   /* rows have one end, at `depth` (certificates) */
     bool broken;                  /* a range is empty or infinite: nothing is proved */
     double ops;                   /* roundings in any chain of losses so far */

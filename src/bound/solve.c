@@ -6,6 +6,7 @@
  * the series; the region is rounded up and the answer down when units are changed.
  */
 #include "bound/solve.h"
+#include "bound/adjoint.h"
 #include "bound/alpha.h"
 #include "bound/single.h"
 
@@ -37,6 +38,7 @@ const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
      "1: also prove the margin of evaluation in float32; 2: nothing but that"},
     {"ulps", 4, 0, 1e6, "",
      "what elementary functions in float32 may be off, in units in the last place"},
+    {"rings", 8, 1, 1e6, "", "balls that gradients are bounded on, for \"smooth\""},
 };
 
 typedef struct task {
@@ -52,7 +54,7 @@ typedef struct solver {
     rob_ctx *ctx;
     const rob_bound *bound;
     const rob_query *query;
-    bool radius;
+    bool radius, steep;
     int64_t total;
     atomic_int finished;
     task *tasks;
@@ -150,6 +152,34 @@ static rob_ball ball_of(const solver *s, const rob_case *c, rob_region *region,
     return ball;
 }
 
+/* The margin's gradient: the margin is a least of largest rows. */
+static rob_status solve_steep(solver *s, task *t, rob_work *w, const rob_ball *ball,
+                              const rob_demand *d, rob_proof *row)
+{
+    rob_answer *a = t->answer;
+    rob_outcome out;
+    rob_steepness g = { a->most, a->least, 0 };
+    const rob_query *q = s->query;
+    double scale = q->units == ROB_UNITS_DATA ? 1 : fabs(q->model->recipe.input_scale);
+    const int64_t rings = (int64_t)s->bound->option[ROB_BOUND_RINGS];
+    rob_status status =
+        rob_priv_bound_steep(w, ball, d, t->crown, rings, row, &out, &g);
+    a->calls = (double)(rings + 1);
+    if (status != ROB_OK) return status;
+    a->margin = out.margin;
+    a->lipschitz = 0;
+    for (int64_t r = 0; r < d->rows; r++) {
+        if (scale != 1) {
+            a->most[r] = fp_mul_up(a->most[r], scale);
+            a->least[r] = fp_max(0, fp_mul_lo(a->least[r], scale));
+        }
+        a->lipschitz = fp_max(a->most[r], a->lipschitz);
+    }
+    a->proved = g.crossing;
+    a->smooth = reported_radius(q, g.crossing >= ball->eps ? region_radius(q) : g.crossing);
+    return status;
+}
+
 static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
 {
     const rob_case *c = t->series;
@@ -160,6 +190,7 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
     int32_t parts = rob_priv_region_parts(&region);
     t->answer->dropped = (parts & ROB_PART_SMOOTH ? 1 : 0)
                          + (parts & ROB_PART_STEPS ? 2 : 0);
+    if (s->steep) return solve_steep(s, t, w, &ball, &d, row);
     if (!s->radius) {
         rob_outcome out;
         rob_status status = rob_priv_bound_ball(w, &ball, &d, t->crown, row, &out);
@@ -213,6 +244,7 @@ static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
     w->stop_user = eye;
     w->fault = s->bound->fault;
     w->fault_strip = s->bound->fault_strip;
+    w->steep_fault = s->bound->fault_steep;
     return status;
 }
 
@@ -245,7 +277,7 @@ static void run_task(void *user, int64_t k, int32_t worker)
         return;
     }
     double begun = rob_priv_clock();
-    const double single = s->bound->option[ROB_BOUND_FLOAT32];
+    const double single = s->steep ? 0 : s->bound->option[ROB_BOUND_FLOAT32];
     const rob_memory *m = &t->net->memory;
     int64_t rows = t->series->spec.rows;
     rob_work *w = NULL;
@@ -334,6 +366,9 @@ static rob_status open_wave(solver *s, int64_t first, int64_t *end)
         if (same) t->net = t[-1].net;
         else TRY(rob_priv_bound_network(s->ctx, s->query->model, t->series->steps, &t->net));
         choose_depth(s, t);
+        const char *unknown = s->steep ? rob_priv_adjoint_unknown(t->net) : NULL;
+        CHECK(unknown == NULL, s->ctx, ROB_EUNSUPPORTED,
+              "gradients are not bounded through %s of values that depend on x", unknown);
     }
 done:
     *end = k;
@@ -369,8 +404,10 @@ done:
 
 static void free_answers(const rob_memory *m, rob_answer *answer, int64_t count)
 {
-    for (int64_t i = 0; answer != NULL && i < count; i++)
+    for (int64_t i = 0; answer != NULL && i < count; i++) {
         rob_priv_release(m, answer[i].row);
+        rob_priv_release(m, answer[i].most);
+    }
     rob_priv_release(m, answer);
 }
 
@@ -379,6 +416,16 @@ void rob_priv_bound_forget(rob_bound *b)
     free_answers(&b->memory, b->answer, b->count);
     b->answer = NULL;
     b->count = 0;
+}
+
+/* Room for norms of gradients, of which nothing is known. */
+static bool forget_gradients(const rob_bound *b, rob_answer *a)
+{
+    a->most = rob_priv_allocate(&b->memory, 2 * a->rows + 1, (int64_t)sizeof(double));
+    if (a->most == NULL) return false;
+    a->least = a->most + a->rows;
+    for (int64_t r = 0; r < a->rows; r++) a->most[r] = INFINITY, a->least[r] = 0;
+    return true;
 }
 
 /* Answers that claim nothing, and a task for each. */
@@ -398,20 +445,26 @@ static rob_status begin(solver *s, const rob_bound *b, rob_answer **out)
             rob_priv_allocate(&b->memory, c->spec.rows + 1, (int64_t)sizeof(double));
         if (a[i].row == NULL) return rob_priv_no_memory(s->ctx);
         for (int64_t r = 0; r < c->spec.rows; r++) a[i].row[r] = -INFINITY;
+        a[i].lipschitz = INFINITY;
+        if (s->steep && !forget_gradients(b, &a[i])) return rob_priv_no_memory(s->ctx);
         s->tasks[i] = (task){.series = c, .answer = &a[i]};
     }
     qsort(s->tasks, (size_t)count, sizeof *s->tasks, by_length);
     return ROB_OK;
 }
 
-rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius)
+rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, int32_t ask)
 {
     rob_status status = ROB_OK;
     rob_answer *answer = NULL;
     solver s = {
-        .ctx = ctx, .bound = b, .query = q, .radius = radius, .total = q->count
+        .ctx = ctx, .bound = b, .query = q, .radius = ask == ROB_ASK_RADIUS,
+        .steep = ask == ROB_ASK_LIPSCHITZ, .total = q->count
     };
     TRY(rob_priv_query_knows(ctx, q, ~ROB_PART_COUNT, "a bound"));
+    if (s.steep)
+        TRY(rob_priv_query_knows(ctx, q, ~(ROB_PART_COUNT | ROB_PART_SUBSPACE),
+                                 "a bound on gradients"));
     TRY(rob_priv_query_prepare(ctx, q));
     if (status == ROB_STOPPED) {
         rob_priv_bound_forget(b);

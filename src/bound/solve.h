@@ -9,7 +9,7 @@
 enum { ROB_BOUND_INTERVAL, ROB_BOUND_ZONOTOPE, ROB_BOUND_CROWN, ROB_BOUND_ALPHA,
        ROB_BOUND_AUTO, ROB_BOUND_METHODS };
 enum { ROB_BOUND_STEPS, ROB_BOUND_SYMBOLS, ROB_BOUND_TOLERANCE, ROB_BOUND_CALLS, ROB_BOUND_CHOICES, ROB_BOUND_ROUNDS, ROB_BOUND_CHOSEN, ROB_BOUND_ENOUGH,
-       ROB_BOUND_SECONDS, ROB_BOUND_COST, ROB_BOUND_FLOAT32, ROB_BOUND_ULPS,
+       ROB_BOUND_SECONDS, ROB_BOUND_COST, ROB_BOUND_FLOAT32, ROB_BOUND_ULPS, ROB_BOUND_RINGS,
        ROB_BOUND_OPTIONS };
 extern const char *const rob_priv_bound_method[ROB_BOUND_METHODS];
 extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
@@ -19,8 +19,10 @@ extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
  * variation and differences, 2 number of steps. */
 typedef struct rob_answer {
     double margin, radius, proved, calls, seconds, depth, dropped, deviation, single;
+    double lipschitz, smooth;     /* norm of the margin's gradient; radius by rings */
     int64_t rows;
     double *row;
+    double *most, *least;         /* (rows) norms of gradients */
 } rob_answer;
 
 struct rob_bound {
@@ -32,10 +34,12 @@ struct rob_bound {
     void (*fault)(rob_bend *b);   /* tests seed wrong planes here; NULL */
     void (*fault_strip)(rob_strip *s);
     double fault_single;          /* share of float32's errors that tests leave out; 0 */
+    double fault_steep;           /* of derivatives' widths */
 };
 
-/* Margins (radius false) or radii of every series of a prepared query. */
-rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, bool radius);
+/* Of every series of a prepared query. */
+enum { ROB_ASK_MARGIN, ROB_ASK_RADIUS, ROB_ASK_LIPSCHITZ };
+rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, int32_t ask);
 void rob_priv_bound_forget(rob_bound *b);
 
 /* The model's network for series of so many steps. */

@@ -443,6 +443,7 @@ static bool walk(sweep *s, int64_t first, int32_t age)
             next_try *= 2;
         }
         double *a = w->pool[w->block[s->from]].at;
+        if (w->look != NULL) w->look(w->look_user, s->from, s->rows, a);
         if (c->time >= 0 && c->time < first) end_on_cell(s, s->from, a, c->size);
         else if (!move_on(s, s->from, a)) return false;
         drop_block(w, s->from);

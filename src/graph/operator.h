@@ -76,6 +76,9 @@ struct rob_op {
     void (*pull)(const rob_node *n, const rob_range *value, int32_t k, const rob_rows *out,
                  int32_t i, rob_rows *in, double *base, double *loss);
     void (*curve)(const rob_node *n, const rob_range *in, const double *const *centre, rob_curve *out);
+    /* Element-wise operators: ranges of the partial derivative by input i on the box, all
+     * slopes between both sides where it has none. */
+    void (*steep)(const rob_node *n, const rob_range *in, int32_t i, rob_range *out);
 };
 
 #endif

@@ -73,6 +73,15 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
     *yup = rob_priv_enclose_most(g, g_neg(g, lo[0]), up[0]);
 }
 
+static void steep(const rob_node *n, const rob_range *in, int32_t i, rob_range *out)
+{
+    (void)n, (void)i;
+    const int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        rob_priv_steep_kink(-1, 1, rob_priv_range_at(&in[0], e), e, out);
+    }
+}
+
 const rob_op rob_priv_op_abs = {
     .name = "abs",
     .id = ROB_OP_abs,
@@ -86,5 +95,6 @@ const rob_op rob_priv_op_abs = {
     .relax = relax,
     .parameters = 1,
     .enclose = enclose,
+    .steep = steep,
 };
 #endif

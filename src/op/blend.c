@@ -113,10 +113,23 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
     *yup = g_add(g, up[1], above);
 }
 
+static void steep(const rob_node *n, const rob_range *in, int32_t i, rob_range *out)
+{
+    (void)n;
+    const int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        rob_interval s = rob_priv_steep_blend(
+            i, rob_priv_range_at(&in[0], e),
+            rob_priv_range_at(&in[1], e),
+            rob_priv_range_at(&in[2], e));
+        rob_priv_range_put(out, e, s.lo, s.up);
+    }
+}
+
 const rob_op rob_priv_op_blend = {
     .name = "blend", .id = ROB_OP_blend, .ins = 3, .kind = ROB_SMOOTH_EACH,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 4,
-    .curve = curve, .enclose = enclose,
+    .curve = curve, .enclose = enclose, .steep = steep,
 };
 #endif

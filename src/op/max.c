@@ -89,11 +89,23 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
     rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
 }
 
+static void steep(const rob_node *n, const rob_range *in, int32_t i, rob_range *out)
+{
+    (void)n;
+    const int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        rob_interval a = rob_priv_range_at(&in[i], e), b = rob_priv_range_at(&in[1 - i], e);
+        rob_interval apart = { fp_add_lo(a.lo, -b.up), fp_add_up(a.up, -b.lo) };
+        rob_priv_steep_kink(0, 1, apart, e, out);
+    }
+}
+
 const rob_op rob_priv_op_max = {
     .name = "max", .id = ROB_OP_max, .ins = 2,
     .kind = ROB_OP_ELEMENTWISE | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 1,
     .enclose = enclose,
+    .steep = steep,
 };
 #endif

@@ -140,10 +140,20 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
                                  rob_priv_enclose_most(g, c, d));
 }
 
+static void steep(const rob_node *n, const rob_range *in, int32_t i, rob_range *out)
+{
+    (void)n;
+    const int64_t size = rob_priv_shape_size(&out->shape);
+    for (int64_t e = 0; e < size; e++) {
+        rob_interval other = rob_priv_range_at(&in[1 - i], e);
+        rob_priv_range_put(out, e, other.lo, other.up);
+    }
+}
+
 const rob_op rob_priv_op_mul = {
     .name = "mul", .id = ROB_OP_mul, .ins = 2, .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 2, .pull = pull,
-    .curve = curve, .enclose = enclose,
+    .curve = curve, .enclose = enclose, .steep = steep,
 };
 #endif

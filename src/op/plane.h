@@ -207,6 +207,19 @@ void rob_priv_curve_product(rob_curve *c, int64_t e, const rob_jet f[2],
 void rob_priv_curve_blend(rob_curve *c, int64_t e, const rob_interval box[3],
                           const double at[3], const double reach[3]);
 
+/* ---- ranges of partial derivatives ------------------------------------------------ */
+
+/* of a function of one variable, on a box; for all elements */
+rob_interval rob_priv_uni_steep(const rob_univariate *f, rob_interval x);
+void rob_priv_steep_one(const rob_univariate *f, const rob_range *in, rob_range *out);
+/* Element e of a function with these slopes below and above 0. */
+void rob_priv_steep_kink(double below, double above, rob_interval x, int64_t e,
+                         rob_range *out);
+/* Partial derivative by argument i. */
+rob_interval rob_priv_steep_sigtanh(int32_t i, rob_interval a, rob_interval b);
+rob_interval rob_priv_steep_sigmul(int32_t i, rob_interval a, rob_interval b);
+rob_interval rob_priv_steep_blend(int32_t i, rob_interval z, rob_interval n, rob_interval h);
+
 /* ---- enclosing ------------------------------------------------------------------- */
 
 /* Outputs with the inputs at their lower ends, and at their upper ends. */

@@ -65,10 +65,16 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, 
     *yup = rob_priv_enclose_most(g, g_unary(g, "square", lo[0]), g_unary(g, "square", up[0]));
 }
 
+static void steep(const rob_node *n, const rob_range *in, int32_t i, rob_range *out)
+{
+    (void)n, (void)i;
+    rob_priv_steep_one(&rob_priv_uni_square, &in[0], out);
+}
+
 const rob_op rob_priv_op_square = {
     .name = "square", .id = ROB_OP_square, .ins = 1, .kind = ROB_SMOOTH_EACH | ROB_OP_CHEAP,
     .shape = rob_priv_shape_each, .fold = fold, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 2,
-    .curve = curve, .enclose = enclose,
+    .curve = curve, .enclose = enclose, .steep = steep,
 };
 #endif

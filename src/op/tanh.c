@@ -50,10 +50,16 @@ static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up, 
     rob_priv_enclose_rising(g, y, lo, up, ylo, yup);
 }
 
+static void steep(const rob_node *n, const rob_range *in, int32_t i, rob_range *out)
+{
+    (void)n, (void)i;
+    rob_priv_steep_one(&rob_priv_uni_tanh, &in[0], out);
+}
+
 const rob_op rob_priv_op_tanh = {
     .name = "tanh", .id = ROB_OP_tanh, .ins = 1, .kind = ROB_SMOOTH_EACH,
     .shape = rob_priv_shape_each, .vjp = vjp, .jvp = jvp,
     .interval = interval, .relax = relax, .parameters = 2,
-    .curve = curve, .enclose = enclose,
+    .curve = curve, .enclose = enclose, .steep = steep,
 };
 #endif

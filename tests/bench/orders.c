@@ -1,0 +1,181 @@
+/* orders.c -- where which order of bound wins, on nets trained here.
+ *
+ * Elman (tanh), LSTM and GRU classifiers of a clean sine against the same sine in noise. For
+ * each of N test series, L2 balls on the whole sequence: radii proved by intervals (order 0),
+ * by linear relaxations (order 1) and by the integral of certified gradients; the certified
+ * norm of the gradient over its norm at the series, at shares of the radius of order 1; what
+ * an attack breaks.
+ * usage: orders N T H [KIND]; a line a kind: medians over series.
+ */
+#include <robust.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 200, SHARES = 3, COLUMNS = 16 };
+static const double SHARE[SHARES] = {0.01, 0.1, 0.5};
+static const char *const KIND[] = {"rnn", "lstm", "gru"};
+static const char *const RECIPE[] = {"rnn nonlinearity=tanh", "lstm", "gru"};
+
+static rob_ctx *ctx;
+
+static void must(rob_status status)
+{
+    if (status >= ROB_OK) return;
+    fprintf(stderr, "orders: %s\n", rob_ctx_error(ctx));
+    exit(1);
+}
+
+/* A small generator of its own: uniform in (0, 1). */
+static double uniform(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return ((double)(*state >> 11) + 0.5) * 0x1p-53;
+}
+
+static double normal(uint64_t *state)
+{
+    double r = sqrt(-2 * log(uniform(state)));
+    return r * cos(6.283185307179586 * uniform(state));
+}
+
+/* label 0: clean sine of random phase; label 1: the same with N(0, 0.5^2) noise */
+static rob_data *waves(int steps, int count, uint64_t seed)
+{
+    rob_data *data;
+    double x[256];
+    must(rob_data_create(ctx, &data));
+    for (int i = 0; i < count; i++) {
+        double phase = 6.283185307179586 * uniform(&seed);
+        for (int t = 0; t < steps; t++) {
+            x[t] = sin(6.283185307179586 * t / 14 + phase);
+            if (i % 2 == 1) x[t] += 0.5 * normal(&seed);
+        }
+        must(rob_data_add(ctx, data, x, steps, 1, i % 2));
+    }
+    return data;
+}
+
+static rob_model *fitted(int kind, int steps, int hidden)
+{
+    char recipe[128];
+    rob_model *start, *model;
+    rob_trainer *trainer;
+    rob_data *train = waves(steps, 1000, 1), *valid = waves(steps, 200, 2);
+    snprintf(recipe, sizeof recipe, "%s hidden=%d features=1 outputs=2 readout=last",
+             RECIPE[kind], hidden);
+    must(rob_model_create(ctx, recipe, &start));
+    must(rob_trainer_create(ctx, &trainer));
+    must(rob_trainer_run(ctx, trainer, start, train, valid, &model));
+    rob_trainer_free(trainer);
+    rob_model_free(start);
+    rob_data_free(train);
+    rob_data_free(valid);
+    return model;
+}
+
+static double number(rob_bound *b, const char *what)
+{
+    double v = NAN;
+    must(rob_bound_get(ctx, b, what, 0, &v, 1, NULL));
+    return v;
+}
+
+static double radius_by(rob_query *q, const char *method)
+{
+    rob_bound *b;
+    double r;
+    must(rob_query_set_ball(ctx, q, ROB_NORM_L2, INFINITY));
+    must(rob_bound_create(ctx, method, &b));
+    must(rob_bound_radius(ctx, b, q, &r, 1));
+    rob_bound_free(b);
+    return r;
+}
+
+/* K on a ball; the radius by rings */
+static double steepness(rob_query *q, double radius, int rings, double *smooth, double *seconds)
+{
+    rob_bound *b;
+    double k;
+    must(rob_query_set_ball(ctx, q, ROB_NORM_L2, radius));
+    must(rob_bound_create(ctx, "crown", &b));
+    must(rob_bound_set(ctx, b, "rings", rings));
+    must(rob_bound_lipschitz(ctx, b, q, &k, 1));
+    *smooth = number(b, "smooth");
+    *seconds = number(b, "seconds");
+    rob_bound_free(b);
+    return k;
+}
+
+static double attacked(rob_query *q)
+{
+    rob_attack *a;
+    double d;
+    must(rob_query_set_ball(ctx, q, ROB_NORM_L2, INFINITY));
+    must(rob_attack_create(ctx, "auto", &a));
+    must(rob_attack_distance(ctx, a, q, &d, 1));
+    rob_attack_free(a);
+    return d;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *v, int count)
+{
+    qsort(v, (size_t)count, sizeof *v, by_size);
+    return count == 0 ? NAN : count % 2 ? v[count / 2] : 0.5 * (v[count / 2 - 1] + v[count / 2]);
+}
+
+static void study(int kind, int steps, int hidden, int count)
+{
+    static double column[COLUMNS][MOST];
+    rob_model *model = fitted(kind, steps, hidden);
+    rob_data *test = waves(steps, count, 3);
+    int n = 0;
+    for (int i = 0; i < count; i++) {
+        double x[256], none, seconds;
+        int64_t length, features, label;
+        rob_query *q;
+        must(rob_data_get(ctx, test, i, x, 256, &length, &features, &label));
+        must(rob_query_create(ctx, model, &q));
+        must(rob_query_add(ctx, q, x, length, -1));
+        const double crown = radius_by(q, "crown");
+        column[0][n] = attacked(q) / crown;
+        column[1][n] = crown;
+        column[2][n] = radius_by(q, "interval") / crown;
+        const double slope = steepness(q, 1e-9, 1, &none, &seconds);
+        for (int k = 0; k < SHARES; k++)
+            column[3 + k][n] = steepness(q, SHARE[k] * crown, 1, &none, &seconds) / slope;
+        steepness(q, crown, 10, &column[6][n], &seconds);
+        column[6][n] /= crown;
+        column[7][n] = seconds / 10;
+        n++;
+        rob_query_free(q);
+    }
+    printf("%-5s %3d %3d ", KIND[kind], steps, hidden);
+    for (int c = 0; c < 8; c++) printf(" %8.4g", median(column[c], n));
+    printf("\n");
+    fflush(stdout);
+    rob_model_free(model);
+    rob_data_free(test);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 4)
+        return fputs("usage: orders N T H [KIND]   (with less: nothing to do)\n", stderr), 0;
+    const int count = atoi(argv[1]), steps = atoi(argv[2]), hidden = atoi(argv[3]);
+    if (count < 1 || count > MOST || steps < 1 || steps > 256 || hidden < 1) return 2;
+    must(rob_ctx_create(&ctx));
+    printf("kind    T   H   attack/1  radius1      0/1  K.01/|J|  K.1/|J|  K.5/|J|  rings/1  s/ring\n");
+    for (int kind = 0; kind < 3; kind++)
+        if (argc < 5 || strcmp(argv[4], KIND[kind]) == 0) study(kind, steps, hidden, count);
+    rob_ctx_free(ctx);
+    return 0;
+}
