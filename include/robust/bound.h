@@ -46,6 +46,8 @@
  *   ulps      4      units in the last place by which elementary functions in float32
  *                    may be off
  *   rings     8      rob_bound_lipschitz: balls that gradients are bounded on
+ *   joint     1      1: where there are forms, planes of gates on the joint domain of their
+ *                    two inputs (an octagon), which is smaller than their box; 0: the box
  *
  * What holds for all functions. A bound keeps its options and its last answers; it may
  * be used on any query, by one thread at a time. Series are spread over the context's

@@ -160,6 +160,8 @@ typedef struct rob_work {
     double *reach;                /* (steps features) largest |x| */
     double *sum, *turned;         /* scratch: (4 widest), (2 widest features) */
     double *seen;                 /* scratch: (2 widest, width) */
+    double *ends;                 /* scratch: (2 widest) */
+    struct rob_pairs *joint;      /* joint domains (joint.h); NULL: boxes alone */
     int64_t *symbol;              /* number of x, or -1: a noise */
     int64_t symbols, symbol_capacity, symbols_most;
     double *most;                 /* largest |symbol| */
@@ -236,6 +238,8 @@ void rob_priv_straight_keep(rob_work *w, int32_t cell, const int64_t *which,
                             int64_t count);
 /* Planes of a curved cell and weights of loss, from the ranges of its operands. */
 void rob_priv_plane_prepare(rob_work *w, int32_t cell);
+/* The weights again, once planes were exchanged. */
+void rob_priv_plane_weigh(rob_work *w, int32_t cell);
 /* The planes: operands are the live ones, in order. */
 rob_bend rob_priv_plane_of(const rob_work *w, int32_t cell);
 /* Cells of kind COUPLED. numbers: of their planes in the work's array, before the cell

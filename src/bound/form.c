@@ -11,6 +11,7 @@
  * docs/theory/bound.md 6.
  */
 #include "bound/forward.h"
+#include "bound/joint.h"
 
 #include <string.h>
 
@@ -337,7 +338,8 @@ static rob_strip strip_of(rob_work *w, int32_t cell, const rob_range *in, int64_
     rob_strip flat = {.lo = w->lo[c->at + e], .up = w->up[c->at + e]};
     rob_interval box[ROB_MAX_INS] = {{0, 0}};
     bool planes = rob_priv_has_planes(&c->node);
-    if (planes && rob_priv_strip(&c->node, in, e, &s)) {
+    if (rob_priv_joint_strip(w, cell, e, &s)) {
+    } else if (planes && rob_priv_strip(&c->node, in, e, &s)) {
         int32_t k = 0;
         for (int32_t i = 0; i < c->ins; i++) {
             if (w->net->cell[link[i].cell].live) {

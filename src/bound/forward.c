@@ -88,25 +88,25 @@ int64_t rob_priv_form_symbols(rob_work *w, int64_t count, int64_t coordinate)
 
 /* ---- magnitudes and ranges ------------------------------------------------------- */
 
-/* M, and the noises' share of it in w->fresh */
-static void measure(rob_work *w, int32_t cell)
+/* M (NULL: not wanted), and the noises' share of it in w->fresh */
+static void measure(rob_work *w, const rob_sight *s, double *mag)
 {
-    const rob_cell *c = &w->net->cell[cell];
-    rob_sight s = rob_priv_form_look(w, cell);
-    double *mag = w->extent + c->at, *noise = w->fresh;
-    memset(mag, 0, (size_t)c->size * sizeof *mag);
-    memset(noise, 0, (size_t)c->size * sizeof *noise);
-    for (int64_t j = 0, count; j < s.rows; j += count) {
-        const bool input = w->symbol[s.first + j] >= 0;
-        for (count = 1; j + count < s.rows; count++)
-            if ((w->symbol[s.first + j + count] >= 0) != input) break;
-        w->net->kernel->gather(count, c->size, w->most + s.first + j, s.at + j * s.ld, s.ld,
+    double *noise = w->fresh;
+    if (mag != NULL) memset(mag, 0, (size_t)s->n * sizeof *mag);
+    memset(noise, 0, (size_t)s->n * sizeof *noise);
+    for (int64_t j = 0, count; j < s->rows; j += count) {
+        const bool input = w->symbol[s->first + j] >= 0;
+        for (count = 1; j + count < s->rows; count++)
+            if ((w->symbol[s->first + j + count] >= 0) != input) break;
+        if (input && mag == NULL) continue;
+        w->net->kernel->gather(count, s->n, w->most + s->first + j, s->at + j * s->ld, s->ld,
                                input ? mag : noise);
     }
-    double more = 1 + (double)(s.rows + 8) * ROB_U, tiny = (double)(s.rows + 4) * ROB_TINY;
-    for (int64_t e = 0; e < c->size; e++) {
+    double more = 1 + (double)(s->rows + 8) * ROB_U, tiny = (double)(s->rows + 4) * ROB_TINY;
+    for (int64_t e = 0; e < s->n; e++) {
         noise[e] = noise[e] * more + tiny;
-        mag[e] = (mag[e] + noise[e] + fabs(s.base[e]) + s.rad[e]) * more + 2 * tiny;
+        if (mag != NULL)
+            mag[e] = (mag[e] + noise[e] + fabs(s->base[e]) + s->rad[e]) * more + 2 * tiny;
     }
 }
 
@@ -160,20 +160,36 @@ static void start_rows(rob_work *w, const rob_sight *s)
     }
 }
 
+/* Ends of numbers whose noises stand in w->fresh. */
+static void ends(rob_work *w, const rob_sight *s, double *lo, double *up)
+{
+    start_rows(w, s);
+    double ops = collect(w, s);
+    for (int64_t e = 0; e < s->n; e++) {
+        double rest = fp_add_up(w->fresh[e], s->rad[e]);
+        lo[e] = ending(w, 2 * e, rest, ops);
+        up[e] = -ending(w, 2 * e + 1, rest, ops);
+    }
+}
+
+void rob_priv_form_range(rob_work *w, const rob_sight *s, double *lo, double *up)
+{
+    measure(w, s, NULL);
+    ends(w, s, lo, up);
+}
+
 /* Magnitudes of a new form; its range joins the cell's. */
 static void finish(rob_work *w, int32_t cell)
 {
     const rob_cell *c = &w->net->cell[cell];
-    measure(w, cell);
-    if (!c->tight && c->last != INT32_MAX) return;
     rob_sight s = rob_priv_form_look(w, cell);
-    start_rows(w, &s);
-    double ops = collect(w, &s);
+    measure(w, &s, w->extent + c->at);
+    if (!c->tight && c->last != INT32_MAX) return;
+    double *lo = w->ends, *up = lo + w->net->widest;
+    ends(w, &s, lo, up);
     for (int64_t e = 0; e < c->size; e++) {
-        double rest = fp_add_up(w->fresh[e], s.rad[e]);
-        double lo = ending(w, 2 * e, rest, ops), up = -ending(w, 2 * e + 1, rest, ops);
-        w->lo[c->at + e] = fp_max(lo, w->lo[c->at + e]);
-        w->up[c->at + e] = fp_min(up, w->up[c->at + e]);
+        w->lo[c->at + e] = fp_max(lo[e], w->lo[c->at + e]);
+        w->up[c->at + e] = fp_min(up[e], w->up[c->at + e]);
     }
 }
 

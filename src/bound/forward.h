@@ -18,6 +18,8 @@ int32_t rob_priv_form_block(rob_work *w, int64_t numbers);
 double *rob_priv_form_make(rob_work *w, int32_t cell, int64_t first, int64_t rows);
 /* `count` new symbols: numbers of x from `coordinate` on, or (-1) noises. The first. */
 int64_t rob_priv_form_symbols(rob_work *w, int64_t count, int64_t coordinate);
+/* The range of every number of a form, on the ball. */
+void rob_priv_form_range(rob_work *w, const rob_sight *s, double *lo, double *up);
 /* The form of a cell from those of its operands: F, base and rad. False: no memory. */
 bool rob_priv_form_of(rob_work *w, int32_t cell);
 

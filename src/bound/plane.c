@@ -92,6 +92,11 @@ static void weigh(rob_work *w, int32_t cell, double *p)
     p[SLACK * n] = 8 * ROB_TINY * slack;
 }
 
+void rob_priv_plane_weigh(rob_work *w, int32_t cell)
+{
+    weigh(w, cell, w->plane + w->net->cell[cell].plane);
+}
+
 void rob_priv_plane_constant(rob_work *w, int32_t cell)
 {
     const rob_cell *c = &w->net->cell[cell];

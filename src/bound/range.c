@@ -10,6 +10,7 @@
  * help.
  */
 #include "bound/alpha.h"
+#include "bound/joint.h"
 #include "bound/single.h"
 
 #include <string.h>
@@ -164,6 +165,7 @@ static rob_status visit(rob_work *w, int32_t i)
     if (status != ROB_OK) return status;
     rob_priv_plane_prepare(w, i);
     if (w->broken) return ROB_OK;
+    if (!rob_priv_joint_prepare(w, i)) return ROB_EMEMORY;
     if (w->form != NULL) {
         if (!rob_priv_forward_cell(w, i)) return ROB_EMEMORY;
         rob_priv_range_seal(w, c);
@@ -289,6 +291,7 @@ rob_status rob_priv_forward_open(rob_work *w)
                 && reserve(w, &w->extent, size) && reserve(w, &w->reach, numbers)
                 && reserve(w, &w->sum, 4 * net->widest)
                 && reserve(w, &w->seen, 2 * net->widest * w->width)
+                && reserve(w, &w->ends, 2 * net->widest)
                 && reserve(w, &w->turned, 2 * net->widest * net->features);
     w->form = rob_priv_allocate(&w->memory, net->cells, (int64_t)sizeof *w->form);
     if (!fine || w->form == NULL) return ROB_EMEMORY;
@@ -307,11 +310,12 @@ void rob_priv_work_close(rob_work *w)
     rob_memory m = w->memory;
     rob_priv_alpha_close(w->alpha);
     rob_priv_single_close(w);
+    rob_priv_joint_close(w);
     for (int32_t i = 0; i < w->blocks; i++) rob_priv_release(&m, w->pool[i].at);
     void *const all[] = {
         w->kept, w->kept_x, w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,
         w->cost, w->measure, w->base2, w->loss2, w->which, w->proof, w->range, w->block,
-        w->pool, w->form, w->centre, w->spread, w->extent, w->reach, w->sum, w->seen, w->turned,
+        w->pool, w->form, w->centre, w->spread, w->extent, w->reach, w->sum, w->seen, w->turned, w->ends,
         w->symbol, w->most, w->held_lo, w->held_up,
     };
     for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&m, all[i]);

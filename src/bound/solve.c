@@ -8,6 +8,7 @@
 #include "bound/solve.h"
 #include "bound/adjoint.h"
 #include "bound/alpha.h"
+#include "bound/joint.h"
 #include "bound/single.h"
 
 #include <float.h>
@@ -39,6 +40,8 @@ const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
     {"ulps", 4, 0, 1e6, "",
      "what elementary functions in float32 may be off, in units in the last place"},
     {"rings", 8, 1, 1e6, "", "balls that gradients are bounded on, for \"smooth\""},
+    {"joint", 1, 0, 1, "",
+     "1: planes of gates on the joint domain of their inputs, 0: on their box"},
 };
 
 typedef struct task {
@@ -233,6 +236,8 @@ static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
         w->deadline = begun + option[ROB_BOUND_SECONDS];
     }
     if (status == ROB_OK && t->forms) status = rob_priv_forward_open(w);
+    if (status == ROB_OK && t->forms && option[ROB_BOUND_JOINT] != 0)
+        status = rob_priv_joint_open(w);
     if (status == ROB_OK && single)
         status = rob_priv_single_open(w, option[ROB_BOUND_ULPS], 1 - s->bound->fault_single);
     *out = w;

@@ -100,10 +100,29 @@ double rob_priv_min_sigmul(double a, double b, rob_interval x, rob_interval y,
 /* ... over (z, n, h) of  n + sigmoid(z) (h - n) - s0 z - s1 n - s2 h. */
 double rob_priv_min_blend(const double s[3], const rob_interval box[3], double at[3]);
 
+/* ... over y in an interval of  s tanh(y) - b y, s in [slo, sup] >= 0. */
+double rob_priv_min_tanh(double slo, double sup, double b, rob_interval y, double *at);
+
+/* What is known of two inputs jointly, beside their box:  y - slope x in rest. */
+enum { ROB_JOINT_LINES = 2 };
+typedef struct rob_joint {
+    int32_t lines;
+    double slope[ROB_JOINT_LINES];
+    rob_interval rest[ROB_JOINT_LINES];
+} rob_joint;
+/* A lower bound, at most about `enough` too low, of min over (x, y) in the box and the
+ * joint domain of  sigmoid(x) g(y) - a x - b y, g tanh or the identity. -INFINITY: none. */
+double rob_priv_min_joint(bool of_tanh, double a, double b, rob_interval x,
+                          rob_interval y, const rob_joint *joint, double enough);
+
 /* Parallel planes: lo <= phi(z) - slope.z <= up on the box. */
 typedef struct rob_strip { double slope[ROB_MAX_INS], lo, up; } rob_strip;
 /* The strip about element e of an operator; false: no rule, or nothing finite. */
 bool rob_priv_strip(const rob_node *n, const rob_range *in, int64_t e, rob_strip *s);
+/* The same on the joint domain of (x, y), for sigmoid(x) tanh(y) and sigmoid(x) y; of the
+ * blend x = z and y = h - n, whose range is `second`. */
+bool rob_priv_strip_joint(const rob_node *n, const rob_range *in, int64_t e,
+                          rob_interval second, const rob_joint *joint, rob_strip *s);
 
 /* McCormick's slopes of the product of two factors in their ranges, mixed by r in [0,
  * 1]: r = 1 below is the plane through the corners (lo, lo), above through (lo, up) in

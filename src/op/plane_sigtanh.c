@@ -54,20 +54,34 @@ static double least_left(const point *s, double b, double l, double m, double *a
     return fp_lo(height(s, b, p) - fp_max(right, left));
 }
 
+/* p's M, bounded below */
+static void least_over(point *p, double b, double l, double u)
+{
+    double end[2] = { l, u };
+    if (l < 0)
+        p->m = fp_or_lo(least_left(p, b, l, fp_min(u, 0), &p->y));
+    for (int i = l < 0 ? 1 : 0; i < 2 && u >= 0; i++) {
+        double h = fp_or_lo(height(p, b, end[i]));
+        if (h < p->m) {
+            p->m = h;
+            p->y = end[i];
+        }
+    }
+}
+
+double rob_priv_min_tanh(double slo, double sup, double b, rob_interval y, double *at)
+{
+    point p = { 0, slo, sup, INFINITY, y.lo };
+    least_over(&p, b, y.lo, y.up);
+    *at = p.y;
+    return p.m;
+}
+
 /* M at sigmoid(x), bounded below */
 static point eliminate(const problem *q, double x)
 {
     point p = { x, fp_sigmoid_lo(x), fp_sigmoid_up(x), INFINITY, q->y.lo };
-    double l = q->y.lo, u = q->y.up, end[2] = { l, u };
-    if (l < 0)
-        p.m = fp_or_lo(least_left(&p, q->b, l, fp_min(u, 0), &p.y));
-    for (int i = l < 0 ? 1 : 0; i < 2 && u >= 0; i++) {
-        double h = fp_or_lo(height(&p, q->b, end[i]));
-        if (h < p.m) {
-            p.m = h;
-            p.y = end[i];
-        }
-    }
+    least_over(&p, q->b, q->y.lo, q->y.up);
     return p;
 }
 

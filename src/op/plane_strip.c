@@ -135,3 +135,54 @@ bool rob_priv_strip(const rob_node *n, const rob_range *in, int64_t e, rob_strip
     }
     return false;
 }
+
+/* ---- joint domains ---------------------------------------------------------------- */
+
+static rob_joint mirrored_joint(const rob_joint *j)
+{
+    rob_joint m = *j;
+    for (int k = 0; k < j->lines; k++) {
+        m.slope[k] = -j->slope[k];
+        m.rest[k] = mirrored(j->rest[k]);
+    }
+    return m;
+}
+
+/* lo and up of sigmoid(x) g(y) - a x - b y; an upper side is a lower one of g(-y) */
+static void joint_ends(bool of_tanh, double a, double b, rob_interval x, rob_interval y,
+                       const rob_joint *joint, double enough, rob_strip *s)
+{
+    const rob_joint other = mirrored_joint(joint);
+    s->lo = rob_priv_min_joint(of_tanh, a, b, x, y, joint, enough);
+    s->up = -rob_priv_min_joint(of_tanh, -a, b, x, mirrored(y), &other, enough);
+}
+
+/* n + sigmoid(z) d = a z + (1 - b) n + b h + (sigmoid(z) d - a z - b d), exactly, when
+ * 1 - b is: b is rounded to 30 bits. */
+static void joint_blend(rob_interval z, rob_interval d, const rob_joint *joint,
+                        double enough, rob_strip *s)
+{
+    double a = middle(d) * chord(fp_sigmoid, &rob_priv_uni_sigmoid, z);
+    double b = rint(middle_of(fp_sigmoid, z) * 0x1p30) * 0x1p-30;
+    joint_ends(false, a, b, z, d, joint, enough, s);
+    s->slope[0] = a;
+    s->slope[1] = 1 - b;
+    s->slope[2] = b;
+}
+
+bool rob_priv_strip_joint(const rob_node *n, const rob_range *in, int64_t e,
+                          rob_interval second, const rob_joint *joint, rob_strip *s)
+{
+    rob_interval x = rob_priv_range_at(&in[0], e);
+    rob_strip box = *s;
+    double enough = 0.01 * (box.up - box.lo);
+    if (n->op->id == ROB_OP_blend) joint_blend(x, second, joint, enough, s);
+    else
+        joint_ends(n->op->id == ROB_OP_sigtanh, s->slope[0], s->slope[1], x, second, joint,
+                   enough, s);
+    bool fine = isfinite(s->lo) && isfinite(s->up) && s->lo <= s->up;
+    for (int32_t i = 0; i < n->ins; i++) fine = fine && isfinite(s->slope[i]);
+    if (fine && s->up - s->lo < box.up - box.lo) return true;
+    *s = box;
+    return false;
+}
