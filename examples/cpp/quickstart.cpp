@@ -41,7 +41,7 @@ int main(int argc, char **argv)
             std::printf("series %2zu: safe within %.4f, broken at %.4f\n", i,
                         s.lower[i], s.upper[i]);
     } catch (const robust::Error &e) {
-        std::fprintf(stderr, "%s: %s\n", rob_status_string(e.status()), e.what());
+        std::fprintf(stderr, "%s: %s\n", e.kind(), e.what());
         return 1;
     }
     return 0;

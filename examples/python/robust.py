@@ -22,20 +22,24 @@ The C headers are the manual: options, names of answers and methods are those wo
 stands for their -1: every series, no label, any class.
 """
 import ctypes
+import itertools
 import subprocess
 import threading
 import weakref
 
 import numpy as np
 
-L1, L2, LINF = 1, 2, 100
+L0, L1, L2, LINF = 0, 1, 2, 100
 UNITS_MODEL, UNITS_DATA = 0, 1
 REFERENCE_PREDICTION, REFERENCE_LABEL = 0, 1
+DOWN, EITHER, UP = -1, 0, 1
+F32, F64 = 32, 64
 INFINITY = float("inf")
 OK, STOPPED, EARGUMENT, ESHAPE = 0, 1, -20, -30
 
 # The C functions: what they answer, then their parameters.
-# handle: an opaque pointer; handle*: where one is put; T*: an array of T; step: a callback
+# handle: an opaque pointer; handle*: where one is put; T*: an array of T; step, line,
+# logits, pullback: callbacks
 DECLARED = {
     "rob_status_string": "text i32",
     "rob_version": "text",
@@ -50,9 +54,27 @@ DECLARED = {
     "rob_ctx_set_deadline": "i32 handle f64",
     "rob_ctx_set_text": "i32 handle text text",
     "rob_ctx_set_progress": "i32 handle step void*",
+    "rob_ctx_set_log": "i32 handle line void*",
     "rob_ctx_cancel": "void handle",
 
+    "rob_tape_create": "i32 handle i32 handle*",
+    "rob_tape_input": "i32 handle handle i64* i32 i32*",
+    "rob_tape_constant": "i32 handle handle f64* i64* i32 i32*",
+    "rob_tape_apply": "i32 handle handle text i32* i32 i32*",
+    "rob_tape_apply_with": "i32 handle handle text i32* i32 f64* i32 i32*",
+    "rob_tape_gradient": "i32 handle handle i32 i32 i32*",
+    "rob_tape_vjp": "i32 handle handle i32 i32 i32 i32*",
+    "rob_tape_jvp": "i32 handle handle i32 i32 i32 i32*",
+    "rob_tape_set": "i32 handle handle i32 f64* i64",
+    "rob_tape_run": "i32 handle handle i32* i32",
+    "rob_tape_get": "i32 handle handle i32 f64* i64 i64*",
+    "rob_tape_free": "void handle",
+
     "rob_model_load": "i32 handle text text handle*",
+    "rob_model_load_bytes": "i32 handle void* i64 text handle*",
+    "rob_model_from_tape": "i32 handle handle i32 i32 handle*",
+    "rob_model_from_callback": "i32 handle i64 i64 logits pullback void* handle*",
+    "rob_model_with_front": "i32 handle handle text f64 handle*",
     "rob_model_create": "i32 handle text handle*",
     "rob_model_save": "i32 handle handle text",
     "rob_model_shape": "i32 handle handle i64* i64* i64*",
@@ -70,10 +92,14 @@ DECLARED = {
     "rob_data_add": "i32 handle handle f64* i64 i64 i64",
     "rob_data_set_target": "i32 handle handle i64 f64* i64",
     "rob_data_split": "i32 handle handle f64 handle*",
+    "rob_data_split_time": "i32 handle handle f64 handle*",
+    "rob_data_normalize": "i32 handle handle handle",
     "rob_data_save": "i32 handle handle text",
     "rob_data_count": "i64 handle",
     "rob_data_classes": "i64 handle",
     "rob_data_get": "i32 handle handle i64 f64* i64 i64* i64* i64*",
+    "rob_data_about": "i32 handle handle i64 text f64* i64 i64*",
+    "rob_data_about_text": "i32 handle handle i64 text char* i64 i64*",
     "rob_data_free": "void handle",
 
     "rob_trainer_create": "i32 handle handle*",
@@ -101,6 +127,8 @@ DECLARED = {
     "rob_query_set_reference": "i32 handle handle i32",
     "rob_query_set_target": "i32 handle handle i64 i64",
     "rob_query_set_rows": "i32 handle handle f64* f64* i32* i64",
+    "rob_query_set_band": "i32 handle handle i64 f64 f64",
+    "rob_query_set_deviation": "i32 handle handle i64* i64 i32 f64",
     "rob_query_get": "i32 handle handle text i64 f64* i64 i64*",
     "rob_query_free": "void handle",
 
@@ -121,9 +149,44 @@ DECLARED = {
     "rob_bound_get": "i32 handle handle text i64 f64* i64 i64*",
     "rob_bound_free": "void handle",
 
+    "rob_certificate_create": "i32 handle handle handle i64 f64 handle*",
+    "rob_certificate_load": "i32 handle text handle*",
+    "rob_certificate_save": "i32 handle handle text",
+    "rob_certificate_check": "i32 handle handle handle",
+    "rob_certificate_get": "i32 handle handle text f64* i64 i64*",
+    "rob_certificate_free": "void handle",
+
+    "rob_boundary_create": "i32 handle handle*",
+    "rob_boundary_set": "i32 handle handle text f64",
+    "rob_boundary_find": "i32 handle handle handle f64* i64",
+    "rob_boundary_get": "i32 handle handle text i64 f64* i64 i64*",
+    "rob_boundary_free": "void handle",
+
+    "rob_condition_create": "i32 handle handle*",
+    "rob_condition_set": "i32 handle handle text f64",
+    "rob_condition_compute": "i32 handle handle handle",
+    "rob_condition_steps": "i32 handle handle handle i64 f64* i64 i64*",
+    "rob_condition_get": "i32 handle handle text i64 f64* i64 i64*",
+    "rob_condition_free": "void handle",
+
+    "rob_spectrum_create": "i32 handle handle*",
+    "rob_spectrum_set": "i32 handle handle text f64",
+    "rob_spectrum_extremes": "i32 handle handle handle f64* i64",
+    "rob_spectrum_get": "i32 handle handle text i64 f64* i64 i64*",
+    "rob_spectrum_free": "void handle",
+
+    "rob_diagnosis_create": "i32 handle handle*",
+    "rob_diagnosis_set": "i32 handle handle text f64",
+    "rob_diagnosis_set_text": "i32 handle handle text text",
+    "rob_diagnosis_run": "i32 handle handle handle",
+    "rob_diagnosis_get": "i32 handle handle text i64 f64* i64 i64*",
+    "rob_diagnosis_warning": "text handle i64",
+    "rob_diagnosis_free": "void handle",
+
     "rob_sampler_create": "i32 handle text handle*",
     "rob_sampler_set": "i32 handle handle text f64",
     "rob_sampler_curve": "i32 handle handle handle f64* i64 f64* i64",
+    "rob_sampler_smooth": "i32 handle handle handle f64 f64* i64",
     "rob_sampler_get": "i32 handle handle text i64 f64* i64 i64*",
     "rob_sampler_free": "void handle",
 
@@ -140,14 +203,19 @@ DECLARED = {
 
 _STEP = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64,
                          ctypes.c_int64)
+_LINE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32, ctypes.c_char_p)
 _F64, _I64, _I32, _U8 = (ctypes.POINTER(t) for t in (
     ctypes.c_double, ctypes.c_int64, ctypes.c_int32, ctypes.c_uint8))
+_LOGITS = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, _F64, ctypes.c_int64,
+                           ctypes.c_int64, _F64)
+_PULLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, _F64, _F64, ctypes.c_int64,
+                             ctypes.c_int64, _F64)
 _TYPES = {
     "void": None, "i32": ctypes.c_int32, "i64": ctypes.c_int64, "u64": ctypes.c_uint64,
     "f64": ctypes.c_double, "text": ctypes.c_char_p, "char*": ctypes.c_char_p,
     "handle": ctypes.c_void_p, "handle*": ctypes.POINTER(ctypes.c_void_p),
     "void*": ctypes.c_void_p, "f64*": _F64, "i64*": _I64, "i32*": _I32, "u8*": _U8,
-    "step": _STEP,
+    "step": _STEP, "line": _LINE, "logits": _LOGITS, "pullback": _PULLBACK,
 }
 
 
@@ -158,6 +226,11 @@ class Error(Exception):
     def __init__(self, status, text):
         super().__init__(text)
         self.status, self.text = status, text
+
+    @property
+    def kind(self):
+        """The status in words, such as "wrong argument"."""
+        return _lib().rob_status_string(self.status).decode()
 
 
 _library = None
@@ -238,6 +311,28 @@ def _series(x, features):
     return array, pointer, len(array)
 
 
+class _Raised(threading.local):
+    """What a callback raised on this thread, which is the one that called the library."""
+
+    error = None
+
+
+_raised = _Raised()
+
+
+def _guard(function, failed):
+    """A function for C to call, which nothing may pass through: what is raised is kept, the
+    first of it, and raised on when the call has returned; failed is answered."""
+    def called(*arguments):
+        try:
+            return function(*arguments)
+        except BaseException as error:
+            if _raised.error is None:
+                _raised.error = error
+            return failed
+    return called
+
+
 # ---- context -------------------------------------------------------------------------
 class Ctx:
     """One thread's workspace, and the first argument of every call that can fail."""
@@ -248,8 +343,7 @@ class Ctx:
         if status < 0:
             raise Error(status, "ctx: no memory for a context")
         self.raw, self.stopped = out.value, False
-        self._step = _STEP()
-        self._raised = None
+        self._step, self._line = _STEP(), _LINE()
         self._busy = threading.Lock()
         weakref.finalize(self, lib.rob_ctx_free, self.raw)
 
@@ -263,7 +357,7 @@ class Ctx:
         finally:
             self._busy.release()
         self.stopped = status == STOPPED
-        raised, self._raised = self._raised, None
+        raised, _raised.error = _raised.error, None
         if raised is not None:
             raise raised
         if status < 0:
@@ -296,6 +390,14 @@ class Ctx:
         self.stopped = self.stopped or stopped
         return out
 
+    def text(self, name, *arguments):
+        """Call a function that answers a text: for the size, then for the text."""
+        count = ctypes.c_int64()
+        self.call(name, *arguments, None, 0, ctypes.byref(count))
+        out = ctypes.create_string_buffer(count.value)
+        self.call(name, *arguments, out, count, ctypes.byref(count))
+        return out.value.decode()
+
     def set_seed(self, seed):
         self.call("rob_ctx_set_seed", seed)
 
@@ -315,18 +417,22 @@ class Ctx:
         """step(stage, done, total) is told how far long calls are; something true stops
         the call. What step raises stops it too and is raised when it has returned, so
         Ctrl-C works while a step is set. None: nobody is told."""
-        mine = weakref.ref(self)
-
         def told(_, stage, done, total):
-            try:
-                return 1 if step(stage.decode(), done, total) else 0
-            except BaseException as error:  # nothing may pass through C
-                mine()._raised = error
-                return 1
+            return 1 if step(stage.decode(), done, total) else 0
 
-        fresh = _STEP() if step is None else _STEP(told)
+        fresh = _STEP() if step is None else _STEP(_guard(told, 1))
         self.call("rob_ctx_set_progress", fresh, None)
         self._step = fresh
+
+    def set_log(self, line):
+        """line(level, text) is told the library's remarks; what it raises is raised when
+        the call has returned. None: remarks are dropped."""
+        def told(_, level, text):
+            line(level, text.decode())
+
+        fresh = _LINE() if line is None else _LINE(_guard(told, None))
+        self.call("rob_ctx_set_log", fresh, None)
+        self._line = fresh
 
     def cancel(self):
         """Stop the running call, or else the next; the one method for other threads."""
@@ -344,14 +450,110 @@ class _Handle:
         weakref.finalize(self, getattr(_lib(), self._free), raw)
 
 
+def _names(text):
+    """text(0), text(1), ... up to the first that is None."""
+    return [name.decode() for name in iter(map(text, itertools.count()).__next__, None)]
+
+
+# ---- tape ----------------------------------------------------------------------------
+class Tape(_Handle):
+    """A program over tensors: recorded, differentiated, replayed at new inputs. Variables
+    are numbers that mean something with their own tape only."""
+
+    _free = "rob_tape_free"
+
+    def __init__(self, ctx, dtype=F64):
+        super().__init__(ctx.make("rob_tape_create", dtype))
+
+    def _record(self, ctx, name, *arguments):
+        out = ctypes.c_int32()
+        ctx.call(name, self.raw, *arguments, ctypes.byref(out))
+        return out.value
+
+    def input(self, ctx, shape):
+        """A variable that set gives its value; shape a number or up to four."""
+        dims, pointer = _array(np.atleast_1d(shape), np.int64, _I64)
+        return self._record(ctx, "rob_tape_input", pointer, dims.size)
+
+    def constant(self, ctx, values):
+        """Numbers that do not change, in the shape of the array."""
+        values = np.asarray(values, dtype=np.float64)
+        keep, pointer = _numbers(values)
+        dims, shape = _array(values.shape, np.int64, _I64)
+        return self._record(ctx, "rob_tape_constant", pointer, shape, dims.size)
+
+    def apply(self, ctx, op, *operands, numbers=None):
+        """op(operands...); numbers are what the list of operators shows in braces."""
+        variables, pointer = _array(operands, np.int32, _I32)
+        if numbers is None:
+            return self._record(ctx, "rob_tape_apply", _text(op), pointer, variables.size)
+        values, braces = _numbers(np.atleast_1d(numbers))
+        return self._record(ctx, "rob_tape_apply_with", _text(op), pointer, variables.size,
+                            braces, values.size)
+
+    def gradient(self, ctx, y, x):
+        """dy/dx of a scalar y."""
+        return self._record(ctx, "rob_tape_gradient", y, x)
+
+    def vjp(self, ctx, y, x, w):
+        """sum_j w_j dy_j/dx."""
+        return self._record(ctx, "rob_tape_vjp", y, x, w)
+
+    def jvp(self, ctx, y, x, v):
+        """sum_i dy/dx_i v_i."""
+        return self._record(ctx, "rob_tape_jvp", y, x, v)
+
+    def set(self, ctx, x, values):
+        array, pointer = _flat(values)
+        ctx.call("rob_tape_set", self.raw, x, pointer, array.size)
+
+    def run(self, ctx, *want):
+        """Compute variables at the inputs set last."""
+        variables, pointer = _array(want, np.int32, _I32)
+        ctx.call("rob_tape_run", self.raw, pointer, variables.size)
+
+    def get(self, ctx, y):
+        """The numbers of a variable, row-major."""
+        return ctx.read("rob_tape_get", self.raw, y)
+
+
 # ---- model ---------------------------------------------------------------------------
+def _put(given, out):
+    """What a callback answered, where C wants it."""
+    given = np.asarray(given)
+    if given.shape != out.shape:
+        raise Error(ESHAPE, f"callback: it answered shape {given.shape}, not {out.shape}")
+    out[...] = given
+    return 0
+
+
+def _view(pointer, *shape):
+    return np.ctypeslib.as_array(pointer, shape)
+
+
+def _logits(answer, features, outputs):
+    def called(_, x, rows, steps, out):
+        x = _view(x, rows, steps, features).copy()
+        return _put(answer(x), _view(out, rows, outputs))
+    return _LOGITS(_guard(called, 1))
+
+
+def _pullback(answer, features, outputs):
+    def called(_, x, seed, rows, steps, out):
+        x = _view(x, rows, steps, features).copy()
+        seed = _view(seed, rows, outputs).copy()
+        return _put(answer(x, seed), _view(out, rows, steps, features))
+    return _PULLBACK(_guard(called, 1))
+
+
 class Model(_Handle):
     """A sequence model; it never changes, and threads may share it."""
 
     _free = "rob_model_free"
 
-    def __init__(self, ctx, raw):
+    def __init__(self, ctx, raw, engine=None):
         super().__init__(raw)
+        self._engine = engine
         sizes = [ctypes.c_int64() for _ in range(3)]
         ctx.call("rob_model_shape", raw, *map(ctypes.byref, sizes))
         self.steps, self.features, self.outputs = (s.value for s in sizes)
@@ -362,9 +564,33 @@ class Model(_Handle):
         return cls(ctx, ctx.make("rob_model_load", _text(path), _text(recipe)))
 
     @classmethod
+    def load_bytes(cls, ctx, data, recipe=None):
+        """A file in memory."""
+        data = bytes(data)
+        return cls(ctx, ctx.make("rob_model_load_bytes", data, len(data), _text(recipe)))
+
+    @classmethod
     def create(cls, ctx, recipe):
         """Random weights of the context's seed."""
         return cls(ctx, ctx.make("rob_model_create", _text(recipe)))
+
+    @classmethod
+    def from_tape(cls, ctx, tape, x, y):
+        """A recorded program y = F(x)."""
+        return cls(ctx, ctx.make("rob_model_from_tape", tape.raw, x, y))
+
+    @classmethod
+    def from_callback(cls, ctx, features, outputs, logits, pullback=None):
+        """Any engine: logits(x (R, T, D)) -> (R, L) and, for attacks that use gradients,
+        pullback(x, seed (R, L)) -> (R, T, D). What they raise is raised on by the call."""
+        engine = (_logits(logits, features, outputs), _PULLBACK() if pullback is None
+                  else _pullback(pullback, features, outputs))
+        raw = ctx.make("rob_model_from_callback", features, outputs, *engine, None)
+        return cls(ctx, raw, engine)
+
+    def with_front(self, ctx, front, scale):
+        """Prices, "returns" or "candles", in front of a model of returns."""
+        return Model(ctx, ctx.make("rob_model_with_front", self.raw, _text(front), scale))
 
     def save(self, ctx, path):
         ctx.call("rob_model_save", self.raw, _text(path))
@@ -375,11 +601,7 @@ class Model(_Handle):
         return ctx.fill(self.outputs, "rob_model_predict", self.raw, pointer, steps)
 
     def describe(self, ctx):
-        count = ctypes.c_int64()
-        ctx.call("rob_model_describe", self.raw, None, 0, ctypes.byref(count))
-        text = ctypes.create_string_buffer(count.value)
-        ctx.call("rob_model_describe", self.raw, text, count, ctypes.byref(count))
-        return text.value.decode()
+        return ctx.text("rob_model_describe", self.raw)
 
     def get(self, ctx, name):
         """The numbers of a tensor, row-major."""
@@ -428,6 +650,21 @@ class Data(_Handle):
     def split(self, ctx, share):
         """A share of every class leaves for a new data set."""
         return Data(ctx, ctx.make("rob_data_split", self.raw, share))
+
+    def split_time(self, ctx, share):
+        """The latest share of windows of prices leaves for a new data set."""
+        return Data(ctx, ctx.make("rob_data_split_time", self.raw, share))
+
+    def normalize(self, ctx, like=None):
+        """Scale every feature as the training set like is; None: by the set itself."""
+        ctx.call("rob_data_normalize", self.raw, None if like is None else like.raw)
+
+    def about(self, ctx, name, i=None):
+        """What is known of series i beside its values, such as "scale"; None: of the set."""
+        return ctx.read("rob_data_about", self.raw, _index(i), _text(name))
+
+    def about_text(self, ctx, name, i=None):
+        return ctx.text("rob_data_about_text", self.raw, _index(i), _text(name))
 
     def save(self, ctx, path):
         ctx.call("rob_data_save", self.raw, _text(path))
@@ -483,6 +720,7 @@ class Query(_Handle):
 
     def __init__(self, ctx, model):
         super().__init__(ctx.make("rob_query_create", model.raw))
+        self.model = model                  # the engine of a callback lives in it
         self.features, self.outputs = model.features, model.outputs
 
     def add(self, ctx, x, label=None):
@@ -571,6 +809,18 @@ class Query(_Handle):
                                 "or group is not (rows,)")
         ctx.call("rob_query_set_rows", self.raw, pointer, constants, groups, rows)
 
+    def set_band(self, ctx, output, below=-INFINITY, above=INFINITY):
+        """Fail where a forecast leaves (below, above) around itself; output None: back to
+        classes."""
+        ctx.call("rob_query_set_band", self.raw, _index(output), below, above)
+
+    def set_deviation(self, ctx, outputs=None, direction=EITHER, tolerance=0.0):
+        """How far can these outputs be pushed, and how near is a push by tolerance? None:
+        all outputs."""
+        array, pointer = _array(outputs, np.int64, _I64)
+        ctx.call("rob_query_set_deviation", self.raw, pointer, _size(array), direction,
+                 tolerance)
+
     def get(self, ctx, what, i=None):
         """A result by name, such as "margin"; "x" comes as (T, D)."""
         out = ctx.read("rob_query_get", self.raw, _text(what), _index(i))
@@ -603,13 +853,20 @@ class Attack(_Handle):
     def universal(self, ctx, query):
         """One perturbation that breaks many series; "fooled" says how many."""
         ctx.call("rob_attack_universal", self.raw, query.raw, None, 0, None)
-        return self.get(ctx, "universal")
+        return self._answer(ctx, "universal")
 
     def transfer(self, ctx, query, delta):
         """Add delta to every series; "fooled": how many fail, with its interval."""
         array, pointer = _flat(delta)
         ctx.call("rob_attack_transfer", self.raw, query.raw, pointer, array.size)
-        return self.get(ctx, "fooled")
+        return self._answer(ctx, "fooled")
+
+    def _answer(self, ctx, what):
+        """An answer of the call just made, which may have been stopped."""
+        stopped = ctx.stopped
+        out = self.get(ctx, what)
+        ctx.stopped = stopped
+        return out
 
     def get(self, ctx, what, i=None):
         return ctx.read("rob_attack_get", self.raw, _text(what), _index(i))
@@ -639,6 +896,129 @@ class Bound(_Handle):
         return ctx.read("rob_bound_get", self.raw, _text(what), _index(i))
 
 
+# ---- certificate ---------------------------------------------------------------------
+class Certificate(_Handle):
+    """A proof that can be written down, and proved again by who believes neither the
+    search nor its writer."""
+
+    _free = "rob_certificate_free"
+
+    @classmethod
+    def prove(cls, ctx, bound, query, i, radius):
+        """Prove series i once more on a ball of this radius, and keep why."""
+        raw = ctx.make("rob_certificate_create", bound.raw, query.raw, i, radius)
+        if raw is None:
+            raise Error(STOPPED, "certificate: stopped, nothing is proved")
+        return cls(raw)
+
+    @classmethod
+    def load(cls, ctx, path):
+        return cls(ctx.make("rob_certificate_load", _text(path)))
+
+    def save(self, ctx, path):
+        ctx.call("rob_certificate_save", self.raw, _text(path))
+
+    def check(self, ctx, model):
+        """Prove all it says of this model: the margin proved. Raises when it is refused, and
+        when the check was stopped: a check that only began proves nothing."""
+        ctx.call("rob_certificate_check", self.raw, model.raw)
+        if ctx.stopped:
+            raise Error(STOPPED, "certificate: stopped, nothing is proved")
+        return self.get(ctx, "proved")[0]
+
+    def get(self, ctx, what):
+        return ctx.read("rob_certificate_get", self.raw, _text(what))
+
+
+# ---- geometry ------------------------------------------------------------------------
+class Boundary(_Handle):
+    """The decision boundary near a series: nearest point, normal, curvatures, estimates."""
+
+    _free = "rob_boundary_free"
+
+    def __init__(self, ctx):
+        super().__init__(ctx.make("rob_boundary_create"))
+
+    def set(self, ctx, name, value):
+        ctx.call("rob_boundary_set", self.raw, _text(name), value)
+
+    def find(self, ctx, query):
+        """Distances (n,) of the nearest boundary points; inf: none was found."""
+        return ctx.fill(query.count(), "rob_boundary_find", self.raw, query.raw)
+
+    def get(self, ctx, what, i=None):
+        return ctx.read("rob_boundary_get", self.raw, _text(what), _index(i))
+
+
+class Condition(_Handle):
+    """Condition numbers: how far a verdict moves when series, steps or weights do."""
+
+    _free = "rob_condition_free"
+
+    def __init__(self, ctx):
+        super().__init__(ctx.make("rob_condition_create"))
+
+    def set(self, ctx, name, value):
+        ctx.call("rob_condition_set", self.raw, _text(name), value)
+
+    def compute(self, ctx, query):
+        """Of every series; read them with get."""
+        ctx.call("rob_condition_compute", self.raw, query.raw)
+
+    def steps(self, ctx, query, i):
+        """Of each step (T,) of series i."""
+        return ctx.read("rob_condition_steps", self.raw, query.raw, i)
+
+    def get(self, ctx, what, i=None):
+        return ctx.read("rob_condition_get", self.raw, _text(what), _index(i))
+
+
+class Spectrum(_Handle):
+    """How sharply the loss bends around a series: both ends of its Hessian's spectrum."""
+
+    _free = "rob_spectrum_free"
+
+    def __init__(self, ctx):
+        super().__init__(ctx.make("rob_spectrum_create"))
+
+    def set(self, ctx, name, value):
+        ctx.call("rob_spectrum_set", self.raw, _text(name), value)
+
+    def extremes(self, ctx, query):
+        """(n, 2): lowest and highest eigenvalue of every series."""
+        out = ctx.fill(2 * query.count(), "rob_spectrum_extremes", self.raw, query.raw)
+        return out.reshape(-1, 2)
+
+    def get(self, ctx, what, i=None):
+        return ctx.read("rob_spectrum_get", self.raw, _text(what), _index(i))
+
+
+# ---- diagnosis -----------------------------------------------------------------------
+class Diagnosis(_Handle):
+    """Can attacks by gradients be trusted on this model?"""
+
+    _free = "rob_diagnosis_free"
+
+    def __init__(self, ctx):
+        super().__init__(ctx.make("rob_diagnosis_create"))
+
+    def set(self, ctx, name, value):
+        ctx.call("rob_diagnosis_set", self.raw, _text(name), value)
+
+    def set_text(self, ctx, name, value):
+        ctx.call("rob_diagnosis_set_text", self.raw, _text(name), _text(value))
+
+    def run(self, ctx, query):
+        ctx.call("rob_diagnosis_run", self.raw, query.raw)
+
+    def warnings(self):
+        """The signs that enough series show, as sentences."""
+        return _names(lambda k: _lib().rob_diagnosis_warning(self.raw, k))
+
+    def get(self, ctx, what, i=None):
+        return ctx.read("rob_diagnosis_get", self.raw, _text(what), _index(i))
+
+
 # ---- sampler -------------------------------------------------------------------------
 class Sampler(_Handle):
     """How probable a failure is under random perturbations of a given length."""
@@ -658,6 +1038,12 @@ class Sampler(_Handle):
         out = ctx.fill(int(np.prod(shape)), "rob_sampler_curve", self.raw, query.raw,
                        pointer, array.size)
         return out.reshape(shape)
+
+    def smooth(self, ctx, query, sigma):
+        """(n, 3): the smoothed model's class, -1: abstained; its certified radius; the
+        lower end of its probability."""
+        out = ctx.fill(3 * query.count(), "rob_sampler_smooth", self.raw, query.raw, sigma)
+        return out.reshape(-1, 3)
 
     def get(self, ctx, what, i=None):
         return ctx.read("rob_sampler_get", self.raw, _text(what), _index(i))
@@ -688,11 +1074,7 @@ class Report(_Handle):
 
     def columns(self):
         """The names there are."""
-        names, k = [], 0
-        while (name := _lib().rob_report_column(self.raw, k)) is not None:
-            names.append(name.decode())
-            k += 1
-        return names
+        return _names(lambda k: _lib().rob_report_column(self.raw, k))
 
     def get(self, ctx, column):
         """The numbers of a column; none where it was not computed."""

@@ -131,6 +131,7 @@ static rob_status set_isa(rob_ctx *ctx, const char *value)
                              "isa is '%s'; this processor and build go up to %s", value,
                              rob_priv_isa_name(rob_priv_isa_best()));
     ctx->isa = isa;
+    rob_priv_log(ctx, 1, "isa: %s is used", rob_priv_isa_name(isa));
     return ROB_OK;
 }
 

@@ -260,6 +260,8 @@ START_TEST(the_log_gets_single_lines)
     rob_ctx_set_log(ctx, keep_line, line);
     rob_priv_log(ctx, 1, "two\nlines %d", 5);
     ck_assert_str_eq(line, "1:two lines 5");
+    ck_assert_int_eq(rob_ctx_set_text(ctx, "isa", "generic"), ROB_OK);
+    ck_assert_str_eq(line, "1:isa: generic is used");
     rob_ctx_free(ctx);
 }
 END_TEST

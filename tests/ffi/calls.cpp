@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <future>
@@ -128,6 +129,301 @@ static void answers_agree()
     expect(back.x == x && back.steps == 12 && back.label == 1, "a series comes back");
 }
 
+static double norm(const std::vector<double> &d)
+{
+    double sum = 0;
+    for (double v : d) sum += v * v;
+    return std::sqrt(sum);
+}
+
+static std::vector<double> moved(const Attack &attack, Ctx &ctx)
+{
+    return attack.get(ctx, "perturbation", 0);
+}
+
+static void regions_are_obeyed()
+{
+    Ctx ctx;
+    const auto model = Model::create(ctx, recipe);
+    Query q = small(ctx, model);
+    Attack attack(ctx, "pgd");
+    const auto seen = [&] { return attack.margin(ctx, q), moved(attack, ctx); };
+    const auto x = q.get(ctx, "x", 0);
+    std::vector<double> scale(12, 1);
+    scale[4] = 0;
+    q.set_scale(ctx, -1, scale);
+    expect(seen()[4] == 0 && norm(seen()) > 0, "a scale of 0 holds");
+    q.set_scale(ctx, -1, {});
+    q.set_relative(ctx);
+    expect(seen()[0] == 0 && norm(seen()) > 0, "relative: sin 0 stays");
+    q.set_relative(ctx, false);
+    expect(seen()[0] != 0, "no scale again");
+    q.set_box(ctx, 0, x, {});
+    const auto up = seen();
+    expect(*std::min_element(up.begin(), up.end()) >= 0 && norm(up) > 0, "a floor");
+    expect(thrown([&] { q.set_box(ctx, 0, x, {1, 2}); }).first == ROB_ESHAPE, "walls");
+    q.set_box(ctx, 0, {}, {});
+    std::vector<double> budget(12, 0);
+    budget[3] = 0.2;
+    q.set_budget(ctx, 0, budget);
+    expect(std::abs(seen()[3]) > 0 && norm(seen()) <= 0.2, "a budget");
+    q.set_budget(ctx, 0, {});
+    q.set_subspace(ctx, -1, std::vector<double>(24, 1), 2);
+    expect(seen()[0] == seen()[11] && seen()[0] != 0, "a subspace");
+    q.set_subspace(ctx, -1, {}, 1);
+    q.set_band_limit(ctx, 1);
+    expect(std::abs(seen()[0] - seen()[11]) < 1e-6 && seen()[0] != 0, "a band limit");
+    q.set_band_limit(ctx, 0);
+    q.set_smoothness(ctx, infinity, 0.01);
+    expect(std::abs(seen()[0] - seen()[1]) <= 0.0101 && norm(seen()) > 0, "smooth");
+    q.set_smoothness(ctx, infinity);
+    q.set_steps(ctx, 2);
+    const auto few = seen();
+    expect(std::count(few.begin(), few.end(), 0) == 10, "two steps");
+}
+
+static void forecasts_are_pushed()
+{
+    Ctx ctx;
+    const auto model = Model::create(
+        ctx, "lstm features=1 hidden=4 outputs=2 readout=last task=forecast");
+    Query q = small(ctx, model);
+    q.set_deviation(ctx, {1}, Direction::up);
+    Attack attack(ctx, "pgd");
+    Bound bound(ctx, "crown");
+    attack.margin(ctx, q);
+    bound.margin(ctx, q);
+    const auto found = attack.get(ctx, "deviation"), most = bound.get(ctx, "deviation");
+    expect(found[0] > 0 && all_at_most(found, most), "a deviation");
+    q.set_band(ctx, 0, -infinity, 0.01);
+    const auto margin = q.get(ctx, "margin");
+    expect(std::abs(margin[0] - 0.01) < 1e-9, "a band around itself");
+}
+
+static void one_change_for_all()
+{
+    Ctx ctx;
+    const auto model = Model::create(ctx, recipe);
+    Query q = small(ctx, model);
+    q.set_ball(ctx, Norm::l2, 3);
+    Attack attack(ctx, "universal");
+    const auto delta = attack.universal(ctx, q);
+    expect(delta.size() == 12 && norm(delta) <= 3.0001, "universal");
+    const auto fooled = attack.transfer(ctx, q, delta);
+    expect(fooled.size() == 5 && fooled[0] <= fooled[1] && fooled[1] == 3, "transfer");
+}
+
+static void geometry_and_proofs()
+{
+    Ctx ctx;
+    const auto model = Model::load(ctx, folder + "/model.safetensors");
+    Data data(ctx);
+    data.read(ctx, folder + "/series.tsv");
+    Query q(ctx, model);
+    q.add_data(ctx, data, 0, 2);
+    q.set_ball(ctx, Norm::l2, infinity);
+    Bound bound(ctx, "crown");
+    const auto lower = bound.radius(ctx, q);
+    Boundary boundary(ctx);
+    boundary.set(ctx, "order", 2);
+    const auto distance = boundary.find(ctx, q);
+    expect(lower[0] > 0 && all_at_most(lower, distance), "proved <= the boundary");
+    expect(boundary.get(ctx, "distance") == distance, "boundary by name");
+    Condition condition(ctx);
+    condition.set(ctx, "weights", 0);
+    condition.compute(ctx, q);
+    const auto relative = condition.get(ctx, "relative");
+    expect(relative.size() == 2 && relative[0] > 0, "condition");
+    const auto steps = condition.steps(ctx, q, 1);
+    expect(steps.size() == 24 && steps == condition.get(ctx, "steps", 1), "by step");
+    Spectrum spectrum(ctx);
+    spectrum.set(ctx, "margin", 1);
+    const auto ends = spectrum.extremes(ctx, q);
+    expect(ends.size() == 4 && ends[0] <= ends[1] && ends[2] <= ends[3], "extremes");
+    expect(spectrum.get(ctx, "highest")[1] == ends[3], "spectrum by name");
+
+    const auto certificate = Certificate::prove(ctx, bound, q, 0, 0.5 * lower[0]);
+    certificate.save(ctx, folder + "/cpp.certificate");
+    auto again = Certificate::load(ctx, folder + "/cpp.certificate");
+    expect(again.get(ctx, "proved").empty(), "nothing is believed yet");
+    expect(again.check(ctx, model) > 0, "a certificate proves again");
+    const auto bias = model.get(ctx, "fc.bias");
+    const auto other = model.with(ctx, "fc.bias", {bias[0] + 1, bias[1]});
+    expect(thrown([&] { again.check(ctx, other); }).first == ROB_EDOMAIN, "refused");
+    ctx.cancel();
+    expect(thrown([&] { again.check(ctx, model); }).first == ROB_STOPPED, "no half check");
+    ctx.cancel();
+    expect(thrown([&] { Certificate::prove(ctx, bound, q, 0, 0.1); }).first ==
+               ROB_STOPPED, "no half certificate");
+}
+
+static void masked_gradients_are_told()
+{
+    Ctx ctx;
+    const auto model = Model::create(ctx, recipe);
+    Query q = small(ctx, model);
+    q.set_ball(ctx, Norm::l2, infinity);
+    Diagnosis diagnosis(ctx);
+    diagnosis.set(ctx, "calls", 30);
+    diagnosis.set(ctx, "steps", 4);
+    diagnosis.set_text(ctx, "black", "none");
+    diagnosis.run(ctx, q);
+    expect(diagnosis.get(ctx, "share_gradients")[0] == 0, "gradients are there");
+    expect(diagnosis.get(ctx, "saturated", 2).size() == 1, "one column of one series");
+    const auto sound = diagnosis.warnings().size();
+    Query far(ctx, model.with(ctx, "fc.bias", {1e4, 0}));
+    far.add(ctx, std::vector<double>(12, 1));
+    diagnosis.run(ctx, far);
+    expect(diagnosis.get(ctx, "share_loss")[0] == 1 &&
+               diagnosis.warnings().size() == sound + 1, "log-odds of ten thousand");
+}
+
+static void smoothing_and_data()
+{
+    Ctx ctx;
+    const auto model = Model::create(ctx, recipe);
+    Query q = small(ctx, model);
+    Sampler sampler(ctx, "mc");
+    sampler.set(ctx, "samples", 200);
+    const auto smooth = sampler.smooth(ctx, q, 1e-3);
+    expect(smooth.size() == 9 && smooth[0] == q.get(ctx, "prediction")[0] &&
+               smooth[1] > 0 && smooth[2] > 0.9, "smoothed");
+    Data data(ctx);
+    data.set_text(ctx, "role", "prices");
+    data.set(ctx, "window", 8);
+    data.set(ctx, "history", 20);
+    data.read(ctx, folder + "/prices.csv");
+    expect(data.about_text(ctx, "units", 0) == "log return", "about in words");
+    const std::int64_t all = data.count();
+    const Data late = data.split_time(ctx, 0.25);
+    const double end = data.about(ctx, "until", data.count() - 1)[0];
+    expect(late.count() == (all + 2) / 4 && end <= late.about(ctx, "when", 0)[0], "by time");
+    expect(data.about(ctx, "purged").size() == 1, "about the set");
+    Data test(ctx);
+    test.add(ctx, {10, 20}, 1, 0);
+    test.set_target(ctx, 0, {0.5});
+    expect(test.about(ctx, "target", 0) == std::vector<double>{0.5}, "a target");
+    Data like(ctx);
+    like.add(ctx, {0, 2}, 1);
+    test.normalize(ctx, &like);
+    expect(test.get(ctx, 0).x == std::vector<double>{9, 19}, "normalize");
+}
+
+static void programs_and_engines_are_models()
+{
+    Ctx ctx;
+    Tape tape(ctx);
+    const Var x = tape.input(ctx, {3, 1}), w = tape.constant(ctx, {1, 2, 3}, {3, 1});
+    const Var y = tape.apply(ctx, "sum", {tape.apply(ctx, "mul", {w, x})});
+    const Var z = tape.apply(ctx, "reshape", {y}, {1});
+    const Var both = tape.apply(
+        ctx, "concat", {z, tape.apply(ctx, "affine", {z}, {-1, 0})}, {0});
+    const Var square = tape.apply(ctx, "sum", {tape.apply(ctx, "square", {x})});
+    const Var g = tape.gradient(ctx, square, x);
+    const Var hw = tape.jvp(ctx, g, x, w), back = tape.vjp(ctx, g, x, w);
+    tape.set(ctx, x, {1, 0, -1});
+    tape.run(ctx, {y, g, hw, back});
+    expect(tape.get(ctx, y)[0] == -2, "a program");
+    expect(tape.get(ctx, g) == std::vector<double>({2, 0, -2}), "its gradient");
+    expect(tape.get(ctx, hw) == std::vector<double>({2, 4, 6}) &&
+               tape.get(ctx, back) == tape.get(ctx, hw), "its Hessian");
+    expect(thrown([&] { tape.constant(ctx, {1, 2}, {3}); }).first == ROB_ESHAPE, "shape");
+    const auto recorded = Model::from_tape(ctx, tape, x, both);
+    const std::vector<double> at{1, 1, 1};
+    expect(recorded.predict(ctx, at) == std::vector<double>({6, -6}), "from a tape");
+
+    bool breaks = false;
+    const auto logits = [&breaks](const double *in, std::int64_t rows, std::int64_t steps,
+                                  double *out) {
+        if (breaks) throw std::logic_error("from the engine");
+        for (std::int64_t r = 0; r < rows; r++) {
+            double sum = 0;
+            for (std::int64_t t = 0; t < steps; t++)
+                sum += static_cast<double>(t + 1) * in[r * steps + t];
+            out[2 * r] = sum;
+            out[2 * r + 1] = -sum;
+        }
+    };
+    const auto pullback = [](const double *, const double *seed, std::int64_t rows,
+                             std::int64_t steps, double *out) {
+        for (std::int64_t r = 0; r < rows; r++)
+            for (std::int64_t t = 0; t < steps; t++)
+                out[r * steps + t] = static_cast<double>(t + 1) *
+                                     (seed[2 * r] - seed[2 * r + 1]);
+    };
+    Query q(ctx, Model::from_callback(ctx, 1, 2, logits, pullback));
+    q.add(ctx, at);
+    const double distance = Attack(ctx, "deepfool").distance(ctx, q)[0];
+    expect(std::abs(distance - 6 / std::sqrt(14.0)) < 1e-2, "an engine is attacked");
+    breaks = true;
+    q.add(ctx, at);
+    std::string text;
+    try {
+        q.get(ctx, "margin");
+    } catch (const std::logic_error &e) {
+        text = e.what();
+    }
+    expect(text == "from the engine", "what an engine throws");
+}
+
+static void files_in_memory_and_fronts()
+{
+    Ctx ctx;
+    const std::string bytes = contents("model.safetensors");
+    const auto *first = reinterpret_cast<const std::uint8_t *>(bytes.data());
+    const auto model = Model::load_bytes(ctx, {first, bytes.size()});
+    const auto named = Model::load(ctx, folder + "/model.safetensors");
+    expect(model.get(ctx, "fc.bias") == named.get(ctx, "fc.bias"), "bytes");
+    const auto front = Model::create(ctx, recipe).with_front(ctx, "returns", 0.5);
+    const auto direct = Model::create(ctx, recipe);
+    const double e = std::exp(1.0);
+    const auto y = front.predict(ctx, {1, e, 1}), z = direct.predict(ctx, {2, -2});
+    expect(std::abs(y[0] - z[0]) < 1e-6, "prices in front");
+}
+
+static std::int64_t allocated;
+
+static void *count_and_allocate(void *, std::int64_t bytes)
+{
+    allocated++;
+    return std::malloc(static_cast<std::size_t>(bytes));
+}
+
+static void count_and_release(void *, void *p)
+{
+    allocated--;
+    std::free(p);
+}
+
+static void remarks_and_memory()
+{
+    Ctx ctx;
+    std::string line;
+    ctx.set_log([&](std::int32_t level, std::string_view text) {
+        line = std::to_string(level) + ":" + std::string(text);
+    });
+    ctx.set_text("isa", "generic");
+    expect(line == "1:isa: generic is used", "a remark");
+    ctx.set_log([](std::int32_t, std::string_view) { throw std::logic_error("log"); });
+    bool passed_on = false;
+    try {
+        ctx.set_text("isa", "auto");
+    } catch (const std::logic_error &) {
+        passed_on = true;
+    }
+    expect(passed_on, "what a log throws");
+    ctx.set_log(nullptr);
+    expect(thrown([&] { ctx.set_text("isa", "none"); }).first == ROB_EARGUMENT, "quiet");
+    {
+        Ctx own(count_and_allocate, count_and_release, nullptr);
+        const auto model = Model::create(own, recipe);
+        expect(allocated > 1, "an allocator of one's own");
+    }
+    expect(allocated == 0, "which gets all back");
+    expect(std::string(Error(ROB_ESHAPE, "x").kind()) == rob_status_string(ROB_ESHAPE),
+           "a status in words");
+}
+
 static void a_small_report()
 {
     Ctx ctx;
@@ -233,6 +529,15 @@ int main(int argc, char **argv)
         bits_are_those_of_c();
         errors_carry_status_and_line();
         answers_agree();
+        regions_are_obeyed();
+        forecasts_are_pushed();
+        one_change_for_all();
+        geometry_and_proofs();
+        masked_gradients_are_told();
+        smoothing_and_data();
+        programs_and_engines_are_models();
+        files_in_memory_and_fronts();
+        remarks_and_memory();
         a_small_report();
         callbacks_stop();
         another_thread_cancels();

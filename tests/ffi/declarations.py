@@ -20,12 +20,16 @@ NUMBERS = {"int32_t": "i32", "rob_status": "i32", "rob_var": "i32", "int64_t": "
            "void": "void"}
 
 
+CALLBACKS = set(re.findall(r"typedef\s+\w+\s*\(\*(rob_\w+)\)",
+                           "".join(p.read_text() for p in headers.HEADERS)))
+
+
 # ---- C: the truth --------------------------------------------------------------------
 def c_kind(text):
     """Kind of a C type: "i64", "f64*", "rob_query*", "rob_query**"."""
     stars = text.count("*")
     base = [w for w in text.replace("*", " ").split() if w != "const"][0]
-    return NUMBERS.get(base, base) + "*" * stars
+    return "callback" if base in CALLBACKS else NUMBERS.get(base, base) + "*" * stars
 
 
 def c_parameter(text):
@@ -56,7 +60,8 @@ def until_closed(text, start):
 
 
 RUST = {"i32": "i32", "rob_status": "i32", "rob_var": "i32", "i64": "i64", "u64": "u64",
-        "u8": "u8", "f64": "f64", "c_char": "char", "c_void": "void"}
+        "u8": "u8", "f64": "f64", "c_char": "char", "c_void": "void",
+        **dict.fromkeys(CALLBACKS, "callback")}
 RUST_TYPE = re.compile(r"((?:\*(?:const|mut)\s+)*)(\w+)$")
 
 
@@ -99,7 +104,8 @@ def julia_functions(path):
                                [result, *(p.rsplit("::", 1)[1] for p in parts)]]
 
 
-PYTHON = {"text": "char*", "char*": "char*", "step": "callback"}
+PYTHON = {"text": "char*", "char*": "char*", "step": "callback", "line": "callback",
+          "logits": "callback", "pullback": "callback"}
 
 
 def python_functions(path):

@@ -1,21 +1,36 @@
 /* fixture.c -- what the other languages are compared with, made by the C library.
- * usage: fixture FOLDER    writes model.safetensors, series.tsv and error.txt
+ * usage: fixture FOLDER    writes model.safetensors, series.tsv, prices.csv, error.txt
  *
  * A network of eight units, trained for a few epochs so that attacks find something,
- * and the line that a misspelt option gives. */
+ * a price on each of DAYS days, and the line that a misspelt option gives. */
 #include <robust.h>
 
 #include <stdio.h>
 
-enum { SERIES = 24, STEPS = 24, EPOCHS = 6 };
+enum { SERIES = 24, STEPS = 24, EPOCHS = 6, DAYS = 60 };
+
+static FILE *create(const char *folder, const char *name)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return fopen(path, "w");
+}
 
 static void write_line(const char *folder, const char *line)
 {
-    char path[1024];
-    snprintf(path, sizeof path, "%s/error.txt", folder);
-    FILE *file = fopen(path, "w");
+    FILE *file = create(folder, "error.txt");
     if (!file) return;
     fputs(line, file);
+    fclose(file);
+}
+
+static void write_prices(const char *folder)
+{
+    FILE *file = create(folder, "prices.csv");
+    if (!file) return;
+    fputs("day,price\n", file);
+    for (int day = 0; day < DAYS; day++)
+        fprintf(file, "%d,%d\n", 20000 + day, 1000 + 37 * day % 11 + day);
     fclose(file);
 }
 
@@ -64,6 +79,7 @@ int main(int argc, char **argv)
     if (status == ROB_OK) status = rob_trainer_create(ctx, &trainer);
     if (status == ROB_OK) status = make(ctx, data, trainer, argv[1]);
     if (status == ROB_OK) status = misspell(ctx, argv[1]);
+    write_prices(argv[1]);
     if (status != ROB_OK)
         fprintf(stderr, "%s: %s\n", rob_status_string(status), rob_ctx_error(ctx));
     rob_trainer_free(trainer);
