@@ -149,6 +149,10 @@ def from_python(expected):
     if python is None:
         return skip("Python: numpy is not installed")
     quickstart("Python", expected, python, "examples/python/quickstart.py")
+    good, text = works("geometry.py", python, "examples/python/geometry.py", *INPUT)
+    if good:
+        distance, *_, safe, margin = map(float, re.findall(r"-?\d+\.\d+", text))
+        expect(0 < safe <= distance and margin > 0, f"geometry.py prints\n{text}")
     line = [python, "tests/ffi/calls.py", WORK]
     add_totals("calls.py", run(*line), TOTAL)
     line.append(PREFIX / "lib/librobust.so")
