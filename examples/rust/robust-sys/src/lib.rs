@@ -25,6 +25,7 @@ constants! {
     ROB_ENUMERIC = -80;
     ROB_EUNSUPPORTED = -90;
     ROB_EINTERNAL = -100;
+    ROB_NORM_L0 = 0;
     ROB_NORM_L1 = 1;
     ROB_NORM_L2 = 2;
     ROB_NORM_LINF = 100;
@@ -34,6 +35,9 @@ constants! {
     ROB_UNITS_DATA = 1;
     ROB_REFERENCE_PREDICTION = 0;
     ROB_REFERENCE_LABEL = 1;
+    ROB_DOWN = -1;
+    ROB_EITHER = 0;
+    ROB_UP = 1;
 }
 
 /// Types of which only the library knows the inside.
@@ -42,7 +46,20 @@ macro_rules! opaque {
 }
 
 opaque! { rob_ctx rob_tape rob_model rob_data rob_trainer rob_query rob_attack rob_bound
-rob_sampler rob_report }
+rob_certificate rob_boundary rob_condition rob_spectrum rob_diagnosis rob_sampler rob_report }
+
+pub type rob_model_logits =
+    Option<unsafe extern "C" fn(*mut c_void, *const f64, i64, i64, *mut f64) -> i32>;
+pub type rob_model_pullback = Option<
+    unsafe extern "C" fn(
+        *mut c_void,
+        *const f64,
+        *const f64,
+        i64,
+        i64,
+        *mut f64,
+    ) -> i32,
+>;
 
 #[rustfmt::skip]
 extern "C" {
@@ -134,6 +151,18 @@ extern "C" {
     pub fn rob_model_create(
         ctx: *mut rob_ctx, recipe: *const c_char, out: *mut *mut rob_model
     ) -> rob_status;
+    pub fn rob_model_from_tape(
+        ctx: *mut rob_ctx, t: *const rob_tape, x: rob_var, y: rob_var,
+        out: *mut *mut rob_model
+    ) -> rob_status;
+    pub fn rob_model_from_callback(
+        ctx: *mut rob_ctx, features: i64, outputs: i64, logits: rob_model_logits,
+        pullback: rob_model_pullback, user: *mut c_void, out: *mut *mut rob_model
+    ) -> rob_status;
+    pub fn rob_model_with_front(
+        ctx: *mut rob_ctx, model: *const rob_model, front: *const c_char, scale: f64,
+        out: *mut *mut rob_model
+    ) -> rob_status;
     pub fn rob_model_save(
         ctx: *mut rob_ctx, model: *const rob_model, path: *const c_char
     ) -> rob_status;
@@ -179,8 +208,17 @@ extern "C" {
         ctx: *mut rob_ctx, data: *mut rob_data, x: *const f64, steps: i64,
         features: i64, label: i64
     ) -> rob_status;
+    pub fn rob_data_set_target(
+        ctx: *mut rob_ctx, data: *mut rob_data, i: i64, target: *const f64, count: i64
+    ) -> rob_status;
     pub fn rob_data_split(
         ctx: *mut rob_ctx, data: *mut rob_data, share: f64, out: *mut *mut rob_data
+    ) -> rob_status;
+    pub fn rob_data_split_time(
+        ctx: *mut rob_ctx, data: *mut rob_data, share: f64, out: *mut *mut rob_data
+    ) -> rob_status;
+    pub fn rob_data_normalize(
+        ctx: *mut rob_ctx, data: *mut rob_data, like: *const rob_data
     ) -> rob_status;
     pub fn rob_data_save(
         ctx: *mut rob_ctx, data: *const rob_data, path: *const c_char
@@ -190,6 +228,14 @@ extern "C" {
     pub fn rob_data_get(
         ctx: *mut rob_ctx, data: *const rob_data, i: i64, x: *mut f64, capacity: i64,
         steps: *mut i64, features: *mut i64, label: *mut i64
+    ) -> rob_status;
+    pub fn rob_data_about(
+        ctx: *mut rob_ctx, data: *const rob_data, i: i64, name: *const c_char,
+        out: *mut f64, capacity: i64, count: *mut i64
+    ) -> rob_status;
+    pub fn rob_data_about_text(
+        ctx: *mut rob_ctx, data: *const rob_data, i: i64, name: *const c_char,
+        text: *mut c_char, capacity: i64, count: *mut i64
     ) -> rob_status;
     pub fn rob_data_free(data: *mut rob_data);
 
@@ -235,6 +281,32 @@ extern "C" {
     pub fn rob_query_set_mask(
         ctx: *mut rob_ctx, q: *mut rob_query, i: i64, mask: *const u8, count: i64
     ) -> rob_status;
+    pub fn rob_query_set_scale(
+        ctx: *mut rob_ctx, q: *mut rob_query, i: i64, scale: *const f64, count: i64
+    ) -> rob_status;
+    pub fn rob_query_set_relative(
+        ctx: *mut rob_ctx, q: *mut rob_query, on: i32
+    ) -> rob_status;
+    pub fn rob_query_set_box(
+        ctx: *mut rob_ctx, q: *mut rob_query, i: i64, low: *const f64, high: *const f64,
+        count: i64
+    ) -> rob_status;
+    pub fn rob_query_set_budget(
+        ctx: *mut rob_ctx, q: *mut rob_query, i: i64, budget: *const f64, count: i64
+    ) -> rob_status;
+    pub fn rob_query_set_subspace(
+        ctx: *mut rob_ctx, q: *mut rob_query, i: i64, e: *const f64, rows: i64,
+        columns: i64
+    ) -> rob_status;
+    pub fn rob_query_set_band_limit(
+        ctx: *mut rob_ctx, q: *mut rob_query, modes: i64
+    ) -> rob_status;
+    pub fn rob_query_set_smoothness(
+        ctx: *mut rob_ctx, q: *mut rob_query, variation: f64, difference: f64
+    ) -> rob_status;
+    pub fn rob_query_set_steps(
+        ctx: *mut rob_ctx, q: *mut rob_query, steps: i64
+    ) -> rob_status;
     pub fn rob_query_set_reference(
         ctx: *mut rob_ctx, q: *mut rob_query, reference: i32
     ) -> rob_status;
@@ -244,6 +316,13 @@ extern "C" {
     pub fn rob_query_set_rows(
         ctx: *mut rob_ctx, q: *mut rob_query, c: *const f64, b: *const f64,
         group: *const i32, rows: i64
+    ) -> rob_status;
+    pub fn rob_query_set_band(
+        ctx: *mut rob_ctx, q: *mut rob_query, output: i64, below: f64, above: f64
+    ) -> rob_status;
+    pub fn rob_query_set_deviation(
+        ctx: *mut rob_ctx, q: *mut rob_query, outputs: *const i64, count: i64,
+        direction: i32, tolerance: f64
     ) -> rob_status;
     pub fn rob_query_get(
         ctx: *mut rob_ctx, q: *const rob_query, what: *const c_char, i: i64,
@@ -268,6 +347,14 @@ extern "C" {
     pub fn rob_attack_margin(
         ctx: *mut rob_ctx, a: *mut rob_attack, q: *mut rob_query, margin: *mut f64,
         capacity: i64
+    ) -> rob_status;
+    pub fn rob_attack_universal(
+        ctx: *mut rob_ctx, a: *mut rob_attack, q: *mut rob_query, delta: *mut f64,
+        capacity: i64, count: *mut i64
+    ) -> rob_status;
+    pub fn rob_attack_transfer(
+        ctx: *mut rob_ctx, a: *mut rob_attack, q: *mut rob_query, delta: *const f64,
+        count: i64
     ) -> rob_status;
     pub fn rob_attack_get(
         ctx: *mut rob_ctx, a: *const rob_attack, what: *const c_char, i: i64,
@@ -296,6 +383,101 @@ extern "C" {
     ) -> rob_status;
     pub fn rob_bound_free(b: *mut rob_bound);
 
+    // certificate.h
+    pub fn rob_certificate_create(
+        ctx: *mut rob_ctx, b: *const rob_bound, q: *mut rob_query, i: i64, radius: f64,
+        out: *mut *mut rob_certificate
+    ) -> rob_status;
+    pub fn rob_certificate_load(
+        ctx: *mut rob_ctx, path: *const c_char, out: *mut *mut rob_certificate
+    ) -> rob_status;
+    pub fn rob_certificate_save(
+        ctx: *mut rob_ctx, c: *const rob_certificate, path: *const c_char
+    ) -> rob_status;
+    pub fn rob_certificate_check(
+        ctx: *mut rob_ctx, c: *mut rob_certificate, model: *const rob_model
+    ) -> rob_status;
+    pub fn rob_certificate_get(
+        ctx: *mut rob_ctx, c: *const rob_certificate, what: *const c_char,
+        out: *mut f64, capacity: i64, count: *mut i64
+    ) -> rob_status;
+    pub fn rob_certificate_free(c: *mut rob_certificate);
+
+    // boundary.h
+    pub fn rob_boundary_create(
+        ctx: *mut rob_ctx, out: *mut *mut rob_boundary
+    ) -> rob_status;
+    pub fn rob_boundary_set(
+        ctx: *mut rob_ctx, b: *mut rob_boundary, name: *const c_char, value: f64
+    ) -> rob_status;
+    pub fn rob_boundary_find(
+        ctx: *mut rob_ctx, b: *mut rob_boundary, q: *mut rob_query, distance: *mut f64,
+        capacity: i64
+    ) -> rob_status;
+    pub fn rob_boundary_get(
+        ctx: *mut rob_ctx, b: *const rob_boundary, what: *const c_char, i: i64,
+        out: *mut f64, capacity: i64, count: *mut i64
+    ) -> rob_status;
+    pub fn rob_boundary_free(b: *mut rob_boundary);
+
+    // condition.h
+    pub fn rob_condition_create(
+        ctx: *mut rob_ctx, out: *mut *mut rob_condition
+    ) -> rob_status;
+    pub fn rob_condition_set(
+        ctx: *mut rob_ctx, c: *mut rob_condition, name: *const c_char, value: f64
+    ) -> rob_status;
+    pub fn rob_condition_compute(
+        ctx: *mut rob_ctx, c: *mut rob_condition, q: *mut rob_query
+    ) -> rob_status;
+    pub fn rob_condition_steps(
+        ctx: *mut rob_ctx, c: *mut rob_condition, q: *mut rob_query, i: i64,
+        cond: *mut f64, capacity: i64, count: *mut i64
+    ) -> rob_status;
+    pub fn rob_condition_get(
+        ctx: *mut rob_ctx, c: *const rob_condition, what: *const c_char, i: i64,
+        out: *mut f64, capacity: i64, count: *mut i64
+    ) -> rob_status;
+    pub fn rob_condition_free(c: *mut rob_condition);
+
+    // spectrum.h
+    pub fn rob_spectrum_create(
+        ctx: *mut rob_ctx, out: *mut *mut rob_spectrum
+    ) -> rob_status;
+    pub fn rob_spectrum_set(
+        ctx: *mut rob_ctx, s: *mut rob_spectrum, name: *const c_char, value: f64
+    ) -> rob_status;
+    pub fn rob_spectrum_extremes(
+        ctx: *mut rob_ctx, s: *mut rob_spectrum, q: *mut rob_query, out: *mut f64,
+        capacity: i64
+    ) -> rob_status;
+    pub fn rob_spectrum_get(
+        ctx: *mut rob_ctx, s: *const rob_spectrum, what: *const c_char, i: i64,
+        out: *mut f64, capacity: i64, count: *mut i64
+    ) -> rob_status;
+    pub fn rob_spectrum_free(s: *mut rob_spectrum);
+
+    // diagnosis.h
+    pub fn rob_diagnosis_create(
+        ctx: *mut rob_ctx, out: *mut *mut rob_diagnosis
+    ) -> rob_status;
+    pub fn rob_diagnosis_set(
+        ctx: *mut rob_ctx, d: *mut rob_diagnosis, name: *const c_char, value: f64
+    ) -> rob_status;
+    pub fn rob_diagnosis_set_text(
+        ctx: *mut rob_ctx, d: *mut rob_diagnosis, name: *const c_char,
+        value: *const c_char
+    ) -> rob_status;
+    pub fn rob_diagnosis_run(
+        ctx: *mut rob_ctx, d: *mut rob_diagnosis, q: *mut rob_query
+    ) -> rob_status;
+    pub fn rob_diagnosis_get(
+        ctx: *mut rob_ctx, d: *const rob_diagnosis, what: *const c_char, i: i64,
+        out: *mut f64, capacity: i64, count: *mut i64
+    ) -> rob_status;
+    pub fn rob_diagnosis_warning(d: *const rob_diagnosis, k: i64) -> *const c_char;
+    pub fn rob_diagnosis_free(d: *mut rob_diagnosis);
+
     // sampler.h
     pub fn rob_sampler_create(
         ctx: *mut rob_ctx, method: *const c_char, out: *mut *mut rob_sampler
@@ -306,6 +488,10 @@ extern "C" {
     pub fn rob_sampler_curve(
         ctx: *mut rob_ctx, s: *mut rob_sampler, q: *mut rob_query, radius: *const f64,
         radii: i64, logp: *mut f64, capacity: i64
+    ) -> rob_status;
+    pub fn rob_sampler_smooth(
+        ctx: *mut rob_ctx, s: *const rob_sampler, q: *mut rob_query, sigma: f64,
+        out: *mut f64, capacity: i64
     ) -> rob_status;
     pub fn rob_sampler_get(
         ctx: *mut rob_ctx, s: *const rob_sampler, what: *const c_char, i: i64,

@@ -1,5 +1,7 @@
 //! Upper bounds: points that were seen to fail.
 
+use std::ptr::null_mut;
+
 use robust_sys::*;
 
 use crate::error::{index, text, Result};
@@ -12,7 +14,7 @@ handle!(
 );
 
 impl Attack {
-    /// An attack by the name of its method: "fgsm", "pgd", "deepfool" or "auto".
+    /// An attack by the name of its method: "auto", "pgd", "universal".
     pub fn new(ctx: &mut Ctx, method: &str) -> Result<Attack> {
         let method = text("method", method)?;
         ctx.make(
@@ -45,6 +47,28 @@ impl Attack {
         ctx.fill(q.count(), |ctx, margin, capacity| unsafe {
             rob_attack_margin(ctx, self.ptr(), q.ptr(), margin, capacity)
         })
+    }
+
+    /// One perturbation (T, D) that breaks many series; "fooled" says how many.
+    pub fn universal(&mut self, ctx: &mut Ctx, q: &mut Query) -> Result<Vec<f64>> {
+        ctx.call(|ctx| unsafe {
+            rob_attack_universal(ctx, self.ptr(), q.ptr(), null_mut(), 0, null_mut())
+        })?;
+        ctx.then(|ctx| self.get(ctx, "universal", None))
+    }
+
+    /// Add delta to every series; "fooled": how many fail, with its interval.
+    pub fn transfer(
+        &mut self,
+        ctx: &mut Ctx,
+        q: &mut Query,
+        delta: &[f64],
+    ) -> Result<Vec<f64>> {
+        let count = delta.len() as i64;
+        ctx.call(|ctx| unsafe {
+            rob_attack_transfer(ctx, self.ptr(), q.ptr(), delta.as_ptr(), count)
+        })?;
+        ctx.then(|ctx| self.get(ctx, "fooled", None))
     }
 
     /// An answer by name, such as "point" of series i; `i` None: every series.

@@ -12,7 +12,8 @@ handle!(
 );
 
 impl Bound {
-    /// A bound by the name of its method: "interval", "crown" or "auto".
+    /// A bound by the name of its method: "interval", "zonotope", "crown", "alpha" or
+    /// "auto".
     pub fn new(ctx: &mut Ctx, method: &str) -> Result<Bound> {
         let method = text("method", method)?;
         ctx.make(

@@ -1,6 +1,7 @@
-//! The context: errors, seed, threads, deadline, progress and cancel.
+//! The context: errors, seed, threads, deadline, progress, remarks and cancel.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::ffi::{c_char, c_void, CStr};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::ptr::{null_mut, NonNull};
@@ -8,32 +9,52 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use robust_sys::*;
 
-use crate::error::{text, Error, Result};
+use crate::error::{shape, text, Error, Result};
 
 type Step = dyn FnMut(&str, i64, i64) -> bool + Send;
+type Line = dyn FnMut(i32, &str) + Send;
 
-/// A progress callback, and what it panicked with.
-struct Progress {
-    step: Box<Step>,
-    panic: Option<Box<dyn Any + Send>>,
+/// What a callback left behind on this thread, which is the one that called the library.
+pub(crate) enum Left {
+    Panic(Box<dyn Any + Send>),
+    Error(Error),
 }
 
-/// Called by C, which a panic must not cross: it is kept, and the call stopped.
+thread_local! {
+    static LEFT: RefCell<Option<Left>> = const { RefCell::new(None) };
+}
+
+/// Keep what a callback left, the first of it, until the call has returned.
+pub(crate) fn leave(what: Left) {
+    LEFT.with(|left| {
+        left.borrow_mut().get_or_insert(what);
+    });
+}
+
+/// Run what C called, which a panic must not cross: it is kept and goes on when the call
+/// has returned. What `run` answers, or `failed`.
+pub(crate) fn guard<R>(failed: R, run: impl FnOnce() -> R) -> R {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        leave(Left::Panic(panic));
+        failed
+    })
+}
+
 unsafe extern "C" fn told(
     user: *mut c_void,
     stage: *const c_char,
     done: i64,
     total: i64,
 ) -> i32 {
-    let progress = &mut *user.cast::<Progress>();
+    let step = &mut *user.cast::<Box<Step>>();
     let stage = CStr::from_ptr(stage).to_string_lossy();
-    match catch_unwind(AssertUnwindSafe(|| (progress.step)(&stage, done, total))) {
-        Ok(stop) => i32::from(stop),
-        Err(panic) => {
-            progress.panic = Some(panic);
-            1
-        }
-    }
+    guard(1, || i32::from(step(&stage, done, total)))
+}
+
+unsafe extern "C" fn remarked(user: *mut c_void, level: i32, line: *const c_char) {
+    let told = &mut *user.cast::<Box<Line>>();
+    let line = CStr::from_ptr(line).to_string_lossy();
+    guard((), || told(level, &line));
 }
 
 /// A pointer that a [`Canceller`] may use while its lock is held; null once the context
@@ -61,7 +82,8 @@ impl Canceller {
 pub struct Ctx {
     raw: NonNull<rob_ctx>,
     gate: Arc<Gate>,
-    progress: *mut Progress,
+    progress: *mut Box<Step>,
+    log: *mut Box<Line>,
     stopped: bool,
 }
 
@@ -79,7 +101,7 @@ impl Ctx {
             text: "ctx: no memory for a context".into(),
         })?;
         let gate = Arc::new(Gate(Mutex::new(out)));
-        Ok(Ctx { raw, gate, progress: null_mut(), stopped: false })
+        Ok(Ctx { raw, gate, progress: null_mut(), log: null_mut(), stopped: false })
     }
 
     pub fn set_seed(&mut self, seed: u64) -> Result<()> {
@@ -113,9 +135,7 @@ impl Ctx {
     where
         F: FnMut(&str, i64, i64) -> bool + Send + 'static,
     {
-        let fresh =
-            Box::into_raw(Box::new(Progress { step: Box::new(step), panic: None }));
-        self.tell(fresh)
+        self.tell(Box::into_raw(Box::new(Box::new(step))))
     }
 
     /// Tell nobody.
@@ -123,15 +143,32 @@ impl Ctx {
         self.tell(null_mut())
     }
 
-    fn tell(&mut self, fresh: *mut Progress) -> Result<()> {
+    fn tell(&mut self, fresh: *mut Box<Step>) -> Result<()> {
         let step = if fresh.is_null() { None } else { Some(told as _) };
         let code =
             unsafe { rob_ctx_set_progress(self.raw.as_ptr(), step, fresh.cast()) };
-        let unused =
-            if code < 0 { fresh } else { std::mem::replace(&mut self.progress, fresh) };
-        if !unused.is_null() {
-            drop(unsafe { Box::from_raw(unused) });
-        }
+        self.progress = swapped(code, self.progress, fresh);
+        self.check(code)
+    }
+
+    /// Have the library's remarks: level 0 a warning, 1 what was chosen, 2 details. A
+    /// panic in `line` goes on when the call has returned.
+    pub fn set_log<F>(&mut self, line: F) -> Result<()>
+    where
+        F: FnMut(i32, &str) + Send + 'static,
+    {
+        self.remark(Box::into_raw(Box::new(Box::new(line))))
+    }
+
+    /// Drop remarks.
+    pub fn clear_log(&mut self) -> Result<()> {
+        self.remark(null_mut())
+    }
+
+    fn remark(&mut self, fresh: *mut Box<Line>) -> Result<()> {
+        let line = if fresh.is_null() { None } else { Some(remarked as _) };
+        let code = unsafe { rob_ctx_set_log(self.raw.as_ptr(), line, fresh.cast()) };
+        self.log = swapped(code, self.log, fresh);
         self.check(code)
     }
 
@@ -146,13 +183,13 @@ impl Ctx {
         self.stopped
     }
 
-    /// A status as a result. A panic of the progress callback goes on here.
+    /// A status as a result. A panic of a callback goes on here.
     pub(crate) fn check(&mut self, code: rob_status) -> Result<()> {
         self.stopped = code == ROB_STOPPED;
-        if let Some(panic) =
-            unsafe { self.progress.as_mut() }.and_then(|p| p.panic.take())
-        {
-            resume_unwind(panic);
+        match LEFT.with(|left| left.borrow_mut().take()) {
+            Some(Left::Panic(panic)) => resume_unwind(panic),
+            Some(Left::Error(error)) => return Err(error),
+            None => {}
         }
         if code >= 0 {
             return Ok(());
@@ -182,8 +219,8 @@ impl Ctx {
         let handle = NonNull::new(out).map(own);
         self.check(code)?;
         handle.ok_or_else(|| Error {
-            code: ROB_EINTERNAL,
-            text: "out: success without a handle".into(),
+            code: ROB_STOPPED,
+            text: "out: stopped, nothing was made".into(),
         })
     }
 
@@ -194,11 +231,35 @@ impl Ctx {
     ) -> Result<Vec<f64>> {
         let mut count = 0;
         self.call(|ctx| run(ctx, null_mut(), 0, &mut count))?;
-        let stopped = self.stopped;
         let mut out = vec![0.0; usize::try_from(count).unwrap_or(0)];
-        self.call(|ctx| run(ctx, out.as_mut_ptr(), out.len() as i64, &mut count))?;
-        self.stopped |= stopped;
+        self.then(|c| {
+            c.call(|ctx| run(ctx, out.as_mut_ptr(), out.len() as i64, &mut count))
+        })?;
         Ok(out)
+    }
+
+    /// The answer `second` of a call that answers in two steps; `stopped` is of the first.
+    pub(crate) fn then<T>(
+        &mut self,
+        second: impl FnOnce(&mut Ctx) -> Result<T>,
+    ) -> Result<T> {
+        let stopped = self.stopped;
+        let answer = second(self)?;
+        self.stopped |= stopped;
+        Ok(answer)
+    }
+
+    /// One text: asked for its size, then copied.
+    pub(crate) fn text(
+        &mut self,
+        run: impl Fn(*mut rob_ctx, *mut c_char, i64, *mut i64) -> rob_status,
+    ) -> Result<String> {
+        let mut count = 0;
+        self.call(|ctx| run(ctx, null_mut(), 0, &mut count))?;
+        let mut out = vec![0_u8; usize::try_from(count).unwrap_or(0)];
+        self.call(|ctx| run(ctx, out.as_mut_ptr().cast(), count, &mut count))?;
+        out.truncate(out.iter().position(|&c| c == 0).unwrap_or(out.len()));
+        String::from_utf8(out).or_else(|_| shape("text: it is not UTF-8".into()))
     }
 
     /// One call that answers `count` numbers.
@@ -213,13 +274,25 @@ impl Ctx {
     }
 }
 
+/// The callback in force after a setter answered `code`; the other one is dropped.
+fn swapped<T: ?Sized>(
+    code: rob_status,
+    old: *mut Box<T>,
+    fresh: *mut Box<T>,
+) -> *mut Box<T> {
+    let (kept, unused) = if code < 0 { (old, fresh) } else { (fresh, old) };
+    if !unused.is_null() {
+        drop(unsafe { Box::from_raw(unused) });
+    }
+    kept
+}
+
 impl Drop for Ctx {
     fn drop(&mut self) {
         *self.gate.0.lock().unwrap_or_else(PoisonError::into_inner) = null_mut();
         unsafe { rob_ctx_free(self.raw.as_ptr()) };
-        if !self.progress.is_null() {
-            drop(unsafe { Box::from_raw(self.progress) });
-        }
+        swapped(0, self.progress, null_mut());
+        swapped(0, self.log, null_mut());
     }
 }
 

@@ -84,6 +84,59 @@ impl Data {
         )
     }
 
+    /// Move the latest share of windows of prices into a new data set.
+    pub fn split_time(&mut self, ctx: &mut Ctx, share: f64) -> Result<Data> {
+        ctx.make(
+            |raw| Data { raw },
+            |ctx, out| unsafe { rob_data_split_time(ctx, self.ptr(), share, out) },
+        )
+    }
+
+    /// Real-valued targets of series i, what a forecast is fitted to.
+    pub fn set_target(
+        &mut self,
+        ctx: &mut Ctx,
+        i: usize,
+        target: &[f64],
+    ) -> Result<()> {
+        let (i, count) = (index(Some(i)), target.len() as i64);
+        ctx.call(|ctx| unsafe {
+            rob_data_set_target(ctx, self.ptr(), i, target.as_ptr(), count)
+        })
+    }
+
+    /// Scale every feature as `like`, the training set, is; None: by the set itself.
+    pub fn normalize(&mut self, ctx: &mut Ctx, like: Option<&Data>) -> Result<()> {
+        let like = like.map_or(null_mut(), Data::ptr);
+        ctx.call(|ctx| unsafe { rob_data_normalize(ctx, self.ptr(), like) })
+    }
+
+    /// What is known of series i beside its values, such as "scale"; None: of the set.
+    pub fn about(
+        &self,
+        ctx: &mut Ctx,
+        name: &str,
+        i: Option<usize>,
+    ) -> Result<Vec<f64>> {
+        let (name, i) = (text("name", name)?, index(i));
+        ctx.read(|ctx, out, capacity, count| unsafe {
+            rob_data_about(ctx, self.ptr(), i, name.as_ptr(), out, capacity, count)
+        })
+    }
+
+    /// The same in words, such as "units".
+    pub fn about_text(
+        &self,
+        ctx: &mut Ctx,
+        name: &str,
+        i: Option<usize>,
+    ) -> Result<String> {
+        let (name, i) = (text("name", name)?, index(i));
+        ctx.text(|ctx, out, capacity, count| unsafe {
+            rob_data_about_text(ctx, self.ptr(), i, name.as_ptr(), out, capacity, count)
+        })
+    }
+
     pub fn save(&self, ctx: &mut Ctx, path: &str) -> Result<()> {
         let path = text("path", path)?;
         ctx.call(|ctx| unsafe { rob_data_save(ctx, self.ptr(), path.as_ptr()) })

@@ -1,15 +1,16 @@
 //! What a failed call says.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{c_char, CStr, CString};
 use std::fmt;
+use std::ptr::null;
 
-/// The numbers of [`Error::code`].
+/// The numbers of [`Error::code`]; `STOPPED` where nothing at all can be answered.
 pub mod code {
     pub use robust_sys::{
         ROB_EARGUMENT as ARGUMENT, ROB_ECALLBACK as CALLBACK, ROB_EDOMAIN as DOMAIN,
         ROB_EFORMAT as FORMAT, ROB_EINTERNAL as INTERNAL, ROB_EIO as IO,
         ROB_EMEMORY as MEMORY, ROB_ENUMERIC as NUMERIC, ROB_ESHAPE as SHAPE,
-        ROB_EUNSUPPORTED as UNSUPPORTED,
+        ROB_EUNSUPPORTED as UNSUPPORTED, ROB_STOPPED as STOPPED,
     };
 }
 
@@ -42,6 +43,20 @@ pub(crate) fn text(what: &str, value: &str) -> Result<CString> {
 /// What the library would say of a count it cannot check because it sees pointers only.
 pub(crate) fn shape<T>(line: String) -> Result<T> {
     Err(Error { code: code::SHAPE, text: line })
+}
+
+/// Names k = 0, 1, ... as C answers them, up to the first that is null.
+pub(crate) fn names(name: impl Fn(i64) -> *const c_char) -> Vec<String> {
+    (0..)
+        .map(name)
+        .take_while(|name| !name.is_null())
+        .map(|name| unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// An array for C, null and 0 for none.
+pub(crate) fn array<T>(values: Option<&[T]>) -> (*const T, i64) {
+    values.map_or((null(), 0), |v| (v.as_ptr(), v.len() as i64))
 }
 
 /// How many steps `numbers` are with `features` each.

@@ -33,23 +33,35 @@
 
 mod attack;
 mod bound;
+mod boundary;
+mod certificate;
+mod condition;
 mod ctx;
 mod data;
+mod diagnosis;
 mod error;
 mod handle;
 mod model;
 mod query;
 mod report;
 mod sampler;
+mod spectrum;
+mod tape;
 mod trainer;
 
 pub use attack::Attack;
 pub use bound::Bound;
+pub use boundary::Boundary;
+pub use certificate::Certificate;
+pub use condition::Condition;
 pub use ctx::{build_info, version, Canceller, Ctx};
 pub use data::{Data, Series};
+pub use diagnosis::Diagnosis;
 pub use error::{code, Error, Result};
-pub use model::{Model, Shape};
-pub use query::{Norm, Query, Reference, Units};
+pub use model::{Model, Pullback, Shape};
+pub use query::{Direction, Norm, Query, Reference, Units};
 pub use report::Report;
-pub use sampler::{LogProbability, Sampler};
+pub use sampler::{LogProbability, Sampler, Smoothed};
+pub use spectrum::Spectrum;
+pub use tape::{Precision, Tape, Var};
 pub use trainer::Trainer;

@@ -1,20 +1,94 @@
 //! A sequence model: loaded or made, asked, shared.
 
-use std::ptr::null;
+use std::ffi::c_void;
+use std::ptr::{null, NonNull};
+use std::slice::{from_raw_parts, from_raw_parts_mut};
+use std::sync::Arc;
 
 use robust_sys::*;
 
-use crate::error::{shape, steps, text, Result};
-use crate::handle::handle;
-use crate::Ctx;
+use crate::ctx::{guard, leave, Left};
+use crate::error::{code, steps, text, Error, Result};
+use crate::{Ctx, Tape, Var};
 
-handle!(
-    /// A model. It never changes; a clone is one more reference.
-    Model, rob_model, rob_model_free
-);
+/// A model. It never changes; a clone is one more reference.
+pub struct Model {
+    pub(crate) raw: NonNull<rob_model>,
+    engine: Option<Arc<Engine>>,
+}
 
-// A model is immutable, plans live in contexts and queries, and its count is atomic.
+// A model is immutable, plans live in contexts and queries, its count is atomic, and what
+// an engine calls is Send and Sync itself.
+unsafe impl Send for Model {}
 unsafe impl Sync for Model {}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        unsafe { rob_model_free(self.raw.as_ptr()) }
+    }
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model").field("raw", &self.raw).finish_non_exhaustive()
+    }
+}
+
+/// What an engine of one's own answers: the line of its error goes to the caller.
+type Answer = std::result::Result<(), String>;
+
+/// Gradients of an engine: x (rows, steps, D) and seed (rows, L) to grad (rows, steps, D).
+pub type Pullback = Box<dyn Fn(&[f64], &[f64], &mut [f64]) -> Answer + Send + Sync>;
+
+type Logits = Box<dyn Fn(&[f64], usize, &mut [f64]) -> Answer + Send + Sync>;
+
+struct Engine {
+    features: usize,
+    outputs: usize,
+    logits: Logits,
+    pullback: Option<Pullback>,
+}
+
+/// Run an engine for C: an error and a panic are kept until the call has returned.
+fn answer(run: impl FnOnce() -> Answer) -> i32 {
+    guard(1, || match run() {
+        Ok(()) => 0,
+        Err(text) => {
+            leave(Left::Error(Error { code: code::CALLBACK, text }));
+            1
+        }
+    })
+}
+
+unsafe extern "C" fn logits(
+    user: *mut c_void,
+    x: *const f64,
+    rows: i64,
+    steps: i64,
+    out: *mut f64,
+) -> i32 {
+    let engine = &*user.cast::<Engine>();
+    let (rows, steps) = (rows as usize, steps as usize);
+    let x = from_raw_parts(x, rows * steps * engine.features);
+    let out = from_raw_parts_mut(out, rows * engine.outputs);
+    answer(|| (engine.logits)(x, rows, out))
+}
+
+unsafe extern "C" fn pullback(
+    user: *mut c_void,
+    x: *const f64,
+    seed: *const f64,
+    rows: i64,
+    steps: i64,
+    out: *mut f64,
+) -> i32 {
+    let engine = &*user.cast::<Engine>();
+    let (rows, steps) = (rows as usize, steps as usize);
+    let x = from_raw_parts(x, rows * steps * engine.features);
+    let seed = from_raw_parts(seed, rows * engine.outputs);
+    let out = from_raw_parts_mut(out, x.len());
+    answer(|| engine.pullback.as_ref().map_or(Ok(()), |f| f(x, seed, out)))
+}
 
 /// What goes in and what comes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,20 +104,27 @@ pub struct Shape {
 impl Clone for Model {
     fn clone(&self) -> Model {
         unsafe { rob_model_ref(self.ptr()) };
-        Model { raw: self.raw }
+        Model { raw: self.raw, engine: self.engine.clone() }
     }
 }
 
 impl Model {
+    pub(crate) fn own(raw: NonNull<rob_model>) -> Model {
+        Model { raw, engine: None }
+    }
+
+    fn ptr(&self) -> *mut rob_model {
+        self.raw.as_ptr()
+    }
+
     /// Load a safetensors file; without a recipe, the one in the file.
     pub fn load(ctx: &mut Ctx, path: &str, recipe: Option<&str>) -> Result<Model> {
         let path = text("path", path)?;
         let recipe = recipe.map(|r| text("recipe", r)).transpose()?;
         let recipe = recipe.as_ref().map_or(null(), |r| r.as_ptr());
-        ctx.make(
-            |raw| Model { raw },
-            |ctx, out| unsafe { rob_model_load(ctx, path.as_ptr(), recipe, out) },
-        )
+        ctx.make(Model::own, |ctx, out| unsafe {
+            rob_model_load(ctx, path.as_ptr(), recipe, out)
+        })
     }
 
     /// Load the bytes of a safetensors file.
@@ -54,27 +135,70 @@ impl Model {
     ) -> Result<Model> {
         let recipe = recipe.map(|r| text("recipe", r)).transpose()?;
         let recipe = recipe.as_ref().map_or(null(), |r| r.as_ptr());
-        ctx.make(
-            |raw| Model { raw },
-            |ctx, out| unsafe {
-                rob_model_load_bytes(
-                    ctx,
-                    bytes.as_ptr().cast(),
-                    bytes.len() as i64,
-                    recipe,
-                    out,
-                )
-            },
-        )
+        ctx.make(Model::own, |ctx, out| unsafe {
+            rob_model_load_bytes(
+                ctx,
+                bytes.as_ptr().cast(),
+                bytes.len() as i64,
+                recipe,
+                out,
+            )
+        })
     }
 
     /// A model with random weights of the context's seed.
     pub fn create(ctx: &mut Ctx, recipe: &str) -> Result<Model> {
         let recipe = text("recipe", recipe)?;
-        ctx.make(
-            |raw| Model { raw },
-            |ctx, out| unsafe { rob_model_create(ctx, recipe.as_ptr(), out) },
-        )
+        ctx.make(Model::own, |ctx, out| unsafe {
+            rob_model_create(ctx, recipe.as_ptr(), out)
+        })
+    }
+
+    /// A recorded program y = F(x).
+    pub fn from_tape(ctx: &mut Ctx, tape: &Tape, x: Var, y: Var) -> Result<Model> {
+        ctx.make(Model::own, |ctx, out| unsafe {
+            rob_model_from_tape(ctx, tape.raw.as_ptr(), x.0, y.0, out)
+        })
+    }
+
+    /// Any engine: `logits(x, rows, out)` fills out (rows, L) from x (rows, steps, D);
+    /// `pullback`, for attacks that use gradients, see [`Pullback`]. Its error is the
+    /// call's; a panic goes on. A shared model is called by several threads at once.
+    pub fn from_callback<F>(
+        ctx: &mut Ctx,
+        features: usize,
+        outputs: usize,
+        logits: F,
+        pullback: Option<Pullback>,
+    ) -> Result<Model>
+    where
+        F: Fn(&[f64], usize, &mut [f64]) -> Answer + Send + Sync + 'static,
+    {
+        let logits = Box::new(logits);
+        let engine = Arc::new(Engine { features, outputs, logits, pullback });
+        let user = Arc::as_ptr(&engine).cast_mut().cast::<c_void>();
+        let back = engine.pullback.as_ref().map(|_| self::pullback as _);
+        let mut model = ctx.make(Model::own, |ctx, out| unsafe {
+            rob_model_from_callback(
+                ctx,
+                features as i64,
+                outputs as i64,
+                Some(self::logits),
+                back,
+                user,
+                out,
+            )
+        })?;
+        model.engine = Some(engine);
+        Ok(model)
+    }
+
+    /// Prices, "returns" or "candles", in front of a model of returns.
+    pub fn with_front(&self, ctx: &mut Ctx, front: &str, scale: f64) -> Result<Model> {
+        let front = text("front", front)?;
+        ctx.make(Model::own, |ctx, out| unsafe {
+            rob_model_with_front(ctx, self.ptr(), front.as_ptr(), scale, out)
+        })
     }
 
     pub fn save(&self, ctx: &mut Ctx, path: &str) -> Result<()> {
@@ -102,23 +226,9 @@ impl Model {
 
     /// Recipe, tensors and number of parameters in words.
     pub fn describe(&self, ctx: &mut Ctx) -> Result<String> {
-        let mut count = 0;
-        ctx.call(|ctx| unsafe {
-            rob_model_describe(ctx, self.ptr(), std::ptr::null_mut(), 0, &mut count)
-        })?;
-        let mut out = vec![0_u8; count as usize];
-        ctx.call(|ctx| unsafe {
-            rob_model_describe(
-                ctx,
-                self.ptr(),
-                out.as_mut_ptr().cast(),
-                count,
-                &mut count,
-            )
-        })?;
-        out.truncate(out.iter().position(|&c| c == 0).unwrap_or(out.len()));
-        String::from_utf8(out)
-            .or_else(|_| shape("text: the description is not UTF-8".into()))
+        ctx.text(|ctx, out, capacity, count| unsafe {
+            rob_model_describe(ctx, self.ptr(), out, capacity, count)
+        })
     }
 
     /// The numbers of a tensor such as "lstm.weight_ih_l0", row-major.
@@ -132,18 +242,15 @@ impl Model {
     /// A model in which one tensor is another; the rest is shared.
     pub fn with(&self, ctx: &mut Ctx, name: &str, values: &[f64]) -> Result<Model> {
         let name = text("name", name)?;
-        ctx.make(
-            |raw| Model { raw },
-            |ctx, out| unsafe {
-                rob_model_with(
-                    ctx,
-                    self.ptr(),
-                    name.as_ptr(),
-                    values.as_ptr(),
-                    values.len() as i64,
-                    out,
-                )
-            },
-        )
+        ctx.make(Model::own, |ctx, out| unsafe {
+            rob_model_with(
+                ctx,
+                self.ptr(),
+                name.as_ptr(),
+                values.as_ptr(),
+                values.len() as i64,
+                out,
+            )
+        })
     }
 }

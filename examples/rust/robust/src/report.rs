@@ -1,11 +1,10 @@
 //! Every method about one query: named columns, a JSON file, a page.
 
-use std::ffi::CStr;
 use std::ptr::NonNull;
 
 use robust_sys::*;
 
-use crate::error::{text, Result};
+use crate::error::{names, text, Result};
 use crate::{Ctx, Query};
 
 /// A report owns its query, to which the library's report refers.
@@ -73,12 +72,7 @@ impl Report {
 
     /// The names of the columns there are.
     pub fn columns(&self) -> Vec<String> {
-        let name = |k| unsafe { rob_report_column(self.raw.as_ptr(), k) };
-        (0..)
-            .map(name)
-            .take_while(|name| !name.is_null())
-            .map(|name| unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
-            .collect()
+        names(|k| unsafe { rob_report_column(self.raw.as_ptr(), k) })
     }
 
     /// The numbers of a column; none where it was not computed.

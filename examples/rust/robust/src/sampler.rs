@@ -19,6 +19,16 @@ pub struct LogProbability {
     pub upper: f64,
 }
 
+/// What is certified of the model smoothed by Gaussian noise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Smoothed {
+    /// None: abstained.
+    pub class: Option<usize>,
+    pub radius: f64,
+    /// The lower end of the class's probability.
+    pub probability: f64,
+}
+
 impl Sampler {
     /// A sampler by the name of its method: "mc", "split" or "auto".
     pub fn new(ctx: &mut Ctx, method: &str) -> Result<Sampler> {
@@ -57,6 +67,24 @@ impl Sampler {
                 )
             })?;
         let one = |v: &[f64]| LogProbability { logp: v[0], lower: v[1], upper: v[2] };
+        Ok(flat.chunks_exact(3).map(one).collect())
+    }
+
+    /// Certify the model smoothed by noise of this standard deviation, for each series.
+    pub fn smooth(
+        &self,
+        ctx: &mut Ctx,
+        q: &mut Query,
+        sigma: f64,
+    ) -> Result<Vec<Smoothed>> {
+        let flat = ctx.fill(3 * q.count(), |ctx, out, capacity| unsafe {
+            rob_sampler_smooth(ctx, self.ptr(), q.ptr(), sigma, out, capacity)
+        })?;
+        let one = |v: &[f64]| Smoothed {
+            class: (v[0] >= 0.0).then_some(v[0] as usize),
+            radius: v[1],
+            probability: v[2],
+        };
         Ok(flat.chunks_exact(3).map(one).collect())
     }
 

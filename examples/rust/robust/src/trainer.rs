@@ -37,19 +37,16 @@ impl Trainer {
         valid: Option<&Data>,
     ) -> Result<Model> {
         let valid = valid.map_or(null_mut(), |d| d.raw.as_ptr());
-        ctx.make(
-            |raw| Model { raw },
-            |ctx, out| unsafe {
-                rob_trainer_run(
-                    ctx,
-                    self.ptr(),
-                    model.raw.as_ptr(),
-                    train.raw.as_ptr(),
-                    valid,
-                    out,
-                )
-            },
-        )
+        ctx.make(Model::own, |ctx, out| unsafe {
+            rob_trainer_run(
+                ctx,
+                self.ptr(),
+                model.raw.as_ptr(),
+                train.raw.as_ptr(),
+                valid,
+                out,
+            )
+        })
     }
 
     /// A curve of the last run by name, such as "loss".
