@@ -35,16 +35,21 @@
  *   tolerance 1e-3   relative width of the last bracket of a radius search
  *   calls     60     most bounds computed for one radius
  *   choices   40     alpha: substitutions that choose planes for one row
- *   rounds    1      alpha: times that ranges are chosen for, and made again
- *   chosen    100    alpha: ranges chosen for in a round
- *   enough    0      alpha: a margin above which nothing is improved
- *   seconds   1e9    alpha: time for one series; what it has then is the answer
+ *   rounds    1      alpha, order 2: times that ranges are chosen for, and made again
+ *   chosen    100    alpha, order 2: ranges chosen for in a round
+ *   enough    0      alpha, order 2: a margin above which nothing is improved
+ *   seconds   1e9    alpha, order 2: time for one series; what it has then is the answer
  *   cost      2e11   multiply-adds "auto" may spend on the sweeps of one bound, about
  *                    ten seconds
  *   float32   0      1: prove the margin of evaluation in float32 as well ("float32");
  *                    2: all proofs are of evaluation in float32, and so of real numbers
  *   ulps      4      units in the last place by which elementary functions in float32
  *                    may be off
+ *   order     1      2, with crown and alpha on L2 and Linf balls: gates are also bounded
+ *                    by quadratics of x, summed and minimised over the whole ball, for
+ *                    rows that are not proved and, `rounds` times, for `chosen` ranges
+ *                    they hang on (docs/theory/orders.md 4). Smooth gates only, no
+ *                    region but a mask; where it does not apply it changes nothing
  *   rings     8      rob_bound_lipschitz: balls that gradients are bounded on
  *   joint     1      1: where there are forms, planes of gates on the joint domain of their
  *                    two inputs (an octagon), which is smaller than their box; 0: the box

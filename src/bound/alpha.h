@@ -39,8 +39,6 @@ rob_status rob_priv_alpha_ranges(rob_alpha *s, int64_t most, int64_t steps);
  * plane_k, weight[side][k stride + e], into the work, rounding paid for. */
 void rob_priv_plane_curved(rob_work *w, int32_t cell, const double *theta);
 void rob_priv_plane_constant(rob_work *w, int32_t cell);
-/* What rounding costs, after planes were written by hand. */
-void rob_priv_plane_weigh(rob_work *w, int32_t cell);
 void rob_priv_plane_mix(rob_work *w, int32_t cell, const double *const *plane, int count,
                         const double *const *weight, int64_t stride);
 

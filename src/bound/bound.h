@@ -175,6 +175,7 @@ typedef struct rob_work {
     /* Called on every block of coefficients a walk meets (adjoint.c); NULL: not. */
     void (*look)(void *user, int32_t cell, int64_t rows, const double *a);
     void *look_user;
+    struct rob_second *second;    /* quadratic forms (second.h); NULL: not asked for */
     double steep_fault;           /* share of derivatives' widths that tests leave out */
     bool plain;                   /* rows have one end, at `depth` (certificates) */
     bool broken;                  /* a range is empty or infinite: nothing is proved */

@@ -4,7 +4,7 @@
  * specification is when all groups are:  margin = min over groups of max over rows.
  * A row's value is the better of its sweep and its interval sum_j C_j [lo_j, up_j] + b.
  */
-#include "bound/alpha.h"
+#include "bound/second.h"
 
 static rob_range output_range(const rob_work *w)
 {
@@ -146,6 +146,22 @@ static rob_status refine(rob_work *w, const rob_demand *d, rob_proof *row,
     return status;
 }
 
+/* Quadratic forms for the rows, for the ranges they hang on, and again. */
+static rob_status bend(rob_work *w, const rob_demand *d, rob_proof *row, rob_outcome *out)
+{
+    rob_status status = ROB_OK;
+    for (int64_t t = 0; status == ROB_OK && goes_on(w, out); t++) {
+        status = rob_priv_second_prepare(w->second);
+        if (status == ROB_OK) status = rob_priv_second_rows(w->second, d, row);
+        if (status == ROB_OK) *out = judge(d, row);
+        if (status != ROB_OK || !goes_on(w, out) || t >= w->rounds) break;
+        status = rob_priv_second_ranges(w->second, w->chosen);
+        if (status == ROB_OK) status = pass(w, d, true, row);
+        if (status == ROB_OK) *out = judge(d, row);
+    }
+    return status;
+}
+
 /* Sweeps come after a pass without them, so that they never prove less; when a radius is
  * searched for, only if they are needed. */
 rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_demand *d,
@@ -169,6 +185,7 @@ rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_dema
     }
     status = pass(w, d, crown, row);
     if (status == ROB_OK) *out = judge(d, row);
+    if (status == ROB_OK && w->second != NULL && crown) status = bend(w, d, row, out);
     if (status == ROB_OK && w->alpha != NULL && crown) status = refine(w, d, row, out);
     return status;
 }

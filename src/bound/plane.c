@@ -182,11 +182,6 @@ rob_bend rob_priv_plane_of(const rob_work *w, int32_t cell)
     return b;
 }
 
-void rob_priv_plane_weigh(rob_work *w, int32_t cell)
-{
-    weigh(w, cell, w->plane + w->net->cell[cell].plane);
-}
-
 const double *rob_priv_plane_weight(const rob_work *w, int32_t cell)
 {
     return w->plane + w->net->cell[cell].plane;

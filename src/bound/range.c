@@ -9,7 +9,7 @@
  * Ranges by intervals alone are computed first and intersected too, so sweeps only
  * help.
  */
-#include "bound/alpha.h"
+#include "bound/second.h"
 #include "bound/joint.h"
 #include "bound/single.h"
 
@@ -309,6 +309,7 @@ void rob_priv_work_close(rob_work *w)
     if (w == NULL) return;
     rob_memory m = w->memory;
     rob_priv_alpha_close(w->alpha);
+    rob_priv_second_close(w->second);
     rob_priv_single_close(w);
     rob_priv_joint_close(w);
     for (int32_t i = 0; i < w->blocks; i++) rob_priv_release(&m, w->pool[i].at);

@@ -51,7 +51,7 @@ rob_way rob_priv_second_way(const rob_second *s, const rob_link *in, int64_t e)
 {
     const operand z = operand_at(s, in, e);
     const int64_t slot = z.j == NULL ? -1 : (z.j - s->j) / s->inputs;
-    return (rob_way){ slot, z.reach, z.rest };
+    return (rob_way){ slot, z.reach, z.rest, z.centre };
 }
 
 /* Place of H_ij in the upper triangle of k operands. */
@@ -201,6 +201,8 @@ static void curve_cell(rob_second *s, const rob_cell *c, const rob_range *in)
         centre[i] = v;
     }
     c->node.op->curve(&c->node, in, centre, &out);
+    for (int i = 0; i < c->ins; i++)
+        for (int64_t e = 0; e < c->size; e++) out.rho[i][e] *= 1 - s->w->steep_fault;
 }
 
 static void visit_curved(rob_second *s, int32_t cell)
@@ -239,7 +241,8 @@ static void meet(void *user, int32_t cell, int64_t rows, const double *a)
 }
 
 rob_status rob_priv_second_sweep(rob_second *s, int32_t cell, int64_t rows, const double *a,
-                                 int64_t lda, const double *base, bool keeps)
+                                 int64_t lda, const double *base, double *plane,
+                                 bool keeps)
 {
     rob_work *w = s->w;
     const int64_t depth = w->depth;
@@ -248,7 +251,7 @@ rob_status rob_priv_second_sweep(rob_second *s, int32_t cell, int64_t rows, cons
     memset(s->sum, 0, (size_t)rows * sizeof *s->sum);
     if (keeps) memset(s->row, 0, (size_t)(rows * s->numbers) * sizeof *s->row);
     s->keeps = keeps;
-    w->plane = s->plane;
+    w->plane = plane;
     w->look = meet;
     w->look_user = s;
     w->depth = 0;
@@ -285,7 +288,7 @@ static void keep_slots(rob_second *s, int32_t cell, int64_t first, int64_t count
         memcpy(s->j + k * s->inputs, s->jrow + r * s->inputs,
                (size_t)s->inputs * sizeof *s->j);
         s->centre[k] = s->w->base[r];
-        s->rest[k] = fp_add_up(s->sum[r], s->w->loss[r]);
+        s->rest[k] = fp_add_up(s->sum[r], s->w->loss[r]) * (1 - s->w->steep_fault);
         s->reach[k] = reach_of(s, s->jrow + r * s->inputs);
         s->usable = s->usable && isfinite(s->centre[k]) && isfinite(s->reach[k])
                     && isfinite(s->rest[k]);
@@ -301,7 +304,8 @@ static rob_status visit_slots(rob_second *s, int32_t cell)
         const int64_t left = c->size - first, count = left < w->tile ? left : w->tile;
         memset(w->unit, 0, (size_t)(count * c->size) * sizeof *w->unit);
         for (int64_t k = 0; k < count; k++) w->unit[k * c->size + first + k] = 1;
-        status = rob_priv_second_sweep(s, cell, count, w->unit, c->size, NULL, false);
+        status = rob_priv_second_sweep(s, cell, count, w->unit, c->size, NULL,
+                                       s->plane, false);
         if (status == ROB_OK) keep_slots(s, cell, first, count);
     }
     return status;
@@ -351,6 +355,10 @@ rob_status rob_priv_second_prepare(rob_second *s)
     s->inputs = find_columns(s);
     rob_status status = walk(s);
     s->trust.n = s->inputs;
+    s->tiny = 0;
+    for (int64_t k = 0; k < s->slots; k++) s->tiny = fp_max(s->reach[k], s->tiny);
+    const double n = (double)s->inputs, eps = 1 + w->ball.eps;
+    s->tiny = 4 * ROB_TINY * (double)s->slots * n * (1 + n) * eps * eps * (1 + s->tiny);
     if (status == ROB_OK && s->usable)
         w->net->la->pack(s->slots, s->inputs, s->j, s->inputs, 1, s->packed);
     return status;
@@ -393,13 +401,18 @@ static bool reserve_all(rob_second *s)
     const int64_t tile = s->w->tile, numbers = s->numbers;
     bool fine = reserve(s, &s->j, s->slots * s->inputs) && reserve(s, &s->centre, s->slots)
                 && reserve(s, &s->rest, s->slots) && reserve(s, &s->reach, s->slots)
-                && reserve(s, &s->plane, net->plane_size) && reserve(s, &s->slack, numbers)
+                && reserve(s, &s->plane, net->plane_size)
+                && reserve(s, &s->mixed, net->plane_size)
+                && reserve(s, &s->point, s->inputs) && reserve(s, &s->slack, numbers)
                 && reserve(s, &s->middle, numbers) && reserve(s, &s->radius, numbers)
                 && reserve(s, &s->value, net->widest) && reserve(s, &s->score, numbers)
                 && reserve(s, &s->known, ROB_MAX_INS * net->widest)
                 && reserve(s, &s->row, ROB_SECOND_ROWS * numbers) && reserve(s, &s->sum, tile)
                 && reserve(s, &s->t, s->slots * s->inputs)
                 && reserve(s, &s->jrow, tile * s->inputs);
+    s->bent[0] = rob_priv_allocate(&s->w->memory, numbers + 1, 1);
+    s->bent[1] = rob_priv_allocate(&s->w->memory, numbers + 1, 1);
+    fine = fine && s->bent[0] != NULL && s->bent[1] != NULL;
     for (int k = 0; k < 6; k++) fine = fine && reserve(s, &s->hess[k], numbers);
     for (int i = 0; i < ROB_MAX_INS; i++)
         fine = fine && reserve(s, &s->rho[i], numbers)
@@ -423,6 +436,9 @@ rob_status rob_priv_second_open(rob_work *w, rob_second **out)
     rob_status status = s->slot != NULL && s->column != NULL ? ROB_OK : ROB_EMEMORY;
     bool fits = status == ROB_OK && find_slots(s);
     if (fits && !reserve_all(s)) status = ROB_EMEMORY;
+    if (fits && w->held_lo == NULL
+        && !(reserve(s, &w->held_lo, s->numbers) && reserve(s, &w->held_up, s->numbers)))
+        status = ROB_EMEMORY;
     if (fits && status == ROB_OK) status = rob_priv_trust_open(m, s->inputs, &s->trust);
     if (fits && status == ROB_OK) *out = s;
     else rob_priv_second_close(s);
@@ -435,7 +451,8 @@ void rob_priv_second_close(rob_second *s)
     rob_memory m = s->w->memory;
     void *const all[] = { s->slot, s->column, s->j, s->centre, s->rest, s->reach, s->plane,
                           s->slack, s->middle, s->radius, s->value, s->known, s->row,
-                          s->score, s->sum, s->t, s->packed, s->jrow };
+                          s->score, s->sum, s->t, s->packed, s->jrow, s->mixed,
+                          s->point, s->bent[0], s->bent[1] };
     for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&m, all[i]);
     for (int k = 0; k < 6; k++) rob_priv_release(&m, s->hess[k]);
     for (int i = 0; i < ROB_MAX_INS; i++) {

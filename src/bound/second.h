@@ -5,7 +5,7 @@
 #include "bound/alpha.h"
 #include "bound/trust.h"
 
-enum { ROB_SECOND_ROWS = 16 };   /* whose coefficients are kept at a time */
+enum { ROB_SECOND_ROWS = 1 };    /* whose coefficients are kept at a time */
 
 /* Every number that a curved cell reads is a slot: z = centre + J.d + e, |e| <= rest. An
  * element of a curved cell is phi = grad.z + offset + r, r in middle +- radius, and
@@ -18,6 +18,8 @@ typedef struct rob_second {
     double *j;                     /* (slots, inputs) */
     double *centre, *rest, *reach; /* (slots); reach >= |J.d| */
     double *plane, *others;        /* (plane_size) of the centre; those of the work */
+    double *mixed, *point;         /* (plane_size) a row's; (inputs) where it is least */
+    uint8_t *bent[2];              /* (numbers) quadratic below, above */
     double *hess[6], *rho[ROB_MAX_INS], *slack;    /* (numbers) of curved cells */
     double *middle, *radius;       /* (numbers) */
     double *value, *grad[ROB_MAX_INS];             /* (widest) */
@@ -28,6 +30,7 @@ typedef struct rob_second {
     void *packed;                  /* J */
     double *jrow;                  /* (tile, inputs) */
     rob_trust trust;
+    double tiny;                   /* what underflow may take from d'Q d */
     bool usable, keeps;            /* keeps: coefficients are wanted */
     double curvature;              /* >= |eigenvalues| of the margin's Hessian; INFINITY */
 } rob_second;
@@ -38,12 +41,13 @@ void rob_priv_second_close(rob_second *s);
 /* From ranges and planes of the ball that the work holds. */
 rob_status rob_priv_second_prepare(rob_second *s);
 /* second.c, for second_row.c: an operand's slot (-1: known), and what it may do */
-typedef struct rob_way { int64_t slot; double reach, rest; } rob_way;
+typedef struct rob_way { int64_t slot; double reach, rest, centre; } rob_way;
 rob_way rob_priv_second_way(const rob_second *s, const rob_link *in, int64_t e);
 int rob_priv_second_hess(int32_t k, int i, int j);
 /* Rows swept on the centre's planes: base and loss in the work, jrow, sum; keeps: row. */
 rob_status rob_priv_second_sweep(rob_second *s, int32_t cell, int64_t rows, const double *a,
-                                 int64_t lda, const double *base, bool keeps);
+                                 int64_t lda, const double *base, double *plane,
+                                 bool keeps);
 /* row[r].value grows to what quadratics prove of rows of d; scores of numbers, if asked. */
 rob_status rob_priv_second_rows(rob_second *s, const rob_demand *d, rob_proof *row);
 /* Both ends of the `most` numbers with the largest scores, held for the next ranges. */

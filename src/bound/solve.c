@@ -7,7 +7,7 @@
  */
 #include "bound/solve.h"
 #include "bound/adjoint.h"
-#include "bound/alpha.h"
+#include "bound/second.h"
 #include "bound/joint.h"
 #include "bound/single.h"
 
@@ -40,6 +40,8 @@ const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
     {"ulps", 4, 0, 1e6, "",
      "what elementary functions in float32 may be off, in units in the last place"},
     {"rings", 8, 1, 1e6, "", "balls that gradients are bounded on, for \"smooth\""},
+    {"order", 1, 1, 2, "",
+     "2: crown, alpha: quadratic bounds of gates, for rows and for `chosen` ranges"},
     {"joint", 1, 0, 1, "",
      "1: planes of gates on the joint domain of their inputs, 0: on their box"},
 };
@@ -227,8 +229,10 @@ static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
     const double *option = s->bound->option;
     rob_work *w = NULL;
     rob_status status = rob_priv_work_open(t->net, &w);
-    if (status == ROB_OK && t->alpha) {
-        status = rob_priv_alpha_open(w, &w->alpha);
+    if (status == ROB_OK && t->sweeps && option[ROB_BOUND_ORDER] == 2)
+        status = rob_priv_second_open(w, &w->second);
+    if (status == ROB_OK && t->alpha) status = rob_priv_alpha_open(w, &w->alpha);
+    if (status == ROB_OK && (t->alpha || w->second != NULL)) {
         w->choices = (int64_t)option[ROB_BOUND_CHOICES];
         w->rounds = (int64_t)option[ROB_BOUND_ROUNDS];
         w->chosen = (int64_t)option[ROB_BOUND_CHOSEN];

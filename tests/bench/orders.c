@@ -83,12 +83,15 @@ static double number(rob_bound *b, const char *what)
     return v;
 }
 
-static double radius_by(rob_query *q, const char *method)
+static double radius_by(rob_query *q, const char *method, int order, int chosen)
 {
     rob_bound *b;
     double r;
     must(rob_query_set_ball(ctx, q, ROB_NORM_L2, INFINITY));
     must(rob_bound_create(ctx, method, &b));
+    must(rob_bound_set(ctx, b, "order", order));
+    must(rob_bound_set(ctx, b, "chosen", chosen));
+    must(rob_bound_set(ctx, b, "rounds", chosen > 0));
     must(rob_bound_radius(ctx, b, q, &r, 1));
     rob_bound_free(b);
     return r;
@@ -145,21 +148,23 @@ static void study(int kind, int steps, int hidden, int count)
         must(rob_data_get(ctx, test, i, x, 256, &length, &features, &label));
         must(rob_query_create(ctx, model, &q));
         must(rob_query_add(ctx, q, x, length, -1));
-        const double crown = radius_by(q, "crown");
+        const double crown = radius_by(q, "crown", 1, 0);
         column[0][n] = attacked(q) / crown;
         column[1][n] = crown;
-        column[2][n] = radius_by(q, "interval") / crown;
+        column[2][n] = radius_by(q, "interval", 1, 0) / crown;
         const double slope = steepness(q, 1e-9, 1, &none, &seconds);
         for (int k = 0; k < SHARES; k++)
             column[3 + k][n] = steepness(q, SHARE[k] * crown, 1, &none, &seconds) / slope;
         steepness(q, crown, 10, &column[6][n], &seconds);
         column[6][n] /= crown;
         column[7][n] = seconds / 10;
+        column[8][n] = radius_by(q, "crown", 2, 0) / crown;
+        column[9][n] = radius_by(q, "crown", 2, 100) / crown;
         n++;
         rob_query_free(q);
     }
     printf("%-5s %3d %3d ", KIND[kind], steps, hidden);
-    for (int c = 0; c < 8; c++) printf(" %8.4g", median(column[c], n));
+    for (int c = 0; c < 10; c++) printf(" %8.4g", median(column[c], n));
     printf("\n");
     fflush(stdout);
     rob_model_free(model);
@@ -173,7 +178,7 @@ int main(int argc, char **argv)
     const int count = atoi(argv[1]), steps = atoi(argv[2]), hidden = atoi(argv[3]);
     if (count < 1 || count > MOST || steps < 1 || steps > 256 || hidden < 1) return 2;
     must(rob_ctx_create(&ctx));
-    printf("kind    T   H   attack/1  radius1      0/1  K.01/|J|  K.1/|J|  K.5/|J|  rings/1  s/ring\n");
+    printf("kind    T   H   attack/1  radius1      0/1  K.01/|J|  K.1/|J|  K.5/|J|  rings/1    s/ring    rows2  ranges2\n");
     for (int kind = 0; kind < 3; kind++)
         if (argc < 5 || strcmp(argv[4], KIND[kind]) == 0) study(kind, steps, hidden, count);
     rob_ctx_free(ctx);
