@@ -792,6 +792,11 @@ public:
     {
         return ctx.fill(q.count(), rob_bound_margin, raw(), q.raw());
     }
+    /* K (n): on the ball no margin changes faster than K ||x - y||, proved. */
+    std::vector<double> lipschitz(Ctx &ctx, Query &q)
+    {
+        return ctx.fill(q.count(), rob_bound_lipschitz, raw(), q.raw());
+    }
     std::vector<double> get(Ctx &ctx, const std::string &what,
                             std::int64_t i = -1) const
     {

@@ -38,6 +38,7 @@ export run!, add_data!, replace_series!, set_ball!, set_units!, set_mask!, set_s
 export set_relative!, set_box!, set_budget!, set_subspace!, set_band_limit!
 export set_smoothness!, set_steps!, set_reference!, set_target!, set_rows!, set_band!
 export set_deviation!, answer, distance!, margin!, universal!, transfer!, radius!
+export lipschitz!
 export prove, load_certificate, check, find!, compute!, steps!, extremes!, warnings
 export curve!, smooth!, add_universal!, columns
 
@@ -927,6 +928,13 @@ margin!(ctx::Ctx, b::Bound, q::Query) =
     fill_numbers(ctx, length(q), b, q) do c, out, n
         @ccall librobust.rob_bound_margin(c::Handle, b.raw::Handle, q.raw::Handle,
                                           out::Ptr{Float64}, n::Int64)::Int32
+    end
+
+"K: on the ball no margin changes faster than K ||x - y||, proved."
+lipschitz!(ctx::Ctx, b::Bound, q::Query) =
+    fill_numbers(ctx, length(q), b, q) do c, out, n
+        @ccall librobust.rob_bound_lipschitz(c::Handle, b.raw::Handle, q.raw::Handle,
+                                             out::Ptr{Float64}, n::Int64)::Int32
     end
 answer(ctx::Ctx, b::Bound, what; i = nothing) =
     read_numbers(ctx, b) do c, out, n, count

@@ -146,6 +146,7 @@ DECLARED = {
     "rob_bound_set": "i32 handle handle text f64",
     "rob_bound_radius": "i32 handle handle handle f64* i64",
     "rob_bound_margin": "i32 handle handle handle f64* i64",
+    "rob_bound_lipschitz": "i32 handle handle handle f64* i64",
     "rob_bound_get": "i32 handle handle text i64 f64* i64 i64*",
     "rob_bound_free": "void handle",
 
@@ -891,6 +892,10 @@ class Bound(_Handle):
     def margin(self, ctx, query):
         """M (n,): no margin in the query's ball is lower, proved."""
         return ctx.fill(query.count(), "rob_bound_margin", self.raw, query.raw)
+
+    def lipschitz(self, ctx, query):
+        """K (n,): on the ball no margin changes faster than K ||x - y||, proved."""
+        return ctx.fill(query.count(), "rob_bound_lipschitz", self.raw, query.raw)
 
     def get(self, ctx, what, i=None):
         return ctx.read("rob_bound_get", self.raw, _text(what), _index(i))

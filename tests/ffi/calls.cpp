@@ -112,6 +112,10 @@ static void answers_agree()
     const auto proved = bound.margin(ctx, q);
     expect(all_at_most(proved, attack.margin(ctx, q)), "proved <= seen");
     expect(bound.get(ctx, "margin") == proved, "get by name");
+    const auto here = q.get(ctx, "margin"), least = attack.get(ctx, "margin");
+    const auto steep = bound.lipschitz(ctx, q);
+    for (std::size_t i = 0; i < steep.size(); i++)
+        expect(std::isfinite(steep[i]) && here[i] - least[i] <= 0.5 * steep[i], "slope");
     expect(attack.get(ctx, "point", 1).size() == 12, "the point of a series");
     Sampler sampler(ctx, "mc");
     sampler.set(ctx, "samples", 100);

@@ -377,6 +377,10 @@ extern "C" {
         ctx: *mut rob_ctx, b: *mut rob_bound, q: *mut rob_query, lower: *mut f64,
         capacity: i64
     ) -> rob_status;
+    pub fn rob_bound_lipschitz(
+        ctx: *mut rob_ctx, b: *mut rob_bound, q: *mut rob_query, upper: *mut f64,
+        capacity: i64
+    ) -> rob_status;
     pub fn rob_bound_get(
         ctx: *mut rob_ctx, b: *const rob_bound, what: *const c_char, i: i64,
         out: *mut f64, capacity: i64, count: *mut i64

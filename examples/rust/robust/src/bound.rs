@@ -41,6 +41,13 @@ impl Bound {
         })
     }
 
+    /// K (n): on the ball no margin changes faster than K ||x - y||, proved.
+    pub fn lipschitz(&mut self, ctx: &mut Ctx, q: &mut Query) -> Result<Vec<f64>> {
+        ctx.fill(q.count(), |ctx, upper, capacity| unsafe {
+            rob_bound_lipschitz(ctx, self.ptr(), q.ptr(), upper, capacity)
+        })
+    }
+
     /// An answer by name, such as "depth"; `i` None: every series.
     pub fn get(&self, ctx: &mut Ctx, what: &str, i: Option<usize>) -> Result<Vec<f64>> {
         let what = text("what", what)?;

@@ -437,6 +437,11 @@ fn both_sides_of_the_distance() {
     let proved = bound.margin(ctx, &mut query).unwrap();
     let seen = attack.margin(ctx, &mut query).unwrap();
     assert!(proved.iter().zip(&seen).all(|(p, s)| p <= s), "{proved:?} {seen:?}");
+    let here = query.get(ctx, "margin", None).unwrap();
+    let steep = bound.lipschitz(ctx, &mut query).unwrap();
+    for (i, k) in steep.iter().enumerate() {
+        assert!(k.is_finite() && here[i] - seen[i] <= 0.1 * k, "{here:?} {seen:?}");
+    }
 }
 
 #[test]
