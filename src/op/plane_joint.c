@@ -260,7 +260,9 @@ double rob_priv_min_joint(bool of_tanh, double a, double b, rob_interval x,
     cell cells[CELLS + CORNERS];
     if (!(isfinite(x.up - x.lo) && isfinite(y.up - y.lo))) return -INFINITY;
     if (!set_domain(&d, y, joint)) return -INFINITY;
-    int count = first_cells(&d, cells), worst = lowest(cells, count);
+    int count = first_cells(&d, cells);
+    if (count < 1) return -INFINITY;
+    int worst = lowest(cells, count);
     double least = least_seen(cells, count);
     while (count < CELLS && cells[worst].bound < least - enough) {
         cell c = cells[worst];

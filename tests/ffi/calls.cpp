@@ -199,9 +199,13 @@ static void forecasts_are_pushed()
     bound.margin(ctx, q);
     const auto found = attack.get(ctx, "deviation"), most = bound.get(ctx, "deviation");
     expect(found[0] > 0 && all_at_most(found, most), "a deviation");
+    const auto twin = attack.get(ctx, "point", 0), x = q.get(ctx, "x", 0);
+    expect(model.predict(ctx, twin)[1] > model.predict(ctx, x)[1], "upwards");
     q.set_band(ctx, 0, -infinity, 0.01);
-    const auto margin = q.get(ctx, "margin");
-    expect(std::abs(margin[0] - 0.01) < 1e-9, "a band around itself");
+    expect(std::abs(q.get(ctx, "margin")[0] - 0.01) < 1e-9, "a band around itself");
+    q.set_band(ctx, -1, -infinity, infinity);
+    q.set_band(ctx, 0, -0.02, infinity);
+    expect(std::abs(q.get(ctx, "margin")[0] - 0.02) < 1e-9, "its other side");
 }
 
 static void one_change_for_all()
@@ -337,7 +341,9 @@ static void programs_and_engines_are_models()
     expect(recorded.predict(ctx, at) == std::vector<double>({6, -6}), "from a tape");
 
     bool breaks = false;
-    const auto logits = [&breaks](const double *in, std::int64_t rows, std::int64_t steps,
+    auto kept = std::make_shared<int>(0);
+    const std::weak_ptr<int> alive = kept;
+    auto logits = [&breaks, kept](const double *in, std::int64_t rows, std::int64_t steps,
                                   double *out) {
         if (breaks) throw std::logic_error("from the engine");
         for (std::int64_t r = 0; r < rows; r++) {
@@ -355,19 +361,24 @@ static void programs_and_engines_are_models()
                 out[r * steps + t] = static_cast<double>(t + 1) *
                                      (seed[2 * r] - seed[2 * r + 1]);
     };
-    Query q(ctx, Model::from_callback(ctx, 1, 2, logits, pullback));
-    q.add(ctx, at);
-    const double distance = Attack(ctx, "deepfool").distance(ctx, q)[0];
+    auto q = std::make_unique<Query>(
+        ctx, Model::from_callback(ctx, 1, 2, std::move(logits), pullback));
+    kept.reset();
+    expect(!alive.expired(), "a query keeps the functions of its model");
+    q->add(ctx, at);
+    const double distance = Attack(ctx, "deepfool").distance(ctx, *q)[0];
     expect(std::abs(distance - 6 / std::sqrt(14.0)) < 1e-2, "an engine is attacked");
     breaks = true;
-    q.add(ctx, at);
+    q->add(ctx, at);
     std::string text;
     try {
-        q.get(ctx, "margin");
+        q->get(ctx, "margin");
     } catch (const std::logic_error &e) {
         text = e.what();
     }
     expect(text == "from the engine", "what an engine throws");
+    q.reset();
+    expect(alive.expired(), "as long as it lives");
 }
 
 static void files_in_memory_and_fronts()

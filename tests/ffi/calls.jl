@@ -117,8 +117,9 @@ end
 
 function forecasts_are_pushed()
     ctx = Ctx()
-    query = Query(ctx, create(ctx, recipe * " task=forecast"))
-    add!(ctx, query, [0.3, -0.2, 0.9])
+    model, x = create(ctx, recipe * " task=forecast"), [0.3, -0.2, 0.9]
+    query = Query(ctx, model)
+    add!(ctx, query, x)
     set_ball!(ctx, query, L2, 0.5)
     set_deviation!(ctx, query; outputs = 1, direction = UP)
     attack, bound = Attack(ctx, "pgd"), Bound(ctx, "crown")
@@ -126,10 +127,15 @@ function forecasts_are_pushed()
     margin!(ctx, bound, query)
     expect(0 < answer(ctx, attack, "deviation")[1] <= answer(ctx, bound, "deviation")[1],
            "a deviation")
+    twin = answer(ctx, attack, "point"; i = 0)
+    expect(predict(ctx, model, twin)[2] > predict(ctx, model, x)[2], "upwards")
     set_deviation!(ctx, query; tolerance = 0.25)
     expect(abs(answer(ctx, query, "margin")[1] - 0.25) < 1e-9, "of all outputs")
     set_band!(ctx, query, 0; above = 0.01)
     expect(abs(answer(ctx, query, "margin")[1] - 0.01) < 1e-9, "a band around itself")
+    set_band!(ctx, query, nothing)
+    set_band!(ctx, query, 0; below = -0.02)
+    expect(abs(answer(ctx, query, "margin")[1] - 0.02) < 1e-9, "its other side")
 end
 
 function one_change_for_all()

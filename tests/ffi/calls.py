@@ -8,6 +8,7 @@ import pathlib
 import struct
 import sys
 import threading
+import weakref
 
 import numpy as np
 
@@ -142,8 +143,9 @@ def regions_are_obeyed():
 
 def forecasts_are_pushed():
     ctx = robust.Ctx()
-    query = robust.Query(ctx, robust.Model.create(ctx, RECIPE + " task=forecast"))
-    query.add(ctx, np.sin(np.arange(12.0)))
+    model, x = robust.Model.create(ctx, RECIPE + " task=forecast"), np.sin(np.arange(12.0))
+    query = robust.Query(ctx, model)
+    query.add(ctx, x)
     query.set_ball(ctx, robust.L2, 0.5)
     query.set_deviation(ctx, 1, robust.UP)
     attack, bound = robust.Attack(ctx, "pgd"), robust.Bound(ctx, "crown")
@@ -151,10 +153,15 @@ def forecasts_are_pushed():
     bound.margin(ctx, query)
     expect(0 < attack.get(ctx, "deviation")[0] <= bound.get(ctx, "deviation")[0],
            "a deviation")
+    twin = attack.get(ctx, "point", 0)
+    expect(model.predict(ctx, twin)[1] > model.predict(ctx, x)[1], "upwards")
     query.set_deviation(ctx, tolerance=0.25)
     expect(abs(query.get(ctx, "margin")[0] - 0.25) < 1e-9, "of all outputs")
     query.set_band(ctx, 0, above=0.01)
     expect(abs(query.get(ctx, "margin")[0] - 0.01) < 1e-9, "a band around itself")
+    query.set_band(ctx, None)
+    query.set_band(ctx, 0, below=-0.02)
+    expect(abs(query.get(ctx, "margin")[0] - 0.02) < 1e-9, "its other side")
 
 
 def one_change_for_all():
@@ -302,9 +309,16 @@ def engines_are_models():
         return query
 
     query = query_of(logits, pullback)
-    gc.collect()                            # the query keeps model and functions
     distance = robust.Attack(ctx, "deepfool").distance(ctx, query)[0]
     expect(abs(distance - 6 / 14 ** 0.5) < 1e-2, "an engine is attacked")
+    brief = type("Brief", (), {"__call__": lambda self, x: logits(x)})()
+    query, alive = query_of(brief), weakref.ref(brief)
+    del brief
+    gc.collect()
+    expect(alive() is not None, "a query keeps the functions of its model")
+    del query
+    gc.collect()
+    expect(alive() is None, "as long as it lives")
     expect(query_of(logits).get(ctx, "margin")[0] == 12, "without gradients")
     wrong = query_of(lambda x: np.zeros(5))
     expect(raised(wrong.get, ctx, "margin")[0] == robust.ESHAPE, "a wrong shape")

@@ -129,7 +129,8 @@ fn forecasts_are_pushed() {
     let ctx = &mut Ctx::new().unwrap();
     let model = Model::create(ctx, &format!("{RECIPE} task=forecast")).unwrap();
     let mut query = Query::new(ctx, &model).unwrap();
-    query.add(ctx, &[0.3, -0.2, 0.9], None).unwrap();
+    let x = [0.3, -0.2, 0.9];
+    query.add(ctx, &x, None).unwrap();
     query.set_ball(ctx, Norm::L2, 0.5).unwrap();
     query.set_deviation(ctx, Some(&[1]), Direction::Up, 0.0).unwrap();
     let mut attack = Attack::new(ctx, "pgd").unwrap();
@@ -139,8 +140,15 @@ fn forecasts_are_pushed() {
     let found = attack.get(ctx, "deviation", Some(0)).unwrap()[0];
     let most = bound.get(ctx, "deviation", Some(0)).unwrap()[0];
     assert!(0.0 < found && found <= most, "{found} {most}");
-    query.set_band(ctx, Some(0), f64::NEG_INFINITY, 0.01).unwrap();
+    let twin = attack.get(ctx, "point", Some(0)).unwrap();
+    let [there, here] = [&twin[..], &x[..]].map(|x| model.predict(ctx, x).unwrap()[1]);
+    assert!(there > here, "upwards");
+    let (none, all) = (f64::NEG_INFINITY, f64::INFINITY);
+    query.set_band(ctx, Some(0), none, 0.01).unwrap();
     assert!((query.get(ctx, "margin", None).unwrap()[0] - 0.01).abs() < 1e-9);
+    query.set_band(ctx, None, none, all).unwrap();
+    query.set_band(ctx, Some(0), -0.02, all).unwrap();
+    assert!((query.get(ctx, "margin", None).unwrap()[0] - 0.02).abs() < 1e-9);
 }
 
 #[test]
@@ -334,6 +342,19 @@ fn engines_are_models() {
     let mut attack = Attack::new(ctx, "deepfool").unwrap();
     let distance = attack.distance(ctx, &mut query).unwrap()[0];
     assert!((distance - 6.0 / 14_f64.sqrt()).abs() < 1e-2, "{distance}");
+
+    let kept = Arc::new(());
+    let alive = Arc::downgrade(&kept);
+    let holds = move |x: &[f64], rows: usize, out: &mut [f64]| {
+        let _ = &kept;
+        engine(x, rows, out)
+    };
+    let model = Model::from_callback(ctx, 1, 2, holds, None).unwrap();
+    let query = engine_query(ctx, &model);
+    drop(model);
+    assert!(alive.upgrade().is_some(), "a query keeps the functions of its model");
+    drop(query);
+    assert!(alive.upgrade().is_none(), "as long as it lives");
 
     let refuses = |_: &[f64], _: usize, _: &mut [f64]| Err("the engine is off".into());
     let model = Model::from_callback(ctx, 1, 2, refuses, None).unwrap();
