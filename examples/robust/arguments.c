@@ -51,6 +51,8 @@ static const option OPTIONS[] = {
      TEXT(radii)},
     {"--certificates", "PREFIX", "write PREFIX0.cert, PREFIX1.cert, ... for what is proved", "certify",
      TEXT(certificates)},
+    {"--lipschitz", "R", "also bound how fast the margin changes within R", "certify",
+     NUMBER(lipschitz)},
     {"--title", "TEXT", "heading of the page", "report", TEXT(title)},
     {"--plot", "PATH", "plotter that turns a gnuplot script into SVG (default: gnuplot)", "report",
      TEXT(plot)},

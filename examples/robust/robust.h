@@ -19,7 +19,7 @@ typedef struct arguments {
     const char *what, *out, *recipe, *norm, *method, *attack, *classes, *valid, *reference, *units;
     const char *title, *plot, *radii, *certificates;
     const char *output, *direction;
-    double radius, seed, threads, count, first, steps, share, tolerance;
+    double radius, seed, threads, count, first, steps, share, tolerance, lipschitz;
     bool json, quiet, diagnose;
 } arguments;
 
@@ -82,6 +82,10 @@ rob_status attack_or_certify(const arguments *a);
 
 /* certificate.c */
 /* Certificates of series of a query that are proved within lower; `given`: a ball's radius. */
+/* gradients.c: certify --lipschitz, after the results */
+rob_status certify_gradients(const arguments *a, rob_query *q);
+/* The ball of --norm with another radius. */
+rob_status ask_radius(const arguments *a, rob_query *q, double radius);
 rob_status write_certificates(const arguments *a, const rob_bound *bound, rob_query *q,
                               const double *lower, int64_t n);
 rob_status check_certificate(const arguments *a);

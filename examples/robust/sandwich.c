@@ -10,24 +10,37 @@
 static rob_status set_attack(void *h, const char *n, double v) { return rob_attack_set(ctx, h, n, v); }
 static rob_status set_bound(void *h, const char *n, double v) { return rob_bound_set(ctx, h, n, v); }
 
-rob_status ask(const arguments *a, const rob_model *model, const rob_data *data,
-               rob_query **query)
+/* Code of a norm; -1 and a line where there is none. */
+static int32_t norm_of(const arguments *a)
 {
     static const char *const NORM[] = {"l0", "l1", "l2", "linf"};
     static const int32_t CODE[] = {ROB_NORM_L0, ROB_NORM_L1, ROB_NORM_L2, ROB_NORM_LINF};
-    rob_status status;
-    int64_t n = rob_data_count(data), first = (int64_t)a->first;
-    int64_t count = a->count > 0 ? (int64_t)a->count : 16;
     int k = 0;
     while (k < 4 && strcmp(a->norm, NORM[k]) != 0) k++;
     if (k == 4) return complain("--norm is l0, l1, l2 or linf, not '%s'", a->norm), -1;
+    return CODE[k];
+}
+
+rob_status ask_radius(const arguments *a, rob_query *q, double radius)
+{
+    return rob_query_set_ball(ctx, q, norm_of(a), radius);
+}
+
+rob_status ask(const arguments *a, const rob_model *model, const rob_data *data,
+               rob_query **query)
+{
+    rob_status status;
+    int64_t n = rob_data_count(data), first = (int64_t)a->first;
+    int64_t count = a->count > 0 ? (int64_t)a->count : 16;
+    const int32_t norm = norm_of(a);
+    if (norm < 0) return -1;
     if (first < 0 || first >= n)
         return complain("--first: there are %" PRId64 " series", n), -1;
     TRY(rob_query_create(ctx, model, query));
     TRY(rob_query_add_data(ctx, *query, data, first, first + count > n ? n - first : count));
     TRY(rob_query_set_units(ctx, *query, strcmp(a->units, "model") == 0 ? ROB_UNITS_MODEL
                                                                         : ROB_UNITS_DATA));
-    TRY(rob_query_set_ball(ctx, *query, CODE[k], a->radius));
+    TRY(rob_query_set_ball(ctx, *query, norm, a->radius));
     TRY(rob_query_set_reference(ctx, *query, strcmp(a->reference, "label") == 0
                                                  ? ROB_REFERENCE_LABEL
                                                  : ROB_REFERENCE_PREDICTION));
@@ -229,6 +242,8 @@ rob_status attack_or_certify(const arguments *a)
     double *lower = NULL, *upper = NULL, begun = seconds();
     bool certifies = strcmp(a->command, "certify") == 0;
     const char *attack = certifies ? a->attack : a->method;
+    if (!(a->lipschitz >= 0) || isinf(a->lipschitz))
+        return complain("--lipschitz needs a radius above 0, not %g", a->lipschitz), -1;
     TRY(rob_model_load(ctx, a->file[0], a->recipe, &model));
     TRY(open_data_for(a, a->file[1], model, &data));
     int asked = question(a, model);
@@ -242,6 +257,7 @@ rob_status attack_or_certify(const arguments *a)
     if (lower && status == ROB_OK) TRY(run_bound(a, query, asked, lower, n));
     print_results(a, data, asked, lower, upper, n, seconds() - begun);
     if (a->diagnose && status == ROB_OK) status = diagnose(a, query);
+    if (certifies && a->lipschitz != 0 && status == ROB_OK) status = certify_gradients(a, query);
     if (a->json) puts("\n}");
 done:
     free(lower);

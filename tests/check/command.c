@@ -82,6 +82,11 @@ START_TEST(a_model_keeps_the_labels_it_was_trained_on)
                                 "--set rate=0.03 --out %/model --quiet") == 0, "%s", text);
     ck_assert_int_eq(run_in_folder("predict %/model %/both.tsv"), 0);
     ck_assert_msg(says("accuracy 1.0000 on 40 series"), "%s", text);
+    ck_assert_int_eq(run_in_folder("certify %/model %/both.tsv --count 2 --quiet "
+                                   "--lipschitz 0.1"), 0);
+    ck_assert_msg(says("margin changes by at most"), "%s", text);
+    ck_assert_int_eq(run_in_folder("certify %/model %/both.tsv --lipschitz -1"), 2);
+    ck_assert_msg(says("--lipschitz needs a radius above 0"), "%s", text);
     /* without them the only label there is would be taken for output 0 */
     ck_assert_int_eq(run_in_folder("predict %/model %/seven.tsv"), 0);
     ck_assert_msg(says("accuracy 1.0000 on 20 series"), "%s", text);
