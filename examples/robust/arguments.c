@@ -44,7 +44,7 @@ static const option OPTIONS[] = {
     {"--tolerance", "Y", "forecasts: deviation that counts as failing (default 0: with --radius, "
      "how far it moves)", QUERIES, NUMBER(tolerance)},
     {"--method", "NAME", "attack: fgsm pgd apgd square deepfool ddn fmn cw ead fab auto; certify and "
-     "report: interval crown auto; probability: mc split auto", "attack certify probability report", TEXT(method)},
+     "report: interval zonotope crown alpha branch auto; probability: mc split auto", "attack certify probability report", TEXT(method)},
     {"--attack", "NAME", "certify: attack as well and print the sandwich; report: attack by it", "certify report",
      TEXT(attack)},
     {"--radii", "A,B", "lengths of random changes (default 0.1,0.2,0.5,1,2,5,10)", "probability",

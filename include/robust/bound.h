@@ -24,9 +24,13 @@
  *   "alpha"     crown, and where that does not prove: for every open row the planes'
  *               mixtures and touching points are chosen by ascent on the row's own bound
  *               (Xu et al. 2021), for the ranges it hangs on most likewise
+ *   "branch"    alpha, and for groups that stay open branch and bound: the ball is cut by
+ *               what the rows' own bounds leave to be proved, and in two where a number
+ *               of a gate or state gains most, ranges and rows are bounded again on the
+ *               parts, the worst part first (docs/theory/bound.md 10)
  *   "auto"      crown where `cost` allows, else zonotope; "depth" says what it was
  * None is ever below one that stands above it (with attention, crown and alpha
- * do without forms, alpha without choices).
+ * do without forms, alpha without choices, branch is alpha); "auto" is one of its two.
  * Options by name, with defaults:
  *   steps     0      time steps substituted before the known ranges of the state are
  *                    used; 0: all
@@ -37,8 +41,12 @@
  *   choices   40     alpha: substitutions that choose planes for one row
  *   rounds    1      alpha, order 2: times that ranges are chosen for, and made again
  *   chosen    100    alpha, order 2: ranges chosen for in a round
- *   enough    0      alpha, order 2: a margin above which nothing is improved
- *   seconds   1e9    alpha, order 2: time for one series; what it has then is the answer
+ *   enough    0      alpha, order 2, branch: a margin above which nothing is improved;
+ *                    branch answers a little more than that and no more
+ *   seconds   1e9    alpha, order 2, branch: time for one series; what it has then is the
+ *                    answer
+ *   branches  200    branch: parts of the ball bounded, for one margin. 0: alpha. More
+ *                    are never worse
  *   cost      2e11   multiply-adds "auto" may spend on the sweeps of one bound, about
  *                    ten seconds
  *   float32   0      1: prove the margin of evaluation in float32 as well ("float32");
@@ -77,7 +85,8 @@ typedef struct rob_bound rob_bound;
  * Make a bound by the name of its method.
  *
  * @param ctx    context
- * @param method "interval", "zonotope", "crown", "alpha" or "auto"
+ * @param method "interval", "zonotope", "crown", "alpha", "branch" or
+ *               "auto"
  * @param out    receives the bound; NULL on error
  * @return ROB_EARGUMENT: no such method
  * Cost: one allocation. Since 0.1.
@@ -132,7 +141,8 @@ ROB_API rob_status rob_bound_radius(rob_ctx *ctx, rob_bound *b, rob_query *q,
  *       for example 0.8 s and 10 MB at T = 50, H = 64; with `steps` k: 80 T k H^2 (H + D).
  *       zonotope: 8 T S H (H + D) operations for S symbols and memory O(S H), for
  *       example 3.5 s at T = 96 and two layers of H = 128. interval: about a hundred
- *       forward passes. Since 0.1.
+ *       forward passes. branch: at most two crown for each part, fewer where only planes
+ *       are made again; memory for a part is O(T (H + D)). Since 0.1.
  */
 ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
                                     double *lower, int64_t capacity);
@@ -169,7 +179,8 @@ ROB_API rob_status rob_bound_lipschitz(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * Read an answer of the last call by name.
  *
  * "margin" M_i (after rob_bound_radius: the margin proved at L_i); "radius" L_i; "rows"
- * the lower bound of each row of the specification on the last ball tried; "calls"
+ * the lower bound of each row of the specification on the last ball tried (of a group of
+ * several rows branch proves that one of them is more: the margin may exceed them all); "calls"
  * bounds computed; "seconds" of wall time; "depth" steps substituted for the ranges, 0
  * all, -1 none: forms or intervals; "dropped" parts of the region left out, so that more
  * was proved than asked: 1 variation and differences, 2 the number of steps, 3 both, 0

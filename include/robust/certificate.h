@@ -34,7 +34,7 @@ typedef struct rob_certificate rob_certificate;
  * Prove one series of a query once more, and keep why.
  *
  * @param ctx    context
- * @param b      bound; "crown", "alpha" and "auto" all go the way of "crown", "interval"
+ * @param b      bound; "crown", "alpha", "branch" and "auto" all go the way of "crown", "interval"
  *               its own; `steps` is heeded
  * @param q      query; its norm, units, region and specification are stated
  * @param i      series, counted from 0

@@ -14,7 +14,7 @@ rob_status rob_bound_create(rob_ctx *ctx, const char *method, rob_bound **out)
     int32_t k = 0;
     while (k < ROB_BOUND_METHODS && strcmp(rob_priv_bound_method[k], method) != 0) k++;
     CHECK(k < ROB_BOUND_METHODS, ctx, ROB_EARGUMENT,
-          "method is '%.40s'; allowed are interval, zonotope, crown, alpha, auto", method);
+          "method is '%.40s'; allowed are interval, zonotope, crown, alpha, branch, auto", method);
     rob_bound *b = rob_priv_allocate(&ctx->memory, 1, (int64_t)sizeof *b);
     CHECK(b, ctx, ROB_EMEMORY, "out of memory for a bound");
     b->memory = ctx->memory;

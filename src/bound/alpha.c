@@ -21,6 +21,7 @@
  * 2021; Arora, Hazan, Kale, Theory of Computing 8 (2012); docs/theory/bound.md 7.
  */
 #include "bound/alpha.h"
+#include "bound/half.h"
 
 #include <string.h>
 
@@ -83,28 +84,46 @@ static void set_parameters(const rob_cell *c, int k, double *theta)
         }
 }
 
+/* The planes of cell i, or of its element e alone (e < 0: all); not the default ones. */
+static void prepare_cell(rob_alpha *s, int32_t i, int64_t e)
+{
+    rob_work *w = s->w;
+    const rob_cell *c = &w->net->cell[i];
+    double *own = w->plane;
+    for (int k = 1; k < K; k++) {
+        w->plane = s->plane[k];
+        if (k < K - 1 && c->node.op->parameters > 0 && c->node.op->parameters <= 8) {
+            set_parameters(c, k, s->theta);
+            rob_priv_plane_curved(w, i, e, s->theta);
+        } else if (k == K - 1) {
+            rob_priv_plane_curved(w, i, e, NULL);
+            rob_priv_plane_constant(w, i);
+        } else if (e >= 0) {
+            rob_priv_plane_curved(w, i, e, NULL);
+        }
+    }
+    w->plane = own;
+}
+
 /* All planes on the ranges as they are. w->plane holds the default ones. */
 void rob_priv_alpha_prepare(rob_alpha *s)
 {
     rob_work *w = s->w;
     size_t bytes = (size_t)w->net->plane_size * sizeof(double);
     for (int k = 0; k < K; k++) memcpy(s->plane[k], w->plane, bytes);
-    double *own = w->plane;
-    for (int k = 1; k < K; k++) {
-        w->plane = s->plane[k];
-        for (int32_t i = 0; i < w->net->cells; i++) {
-            const rob_cell *c = &w->net->cell[i];
-            if (!is_mixed(c)) continue;
-            if (k < K - 1 && c->node.op->parameters > 0 && c->node.op->parameters <= 8) {
-                set_parameters(c, k, s->theta);
-                rob_priv_plane_curved(w, i, s->theta);
-            } else if (k == K - 1) {
-                rob_priv_plane_curved(w, i, NULL);
-                rob_priv_plane_constant(w, i);
-            }
-        }
-    }
-    w->plane = own;
+    for (int32_t i = 0; i < w->net->cells; i++)
+        if (is_mixed(&w->net->cell[i])) prepare_cell(s, i, -1);
+}
+
+void rob_priv_alpha_renew(rob_alpha *s, int32_t cell, int64_t e)
+{
+    double *own = s->w->plane;
+    if (!is_mixed(&s->w->net->cell[cell])) return;
+    rob_priv_plane_curved(s->w, cell, e, NULL);
+    s->w->plane = s->plane[0];
+    rob_priv_plane_curved(s->w, cell, e, NULL);
+    s->w->plane = own;
+    prepare_cell(s, cell, e);
 }
 
 static double *mixture(const rob_alpha *s, double *weight, int side, int k,
@@ -232,6 +251,7 @@ static void substitute(rob_alpha *s, int32_t cell, const double *row, double bas
     s->base = base;
     for (int32_t i = net->cell[cell].root; i >= 0; i--) {
         const rob_cell *c = &net->cell[i];
+        if (s->w->turns > 0) rob_priv_turn_row(s, i);
         if (!s->touched[i] || !c->live || c->kind == ROB_CELL_VIEW) continue;
         if (c->kind == ROB_CELL_CURVED && is_mixed(c)) back_curved(s, i);
         else if (c->kind == ROB_CELL_PRODUCT) back_product(s, i);
@@ -261,6 +281,8 @@ static double go_to_minimum(rob_alpha *s)
     double *g = s->point, size = 0, value = s->base;
     int64_t most = 0;
     gather_gradient(s, g);
+    if (s->w->halves != NULL && s->w->halves->count > 0)
+        return value + rob_priv_half_minimum(s->w->halves, b->x, s->point);
     for (int64_t k = 0; k < n; k++) {
         bool fixed = s->lo[k] == s->up[k];
         size += fixed ? 0 : g[k] * g[k];
@@ -407,20 +429,24 @@ static double search(rob_alpha *s, int32_t cell, const double *row, double base,
 {
     const rob_network *net = s->w->net;
     double best = -INFINITY;
-    start_weights(s);
+    if (!s->warm) start_weights(s);
+    rob_priv_turn_begin(s);
     for (int64_t t = 0; t < steps; t++) {
         substitute(s, cell, row, base);
         double value = go_to_minimum(s);
         if (value > best) {
             best = value;
             memcpy(s->best, s->weight, (size_t)(2 * K * net->range_size) * sizeof(double));
+            rob_priv_turn_keep(s);
         }
         if (t + 1 == steps) break;
         evaluate(s, net->cell[cell].root);
+        rob_priv_turn_step(s);
         double step = 1.5 / (1 + 0.15 * (double)t);
         for (int32_t i = 0; i <= net->cell[cell].root; i++)
             if (s->touched[i] && is_mixed(&net->cell[i])) step_cell(s, i, step);
     }
+    rob_priv_turn_end(s);
     return best;
 }
 

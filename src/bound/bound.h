@@ -128,6 +128,14 @@ typedef struct rob_proof { double value, fixed, slope; } rob_proof;
 typedef struct rob_form { int32_t block; int64_t first, rows; } rob_form;
 enum { ROB_FORM_MOST = 1 << 23 };   /* numbers of one form; above: ranges instead */
 
+/* Number `at` of root `cell`: sign (z - where) <= 0 where the work's rows are wanted; so
+ * beta sign (z - where) may be added to a row, beta >= 0. */
+typedef struct rob_turn {
+    int32_t cell;
+    int64_t at;
+    double sign, where, beta;
+} rob_turn;
+
 typedef struct rob_work {
     rob_memory memory;
     const rob_network *net;
@@ -151,6 +159,10 @@ typedef struct rob_work {
     double *kept, *kept_x;        /* straight.c: (kept_size), (steps features) */
     int32_t kept_norm;
     double *held_lo, *held_up;    /* (range_size) proved of this ball before; or NULL */
+    struct rob_halves *halves;        /* half-spaces that cut the ball (half.h); or NULL */
+    rob_turn *turn;               /* (turns) multipliers that rows take on the way */
+    int64_t turns;
+    struct rob_branch *branch;    /* branch and bound; NULL: not asked for */
     struct rob_alpha *alpha;      /* planes are chosen for rows; NULL: not asked for */
     int64_t choices, rounds, chosen;  /* substitutions a row, rounds, ranges a round */
     double enough, deadline;      /* a margin to stop at, a time (rob_priv_clock) */
@@ -178,6 +190,7 @@ typedef struct rob_work {
     struct rob_second *second;    /* quadratic forms (second.h); NULL: not asked for */
     double steep_fault;           /* share of derivatives' widths that tests leave out */
     bool plain;                   /* rows have one end, at `depth` (certificates) */
+    bool empty;                   /* a range has no number in it: neither has the set */
     bool broken;                  /* a range is empty or infinite: nothing is proved */
     double ops;                   /* roundings in any chain of losses so far */
     bool (*stop)(void *user);     /* asked once a step; NULL: never stop */

@@ -4,6 +4,7 @@
  * specification is when all groups are:  margin = min over groups of max over rows.
  * A row's value is the better of its sweep and its interval sum_j C_j [lo_j, up_j] + b.
  */
+#include "bound/branch.h"
 #include "bound/second.h"
 
 static rob_range output_range(const rob_work *w)
@@ -187,5 +188,7 @@ rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_dema
     if (status == ROB_OK) *out = judge(d, row);
     if (status == ROB_OK && w->second != NULL && crown) status = bend(w, d, row, out);
     if (status == ROB_OK && w->alpha != NULL && crown) status = refine(w, d, row, out);
+    if (status == ROB_OK && w->branch != NULL && crown && goes_on(w, out))
+        status = rob_priv_branch(w->branch, d, row, out);
     return status;
 }

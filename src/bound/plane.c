@@ -108,17 +108,37 @@ void rob_priv_plane_constant(rob_work *w, int32_t cell)
     weigh(w, cell, p);
 }
 
-void rob_priv_plane_curved(rob_work *w, int32_t cell, const double *theta)
+/* Elements [e, e + count) of numbers that stand one behind the other. */
+static rob_planes planes_from(rob_planes s, int64_t e, int64_t count)
+{
+    s.count = count;
+    s.offset += e;
+    for (int i = 0; i < ROB_MAX_INS; i++) s.slope[i] += e;
+    return s;
+}
+
+static rob_range range_from(rob_range r, int64_t e, int64_t count)
+{
+    return (rob_range){count == rob_priv_shape_size(&r.shape) ? r.shape
+                                                              : rob_priv_shape1(count),
+                       r.lo + e, r.up + e};
+}
+
+void rob_priv_plane_curved(rob_work *w, int32_t cell, int64_t e, const double *theta)
 {
     const rob_cell *c = &w->net->cell[cell];
-    const rob_range *in = rob_priv_operands(w, c);
+    const int64_t first = e < 0 ? 0 : e, count = e < 0 ? c->size : 1;
+    rob_range in[ROB_MAX_INS], own = range_from(rob_priv_cell_range(w, cell), first, count);
     double *p = w->plane + c->plane;
-    rob_planes below = planes_at(w, p, c->size, 0), above = planes_at(w, p, c->size, 1);
-    rob_range own = rob_priv_cell_range(w, cell);
+    rob_planes below = planes_from(planes_at(w, p, c->size, 0), first, count);
+    rob_planes above = planes_from(planes_at(w, p, c->size, 1), first, count);
     if (!rob_priv_has_planes(&c->node)) {
         make_flat(&below, own.lo);
         make_flat(&above, own.up);
     } else {
+        const rob_range *all = rob_priv_operands(w, c);
+        for (int32_t i = 0; i < c->ins; i++) in[i] = range_from(all[i], first, count);
+        if (theta != NULL) theta += first * c->node.op->parameters;
         c->node.op->relax(&c->node, in, theta, &below, &above);
         mend(&below, c->ins, own.lo);
         mend(&above, c->ins, own.up);
@@ -159,7 +179,7 @@ static void prepare_product(rob_work *w, int32_t cell)
 void rob_priv_plane_prepare(rob_work *w, int32_t cell)
 {
     int32_t kind = w->net->cell[cell].kind;
-    if (kind == ROB_CELL_CURVED) rob_priv_plane_curved(w, cell, NULL);
+    if (kind == ROB_CELL_CURVED) rob_priv_plane_curved(w, cell, -1, NULL);
     if (kind == ROB_CELL_PRODUCT) prepare_product(w, cell);
     if (kind == ROB_CELL_COUPLED) rob_priv_couple_prepare(w, cell);
 }

@@ -11,6 +11,7 @@
  */
 #include "bound/second.h"
 #include "bound/joint.h"
+#include "bound/branch.h"
 #include "bound/single.h"
 
 #include <string.h>
@@ -92,7 +93,8 @@ static rob_status tighten_some(rob_work *w, int32_t cell, const int64_t *which,
         w->unit[(2 * k + 1) * c->size + which[k]] = -1;
     }
     rob_status status = rob_priv_sweep(w, cell, 2 * count, w->unit, c->size, NULL);
-    if (status == ROB_OK) rob_priv_straight_keep(w, cell, which, count);
+    if (status == ROB_OK && w->halves == NULL)
+        rob_priv_straight_keep(w, cell, which, count);
     for (int64_t k = 0; k < count && status == ROB_OK; k++) {
         double *lo = &w->lo[c->at + which[k]], *up = &w->up[c->at + which[k]];
         *lo = fp_max(w->proof[2 * k].value, *lo);
@@ -105,8 +107,8 @@ rob_status rob_priv_range_tighten(rob_work *w, int32_t cell)
 {
     const rob_cell *c = &w->net->cell[cell];
     rob_status status = ROB_OK;
-    if (rob_priv_straight_recall(w, cell)) return ROB_OK;
-    rob_priv_straight_begin(w, cell);
+    if (w->halves == NULL && rob_priv_straight_recall(w, cell)) return ROB_OK;
+    if (w->halves == NULL) rob_priv_straight_begin(w, cell);
     for (int64_t next = 0; next < c->size && status == ROB_OK;) {
         int64_t count = some_with_width(w, c, &next, w->tile / 2, w->which);
         if (count > 0) status = tighten_some(w, cell, w->which, count);
@@ -120,6 +122,7 @@ void rob_priv_range_seal(rob_work *w, const rob_cell *c)
     for (int64_t e = c->at; e < c->at + c->size; e++) {
         w->big[e] = fp_max(fabs(w->lo[e]), fabs(w->up[e]));
         if (!(w->lo[e] <= w->up[e]) || !isfinite(w->big[e])) w->broken = true;
+        if (w->lo[e] > w->up[e] && isfinite(w->big[e])) w->empty = true;
     }
 }
 
@@ -191,7 +194,7 @@ static bool is_hopeless(rob_work *w)
 
 rob_status rob_priv_ranges(rob_work *w, bool crown)
 {
-    w->broken = false;
+    w->broken = w->empty = false;
     forget_planes(w);
     by_intervals(w);
     if (crown && w->form != NULL) rob_priv_forward_begin(w);
@@ -312,6 +315,7 @@ void rob_priv_work_close(rob_work *w)
     rob_priv_second_close(w->second);
     rob_priv_single_close(w);
     rob_priv_joint_close(w);
+    rob_priv_branch_close(w->branch);
     for (int32_t i = 0; i < w->blocks; i++) rob_priv_release(&m, w->pool[i].at);
     void *const all[] = {
         w->kept, w->kept_x, w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,

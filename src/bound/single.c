@@ -220,3 +220,10 @@ void rob_priv_single_widen(rob_work *w, const rob_cell *c)
         mass[e] = fp_add_up(mass[e], error[e]);
     }
 }
+
+void rob_priv_single_charge(rob_work *w, const rob_cell *c, int64_t rows, const double *a)
+{
+    w->net->kernel->cost(rows, c->size, a, c->size, w->single->error + c->at, w->cost);
+    for (int64_t r = 0; r < rows; r++) w->loss[r] += w->cost[r];
+    w->ops += (double)c->size + 8;
+}

@@ -17,5 +17,7 @@ rob_status rob_priv_single_open(rob_work *w, double ulps, double share);
 void rob_priv_single_close(rob_work *w);
 /* Errors of a cell whose image stands in w->fresh, and the image with them. */
 void rob_priv_single_widen(rob_work *w, const rob_cell *c);
+/* Evaluation in float32 may add to each number: |a| of it is lost by rows a on a cell. */
+void rob_priv_single_charge(rob_work *w, const rob_cell *c, int64_t rows, const double *a);
 
 #endif

@@ -7,8 +7,9 @@
  */
 #include "bound/solve.h"
 #include "bound/adjoint.h"
-#include "bound/second.h"
+#include "bound/branch.h"
 #include "bound/joint.h"
+#include "bound/second.h"
 #include "bound/single.h"
 
 #include <float.h>
@@ -17,7 +18,7 @@
 enum { LENGTHS_AT_ONCE = 16 };
 
 const char *const rob_priv_bound_method[ROB_BOUND_METHODS] = {
-    "interval", "zonotope", "crown", "alpha", "auto"
+    "interval", "zonotope", "crown", "alpha", "branch", "auto"
 };
 
 const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
@@ -33,6 +34,7 @@ const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
     {"chosen", 100, 0, 1e9, "numbers", "alpha: ranges chosen for in a round"},
     {"enough", 0, -1e300, 1e300, "", "alpha: a margin above which nothing is improved"},
     {"seconds", 1e9, 0, 1e9, "s", "alpha: time for one series"},
+    {"branches", 200, 0, 1e9, "nodes", "branch: parts of the ball looked at for one bound"},
     {"cost", 2e11, 1, 1e300, "multiply-adds",
      "what the method auto may spend on one bound"},
     {"float32", 0, 0, 2, "",
@@ -51,7 +53,7 @@ typedef struct task {
     rob_network *net;
     rob_answer *answer;
     int64_t depth;
-    bool crown, forms, sweeps, alpha;
+    bool crown, forms, sweeps, alpha, branch;
     rob_status status;
 } task;
 
@@ -239,6 +241,8 @@ static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
         w->enough = option[ROB_BOUND_ENOUGH];
         w->deadline = begun + option[ROB_BOUND_SECONDS];
     }
+    if (status == ROB_OK && t->branch)
+        status = rob_priv_branch_open(w, (int64_t)option[ROB_BOUND_BRANCHES], &w->branch);
     if (status == ROB_OK && t->forms) status = rob_priv_forward_open(w);
     if (status == ROB_OK && t->forms && option[ROB_BOUND_JOINT] != 0)
         status = rob_priv_joint_open(w);
@@ -253,6 +257,7 @@ static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
     w->stop_user = eye;
     w->fault = s->bound->fault;
     w->fault_strip = s->bound->fault_strip;
+    if (w->branch != NULL) w->branch->fault = s->bound->fault_leaf;
     w->steep_fault = s->bound->fault_steep;
     return status;
 }
@@ -327,8 +332,9 @@ static void choose_depth(const solver *s, task *t)
     const rob_bound *b = s->bound;
     t->depth = (int64_t)b->option[ROB_BOUND_STEPS];
     t->crown = b->method != ROB_BOUND_INTERVAL;
-    t->alpha = b->method == ROB_BOUND_ALPHA && !has_coupled(t->net);
-    t->sweeps = b->method == ROB_BOUND_CROWN || b->method == ROB_BOUND_ALPHA;
+    t->branch = b->method == ROB_BOUND_BRANCH && !has_coupled(t->net);
+    t->alpha = t->branch || (b->method == ROB_BOUND_ALPHA && !has_coupled(t->net));
+    t->sweeps = b->method >= ROB_BOUND_CROWN && b->method < ROB_BOUND_AUTO;
     if (b->method == ROB_BOUND_AUTO)
         t->sweeps = rob_priv_network_cost(t->net, t->depth, t->series->spec.rows)
                     <= b->option[ROB_BOUND_COST];

@@ -7,9 +7,9 @@
 #include <robust/bound.h>
 
 enum { ROB_BOUND_INTERVAL, ROB_BOUND_ZONOTOPE, ROB_BOUND_CROWN, ROB_BOUND_ALPHA,
-       ROB_BOUND_AUTO, ROB_BOUND_METHODS };
+       ROB_BOUND_BRANCH, ROB_BOUND_AUTO, ROB_BOUND_METHODS };
 enum { ROB_BOUND_STEPS, ROB_BOUND_SYMBOLS, ROB_BOUND_TOLERANCE, ROB_BOUND_CALLS, ROB_BOUND_CHOICES, ROB_BOUND_ROUNDS, ROB_BOUND_CHOSEN, ROB_BOUND_ENOUGH,
-       ROB_BOUND_SECONDS, ROB_BOUND_COST, ROB_BOUND_FLOAT32, ROB_BOUND_ULPS, ROB_BOUND_RINGS, ROB_BOUND_ORDER,
+       ROB_BOUND_SECONDS, ROB_BOUND_BRANCHES, ROB_BOUND_COST, ROB_BOUND_FLOAT32, ROB_BOUND_ULPS, ROB_BOUND_RINGS, ROB_BOUND_ORDER,
        ROB_BOUND_JOINT,
        ROB_BOUND_OPTIONS };
 extern const char *const rob_priv_bound_method[ROB_BOUND_METHODS];
@@ -26,6 +26,7 @@ typedef struct rob_answer {
     double *most, *least;         /* (rows) norms of gradients */
 } rob_answer;
 
+struct rob_leaf;
 struct rob_bound {
     rob_memory memory;
     int32_t method;
@@ -34,6 +35,7 @@ struct rob_bound {
     rob_answer *answer;           /* (count) of the last call */
     void (*fault)(rob_bend *b);   /* tests seed wrong planes here; NULL */
     void (*fault_strip)(rob_strip *s);
+    void (*fault_leaf)(struct rob_leaf *leaf);   /* parts of a ball are spoilt here */
     double fault_single;          /* share of float32's errors that tests leave out; 0 */
     double fault_steep;           /* of derivatives' widths */
 };

@@ -13,7 +13,8 @@
  * counts. Reference: Zhang et al., Efficient neural network robustness certification
  * with general activation functions, 2018; docs/theory/bound.md for the rounding.
  */
-#include "bound/bound.h"
+#include "bound/alpha.h"
+#include "bound/half.h"
 #include "bound/single.h"
 
 #include <string.h>
@@ -340,20 +341,11 @@ static bool through_coupled(sweep *s, int32_t i, const double *a)
     return true;
 }
 
-/* Evaluation in float32 may add to each number: |a| of it. */
-static void charge_single(sweep *s, const rob_cell *c, const double *a)
-{
-    rob_work *w = s->w;
-    s->net->kernel->cost(s->rows, c->size, a, c->size, w->single->error + c->at, w->cost);
-    for (int64_t r = 0; r < s->rows; r++) w->loss[r] += w->cost[r];
-    w->ops += (double)c->size + 8;
-}
-
 static bool move_on(sweep *s, int32_t i, double *a)
 {
     const rob_cell *c = &s->net->cell[i];
     rob_work *w = s->w;
-    if (w->single != NULL) charge_single(s, c, a);
+    if (w->single != NULL) rob_priv_single_charge(w, c, s->rows, a);
     switch (c->kind) {
     case ROB_CELL_SUM: return through_sum(s, i, a);
     case ROB_CELL_JOIN: return through_join(s, i, a);
@@ -364,6 +356,7 @@ static bool move_on(sweep *s, int32_t i, double *a)
     case ROB_CELL_COUPLED: return through_coupled(s, i, a);
     default: break;
     }
+    if (w->halves != NULL) rob_priv_half_gather(w->halves, c, s->rows, a);
     rob_priv_ball_collect(&w->ball, c->first, c->size, s->rows, a, c->size, w->base,
                           w->loss, w->measure);
     w->ops += 4 * (double)c->size + 16;
@@ -423,10 +416,24 @@ static bool start(sweep *s, int32_t cell, const double *a, int64_t lda,
         w->proof[r] = (rob_proof){.value = -INFINITY};
     }
     forget_measures(w, s->rows);
+    if (w->halves != NULL) rob_priv_half_clear(w->halves, s->rows);
     if (!place_of(s, cell, true, &p)) return false;
     for (int64_t r = 0; r < s->rows; r++)
         memcpy(p.at + r * p.ld, a + r * lda,
                (size_t)s->net->cell[cell].size * sizeof *a);
+    return true;
+}
+
+/* Multipliers on numbers of this root (multiplier.c). */
+static bool turn_in(sweep *s, int32_t cell)
+{
+    for (int64_t k = 0; k < s->w->turns; k++) {
+        const rob_turn *t = &s->w->turn[k];
+        place p;
+        if (t->cell != cell || !(t->beta > 0)) continue;
+        if (!place_of(s, cell, true, &p)) return false;
+        rob_priv_turn_rows(s->w, t, s->rows, p.at, p.ld);
+    }
     return true;
 }
 
@@ -437,6 +444,7 @@ static bool walk(sweep *s, int64_t first, int32_t age)
     int64_t next_try = 1;
     for (; s->from >= 0; s->from--) {
         const rob_cell *c = &s->net->cell[s->from];
+        if (w->turns > 0 && !turn_in(s, s->from)) return false;
         if (w->block[s->from] < 0) continue;
         if (!w->plain && c->time >= 0 && c->time < age - next_try + 1) {
             try_ending(s);
@@ -484,5 +492,6 @@ rob_status rob_priv_sweep(rob_work *w, int32_t cell, int64_t rows, const double 
         if (w->proof[r].value > p.value) p.value = w->proof[r].value;
         w->proof[r] = p;
     }
+    if (w->halves != NULL && w->halves->count > 0) rob_priv_half_improve(w->halves, rows);
     return ROB_OK;
 }

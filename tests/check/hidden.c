@@ -169,6 +169,7 @@ static double margin_at(net *n, const char *method, int32_t norm, double eps, do
     fine(n->s.ctx, rob_bound_set(n->s.ctx, b, "float32", float32));
     b->option[ROB_BOUND_CHOICES] = b->option[ROB_BOUND_CHOSEN] = 4;
     b->option[ROB_BOUND_ENOUGH] = INFINITY;
+    b->option[ROB_BOUND_BRANCHES] = 6;
     fine(n->s.ctx, rob_bound_margin(n->s.ctx, b, n->s.query, &lower, 1));
     rob_bound_free(b);
     return lower;
@@ -198,7 +199,7 @@ static bool is_found(net *n, int32_t norm, double eps)
     return upper <= 0;
 }
 
-static const char *const METHODS[] = { "interval", "zonotope", "crown", "alpha", "auto" };
+static const char *const METHODS[] = { "interval", "zonotope", "crown", "alpha", "auto", "branch" };
 
 START_TEST(planted_points_are_never_certified_away)
 {
@@ -209,7 +210,7 @@ START_TEST(planted_points_are_never_certified_away)
         if (n.truth < 0) {
             nets++;
             hidden += !is_found(&n, ROB_NORM_LINF, n.far[2] * 1.1);
-            for (int method = 0; method < 5; method++)
+            for (int method = 0; method < 6; method++)
                 for (int k = 0; k < 3; k++) {
                     /* 2^-40: the rounding of the distance */
                     double eps = n.far[k] * (1 + 0x1p-40);

@@ -69,6 +69,7 @@ static double margin_with(bench *b, const char *method, int32_t norm, double eps
     bound->fault = fault;
     bound->option[ROB_BOUND_CHOICES] = 5;
     bound->option[ROB_BOUND_CHOSEN] = 2;
+    bound->option[ROB_BOUND_BRANCHES] = 5;
     bound->option[ROB_BOUND_ENOUGH] = INFINITY;
     bound->fault_strip = strip_fault;
     ck_assert_msg(rob_bound_margin(b->ctx, bound, b->query, &lower, 1) == ROB_OK, "%s",
@@ -152,13 +153,15 @@ static void check_radius(bench *b, int32_t norm, double eps)
     double crown = margin_with(b, "crown", norm, eps, 0, NULL);
     bool chosen = eps > 0.01 && eps < 1 && norm != ROB_NORM_L1;
     double alpha = chosen ? margin_with(b, "alpha", norm, eps, 0, NULL) : crown;
+    double parts = chosen ? margin_with(b, "branch", norm, eps, 0, NULL) : alpha;
     double seen = least_margin(b, norm, eps);
     ck_assert_msg(
-        crown <= seen && cut <= seen && alpha <= seen,
+        crown <= seen && cut <= seen && alpha <= seen && parts <= seen,
         "kind %d layers %d T %d norm %d eps %g size %g: proved %.17g (2 steps "
-        "%.17g, alpha %.17g), seen %.17g",
-        b->s.kind, b->s.layers, (int)b->s.T, norm, eps, b->s.size, crown, cut, alpha, seen);
-    ck_assert_msg(interval <= forms && forms <= crown && crown <= alpha && interval <= cut,
+        "%.17g, alpha %.17g, branch %.17g), seen %.17g", b->s.kind, b->s.layers,
+        (int)b->s.T, norm, eps, b->s.size, crown, cut, alpha, parts, seen);
+    ck_assert_msg(interval <= forms && forms <= crown && crown <= alpha && alpha <= parts
+                      && interval <= cut,
                   "crown %g, 2 steps %g, zonotope %g, interval %g", crown, cut, forms,
                   interval);
 }

@@ -246,6 +246,7 @@ static double asked(trial *t, const char *method, double steps, bool radius)
     ck_assert_int_eq(rob_bound_create(t->ctx, method, &b), ROB_OK);
     ck_assert_int_eq(rob_bound_set(t->ctx, b, "steps", steps), ROB_OK);
     b->option[ROB_BOUND_CHOICES] = b->option[ROB_BOUND_CHOSEN] = 6;
+    b->option[ROB_BOUND_BRANCHES] = 8;
     b->option[ROB_BOUND_ENOUGH] = INFINITY;
     ck_assert_msg((radius ? rob_bound_radius : rob_bound_margin)(
                       t->ctx, b, t->query, &lower, 1) == ROB_OK, "%s",
@@ -284,8 +285,9 @@ static int64_t run_trial(uint64_t seed)
         double cut = asked(&t, "crown", (double)(1 + seed % 3), false);
         ck_assert(interval <= forms && forms <= crown && interval <= cut);
         double alpha = seed % 4 == 1 ? asked(&t, "alpha", 0, false) : crown;
-        ck_assert(crown <= alpha);
-        points += attack(&t, fmax(alpha, cut), "a margin");
+        double parts = seed % 8 == 1 ? asked(&t, "branch", 0, false) : alpha;
+        ck_assert(crown <= alpha && alpha <= parts);
+        points += attack(&t, fmax(parts, cut), "a margin");
         double radius = seed % 4 == 0 ? asked(&t, seed % 8 ? "crown" : "zonotope", 0, true) : 0;
         t.eps = radius;
         if (radius > 0 && isfinite(radius))
