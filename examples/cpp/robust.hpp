@@ -102,8 +102,8 @@ using Step = std::function<bool(std::string_view, std::int64_t, std::int64_t)>;
 /* Told a remark and its level: 0 a warning, 1 what was chosen, 2 details. */
 using Line = std::function<void(std::int32_t, std::string_view)>;
 
-/* f and its gradients as rob_model_logits and rob_model_pullback have them; they fail by
- * throwing. */
+/* f and its gradients as rob_model_logits and rob_model_pullback have them; they fail
+ * by throwing. */
 struct Engine {
     std::function<void(const double *, std::int64_t, std::int64_t, double *)> logits;
     std::function<void(const double *, const double *, std::int64_t, std::int64_t,
@@ -113,8 +113,8 @@ struct Engine {
 /* What a callback threw on this thread, which is the one that called the library. */
 inline thread_local std::exception_ptr thrown;
 
-/* Run what C called, which an exception must not cross: the first one is kept and thrown
- * on when the call has returned. What f answers, or 1. */
+/* Run what C called, which an exception must not cross: the first one is kept and
+ * thrown on when the call has returned. What f answers, or 1. */
 template <class F>
 std::int32_t guard(F f) noexcept
 {
@@ -183,7 +183,7 @@ public:
         raw_.reset(out);
     }
 
-    /* On an allocator of one's own, which worker threads call too; it must not throw. */
+    /* On an allocator of one's own: workers call it too, and it must not throw. */
     Ctx(void *(*allocate)(void *user, std::int64_t bytes),
         void (*release)(void *user, void *p), void *user)
     {
@@ -212,8 +212,8 @@ public:
         progress_ = std::move(fresh);
     }
 
-    /* The library's remarks. What `line` throws is thrown on when the call has returned;
-     * an empty line: remarks are dropped. */
+    /* The library's remarks. What `line` throws is thrown on when the call has
+     * returned; an empty line: remarks are dropped. */
     void set_log(detail::Line line)
     {
         auto fresh = std::make_unique<detail::Line>(std::move(line));
@@ -335,11 +335,20 @@ public:
                       numbers.data(), static_cast<std::int32_t>(numbers.count()));
     }
     /* dy/dx of a scalar y */
-    Var gradient(Ctx &ctx, Var y, Var x) { return record(ctx, rob_tape_gradient, y, x); }
+    Var gradient(Ctx &ctx, Var y, Var x)
+    {
+        return record(ctx, rob_tape_gradient, y, x);
+    }
     /* sum_j w_j dy_j/dx */
-    Var vjp(Ctx &ctx, Var y, Var x, Var w) { return record(ctx, rob_tape_vjp, y, x, w); }
+    Var vjp(Ctx &ctx, Var y, Var x, Var w)
+    {
+        return record(ctx, rob_tape_vjp, y, x, w);
+    }
     /* sum_i dy/dx_i v_i */
-    Var jvp(Ctx &ctx, Var y, Var x, Var v) { return record(ctx, rob_tape_jvp, y, x, v); }
+    Var jvp(Ctx &ctx, Var y, Var x, Var v)
+    {
+        return record(ctx, rob_tape_jvp, y, x, v);
+    }
     void set(Ctx &ctx, Var x, Numbers values)
     {
         ctx.call(rob_tape_set, raw(), x, values.data(), values.count());
@@ -463,7 +472,7 @@ public:
     rob_model *raw() const noexcept { return raw_.get(); }
 
 private:
-    std::shared_ptr<const detail::Engine> engine_;  /* goes after raw_, which calls it */
+    std::shared_ptr<const detail::Engine> engine_;  /* goes after raw_: it is called */
     Handle raw_;
 };
 
@@ -632,7 +641,7 @@ public:
     {
         ctx.call(rob_query_set_relative, raw(), on ? 1 : 0);
     }
-    /* Keep x + d between walls: both of one size, 1, D or (T, D), or one of them empty. */
+    /* Keep x + d between walls of one size, 1, D or (T, D); an empty one is no wall. */
     void set_box(Ctx &ctx, std::int64_t i, Numbers low, Numbers high)
     {
         if (low.count() && high.count() && low.count() != high.count())
@@ -694,13 +703,14 @@ public:
     {
         ctx.call(rob_query_set_band, raw(), output, below, above);
     }
-    /* How far can these outputs be pushed, and how near is a push by `tolerance`? Empty:
-     * all outputs. */
+    /* How far can these outputs be pushed, and how near is a push by `tolerance`?
+     * Empty: all outputs. */
     void set_deviation(Ctx &ctx, View<std::int64_t> outputs,
                        Direction direction = Direction::either, double tolerance = 0)
     {
-        ctx.call(rob_query_set_deviation, raw(), outputs.data_or_null(), outputs.count(),
-                 static_cast<std::int32_t>(direction), tolerance);
+        const auto number = static_cast<std::int32_t>(direction);
+        ctx.call(rob_query_set_deviation, raw(), outputs.data_or_null(),
+                 outputs.count(), number, tolerance);
     }
     /* A result by name, such as "margin". It may evaluate the model and cache. */
     std::vector<double> get(Ctx &ctx, const std::string &what, std::int64_t i = -1)
@@ -819,8 +829,8 @@ public:
     static Certificate prove(Ctx &ctx, const Bound &bound, Query &q, std::int64_t i,
                              double radius)
     {
-        return Certificate(ctx.make<Handle>(rob_certificate_create, bound.raw(), q.raw(),
-                                            i, radius));
+        return Certificate(ctx.make<Handle>(rob_certificate_create, bound.raw(),
+                                            q.raw(), i, radius));
     }
     static Certificate load(Ctx &ctx, const std::string &path)
     {
@@ -835,8 +845,8 @@ public:
     {
         ctx.call(rob_certificate_save, raw(), path.c_str());
     }
-    /* Prove all it says of this model: the margin proved. Throws when it is refused, and
-     * when the check was stopped: a check that only began proves nothing. */
+    /* Prove all it says of this model: the margin proved. Throws when it is refused,
+     * and when the check was stopped: one that only began proves nothing. */
     double check(Ctx &ctx, const Model &model)
     {
         ctx.call(rob_certificate_check, raw(), model.raw());
@@ -894,7 +904,10 @@ public:
         ctx.call(rob_condition_set, raw(), name.c_str(), value);
     }
     /* Of every series; read them with get. */
-    void compute(Ctx &ctx, Query &q) { ctx.call(rob_condition_compute, raw(), q.raw()); }
+    void compute(Ctx &ctx, Query &q)
+    {
+        ctx.call(rob_condition_compute, raw(), q.raw());
+    }
     /* Of each step of series i (T). */
     std::vector<double> steps(Ctx &ctx, Query &q, std::int64_t i)
     {
@@ -959,7 +972,8 @@ public:
     std::vector<std::string> warnings() const
     {
         std::vector<std::string> texts;
-        for (std::int64_t k = 0; const char *text = rob_diagnosis_warning(raw(), k); k++)
+        const char *text;
+        for (std::int64_t k = 0; (text = rob_diagnosis_warning(raw(), k)); k++)
             texts.emplace_back(text);
         return texts;
     }
@@ -992,8 +1006,8 @@ public:
         return ctx.fill(3 * radius.count() * q.count(), rob_sampler_curve, raw(),
                         q.raw(), radius.data(), radius.count());
     }
-    /* (n, 3): the smoothed model's class, -1: abstained; its certified radius; the lower
-     * end of its probability. */
+    /* (n, 3): the smoothed model's class, -1: abstained; its certified radius; the
+     * lower end of its probability. */
     std::vector<double> smooth(Ctx &ctx, Query &q, double sigma) const
     {
         return ctx.fill(3 * q.count(), rob_sampler_smooth, raw(), q.raw(), sigma);

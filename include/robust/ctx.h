@@ -17,8 +17,9 @@
  * Statuses.  Below 0: the call is broken, its outputs are untouched (a constructor's
  *   *out becomes NULL) and rob_ctx_error tells why in one line. ROB_EARGUMENT for a
  *   NULL where none is allowed, ROB_EMEMORY when the allocator fails: possible
- *   everywhere, not repeated below. ROB_STOPPED: results are valid as far as they go. A
- *   constructor or loader never answers ROB_STOPPED: cancelled, it is an error and
+ *   everywhere, not repeated below. ROB_STOPPED: results are valid as far as they go.
+ *   Where a constructor answers it, its header says what was built (rob_trainer_run: the
+ *   best so far; rob_certificate_create: nothing); every other one, cancelled, fails and
  *   nothing is built.
  * Quiet.  The library never prints, exits, aborts, reads environment variables, changes
  *   the locale or installs signal handlers. Numbers are read and written the same under
@@ -140,7 +141,8 @@ ROB_API rob_status rob_ctx_set_deadline(rob_ctx *ctx, double seconds);
  * Set an option whose value is a word.
  *
  * "isa": the kernels to use: "auto" (the best this processor has, as at the start),
- * "generic", "avx2", "avx512". It holds for what is made or run after it.
+ * "generic", "avx2", "avx512". It holds for what is made or run after it; a remark of
+ * level 1 (rob_ctx_set_log) names them.
  *
  * @param name the option: "isa"
  * @param value one of its words
