@@ -55,8 +55,8 @@
  *                    may be off
  *   order     1      2, with crown and alpha on L2 and Linf balls: gates are also bounded
  *                    by quadratics of x, summed and minimised over the whole ball, for
- *                    rows that are not proved and, `rounds` times, for `chosen` ranges
- *                    they hang on (docs/theory/orders.md 4). Smooth gates only, no
+ *                    all ranges once more, for rows that are not proved, and, `rounds`
+ *                    times, with slopes of their own for `chosen` ranges they hang on (docs/theory/orders.md 4). Smooth gates only, no
  *                    region but a mask; where it does not apply it changes nothing
  *   rings     8      rob_bound_lipschitz: balls that gradients are bounded on
  *   joint     1      1: where there are forms, planes of gates on the joint domain of their

@@ -188,6 +188,7 @@ typedef struct rob_work {
     void (*look)(void *user, int32_t cell, int64_t rows, const double *a);
     void *look_user;
     struct rob_second *second;    /* quadratic forms (second.h); NULL: not asked for */
+    bool bends;                   /* ranges are being made with them */
     double steep_fault;           /* share of derivatives' widths that tests leave out */
     bool plain;                   /* rows have one end, at `depth` (certificates) */
     bool empty;                   /* a range has no number in it: neither has the set */

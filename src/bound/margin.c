@@ -147,18 +147,23 @@ static rob_status refine(rob_work *w, const rob_demand *d, rob_proof *row,
     return status;
 }
 
-/* Quadratic forms for the rows, for the ranges they hang on, and again. */
+/* The ranges again with quadratic forms of the gates, and the rows with them; then ranges of
+ * rows of their own for what these hang on, and again. After a pass without, since narrower
+ * ranges may have worse planes. */
 static rob_status bend(rob_work *w, const rob_demand *d, rob_proof *row, rob_outcome *out)
 {
     rob_status status = ROB_OK;
     for (int64_t t = 0; status == ROB_OK && goes_on(w, out); t++) {
-        status = rob_priv_second_prepare(w->second);
-        if (status == ROB_OK) status = rob_priv_second_rows(w->second, d, row);
+        w->bends = true;
+        status = pass(w, d, true, row);
+        w->bends = false;
+        if (status == ROB_OK && !w->broken && !w->hopeless) {
+            rob_priv_second_end(w->second);
+            status = rob_priv_second_rows(w->second, d, row);
+        }
         if (status == ROB_OK) *out = judge(d, row);
         if (status != ROB_OK || !goes_on(w, out) || t >= w->rounds) break;
         status = rob_priv_second_ranges(w->second, w->chosen);
-        if (status == ROB_OK) status = pass(w, d, true, row);
-        if (status == ROB_OK) *out = judge(d, row);
     }
     return status;
 }

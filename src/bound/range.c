@@ -173,8 +173,13 @@ static rob_status visit(rob_work *w, int32_t i)
         if (!rob_priv_forward_cell(w, i)) return ROB_EMEMORY;
         rob_priv_range_seal(w, c);
     }
+    if (!c->tight && !w->broken && w->bends)
+        return rob_priv_second_visit(w->second, i);
     if (!c->tight || w->broken) return ROB_OK;
     status = w->sweeps ? rob_priv_range_tighten(w, i) : ROB_OK;
+    if (status == ROB_OK) rob_priv_range_seal(w, c);
+    if (status == ROB_OK && w->bends)
+        status = rob_priv_second_visit(w->second, i);
     if (status == ROB_OK) rob_priv_range_seal(w, c);
     w->by_interval += before;
     w->by_all += width_of(w, c);
@@ -198,6 +203,7 @@ rob_status rob_priv_ranges(rob_work *w, bool crown)
     forget_planes(w);
     by_intervals(w);
     if (crown && w->form != NULL) rob_priv_forward_begin(w);
+    if (w->bends) rob_priv_second_begin(w->second);
     w->hopeless = w->was_narrow = false;
     w->by_all = w->by_interval = 0;
     int32_t time = -1;

@@ -150,6 +150,25 @@ static bool model_by_strip(rob_second *s, const rob_cell *c, const rob_range *in
     return true;
 }
 
+/* Is a strip's half height less than what a quadratic leaves unknown: its third order, and
+ * what the rests of its operands make of it? */
+static bool strip_is_better(const rob_second *s, const rob_cell *c, const rob_range *in,
+                            int64_t e, const operand *z)
+{
+    const int64_t at = c->at + e;
+    rob_strip strip = { { 0 }, 0, 0 };
+    double unknown = s->slack[at];
+    for (int i = 0; i < c->ins; i++) {
+        unknown += 0.5 * s->rho[i][at] * z[i].most * z[i].most;
+        for (int j = 0; j < c->ins; j++)
+            unknown += (fabs(s->hess[rob_priv_second_hess(c->ins, i, j)][at])
+                        + (i == j ? s->rho[i][at] : 0))
+                       * (z[i].reach + 0.5 * z[i].rest) * z[j].rest;
+    }
+    return rob_priv_strip(&c->node, in, e, &strip)
+           && 0.5 * (strip.up - strip.lo) < unknown;
+}
+
 /* Element e: slopes, offset and what is left over. False: nothing finite. */
 static bool model_element(rob_second *s, const rob_cell *c, const rob_range *in, int64_t e)
 {
@@ -162,7 +181,8 @@ static bool model_element(rob_second *s, const rob_cell *c, const rob_range *in,
         z[i] = operand_at(s, &link[i], e);
         grad[i] = s->grad[i][e];
     }
-    if (c->node.op->curve != NULL) range_by_curve(s, c, at, z, &lo, &up);
+    const bool bends = c->node.op->curve != NULL && !strip_is_better(s, c, in, e, z);
+    if (bends) range_by_curve(s, c, at, z, &lo, &up);
     else if (!model_by_strip(s, c, in, e, z, grad, &value, &lo, &up)) return false;
     range_by_planes(s, c, e, z, grad, value, &lo, &up);
     if (!isfinite(lo) || !isfinite(up)) return false;
@@ -234,6 +254,9 @@ static void meet(void *user, int32_t cell, int64_t rows, const double *a)
     if (c->kind == ROB_CELL_CURVED) {
         w->net->kernel->cost(rows, c->size, a, c->size, s->radius + c->at, w->cost);
         for (int64_t r = 0; r < rows; r++) s->sum[r] += w->cost[r];
+        for (int64_t r = 0; s->batch && !s->keeps && r < rows; r++)
+            memcpy(s->coefficient + r * s->units + s->unit[cell], a + r * c->size,
+                   (size_t)c->size * sizeof *a);
     }
     for (int64_t r = 0; s->keeps && r < rows; r++)
         memcpy(s->row + r * s->numbers + c->at, a + r * c->size,
@@ -249,6 +272,8 @@ rob_status rob_priv_second_sweep(rob_second *s, int32_t cell, int64_t rows, cons
     const bool plain = w->plain;
     memset(s->jrow, 0, (size_t)(rows * s->inputs) * sizeof *s->jrow);
     memset(s->sum, 0, (size_t)rows * sizeof *s->sum);
+    if (s->batch && !keeps)
+        memset(s->coefficient, 0, (size_t)(rows * s->units) * sizeof *s->coefficient);
     if (keeps) memset(s->row, 0, (size_t)(rows * s->numbers) * sizeof *s->row);
     s->keeps = keeps;
     w->plane = plane;
@@ -290,6 +315,7 @@ static void keep_slots(rob_second *s, int32_t cell, int64_t first, int64_t count
         s->centre[k] = s->w->base[r];
         s->rest[k] = fp_add_up(s->sum[r], s->w->loss[r]) * (1 - s->w->steep_fault);
         s->reach[k] = reach_of(s, s->jrow + r * s->inputs);
+        s->furthest = fp_max(s->reach[k], s->furthest);
         s->usable = s->usable && isfinite(s->centre[k]) && isfinite(s->reach[k])
                     && isfinite(s->rest[k]);
     }
@@ -307,6 +333,8 @@ static rob_status visit_slots(rob_second *s, int32_t cell)
         status = rob_priv_second_sweep(s, cell, count, w->unit, c->size, NULL,
                                        s->plane, false);
         if (status == ROB_OK) keep_slots(s, cell, first, count);
+        if (status == ROB_OK && s->usable)
+            status = rob_priv_second_tighten(s, cell, first, count);
     }
     return status;
 }
@@ -322,46 +350,47 @@ static int64_t find_columns(rob_second *s)
     return count;
 }
 
-static rob_status walk(rob_second *s)
+void rob_priv_second_begin(rob_second *s)
 {
     rob_work *w = s->w;
-    const rob_network *net = w->net;
-    int32_t time = -1;
-    rob_status status = ROB_OK;
-    for (int32_t i = 0; i < net->cells && s->usable && status == ROB_OK; i++) {
-        const rob_cell *c = &net->cell[i];
-        if (!is_root(c)) continue;
-        if (c->time != time && w->stop != NULL && w->stop(w->stop_user)) return ROB_STOPPED;
-        time = c->time;
-        if (c->kind == ROB_CELL_PRODUCT) {
-            w->plane = s->plane;
-            rob_priv_plane_prepare(w, i);
-            w->plane = s->others;
-        }
-        if (c->kind == ROB_CELL_CURVED) visit_curved(s, i);
-        if (s->slot[i] >= 0 && s->usable) status = visit_slots(s, i);
-    }
-    return status;
+    const double eps = 1 + w->ball.eps;
+    s->usable = w->ball.region == NULL && w->ball.norm != ROB_NORM_L1
+                && isfinite(w->ball.eps);
+    s->others = w->plane;
+    s->inputs = s->trust.n = find_columns(s);
+    s->pairs = s->inputs * (s->inputs + 1) / 2;
+    s->units_done = s->units_packed = 0;
+    s->furthest = 0;
+    s->tiny = 4 * ROB_TINY * (double)(s->slots + s->units) * (double)(s->inputs + 1)
+              * (double)(s->inputs + 1) * eps * eps;
+    if (s->batch)
+        memset(s->coefficient, 0,
+               (size_t)(s->w->tile * s->units) * sizeof *s->coefficient);
 }
 
-rob_status rob_priv_second_prepare(rob_second *s)
+rob_status rob_priv_second_visit(rob_second *s, int32_t cell)
 {
     rob_work *w = s->w;
-    s->usable = w->ball.region == NULL && w->ball.norm != ROB_NORM_L1
-                && isfinite(w->ball.eps) && !w->broken;
-    s->curvature = INFINITY;
-    if (!s->usable) return ROB_OK;
-    s->others = w->plane;
-    s->inputs = find_columns(s);
-    rob_status status = walk(s);
-    s->trust.n = s->inputs;
-    s->tiny = 0;
-    for (int64_t k = 0; k < s->slots; k++) s->tiny = fp_max(s->reach[k], s->tiny);
-    const double n = (double)s->inputs, eps = 1 + w->ball.eps;
-    s->tiny = 4 * ROB_TINY * (double)s->slots * n * (1 + n) * eps * eps * (1 + s->tiny);
-    if (status == ROB_OK && s->usable)
-        w->net->la->pack(s->slots, s->inputs, s->j, s->inputs, 1, s->packed);
-    return status;
+    const rob_cell *c = &w->net->cell[cell];
+    if (!s->usable || w->broken || !is_root(c)) return ROB_OK;
+    if (c->kind == ROB_CELL_PRODUCT) {
+        w->plane = s->plane;
+        rob_priv_plane_prepare(w, cell);
+        w->plane = s->others;
+    }
+    if (c->kind == ROB_CELL_CURVED) {
+        visit_curved(s, cell);
+        if (s->usable) rob_priv_second_units(s, cell);
+    }
+    if (s->slot[cell] < 0 || !s->usable) return ROB_OK;
+    rob_priv_second_pack(s);
+    return visit_slots(s, cell);
+}
+
+void rob_priv_second_end(rob_second *s)
+{
+    if (s->usable)
+        s->w->net->la->pack(s->slots, s->inputs, s->j, s->inputs, 1, s->packed);
 }
 
 /* ---- opening -------------------------------------------------------------------------- */
@@ -395,6 +424,36 @@ static bool reserve(rob_second *s, double **p, int64_t count)
     return *p != NULL;
 }
 
+static bool reserve_batch(rob_second *s)
+{
+    const rob_la *la = s->w->net->la;
+    const rob_memory *m = &s->w->memory;
+    const int64_t tile = s->w->tile;
+    bool fine = reserve(s, &s->kh, s->units * s->pairs) && reserve(s, &s->kr, s->units * s->pairs)
+                && reserve(s, &s->cost, s->units) && reserve(s, &s->turn, s->units)
+                && reserve(s, &s->coefficient, tile * s->units)
+                && reserve(s, &s->magnitude, tile * s->units)
+                && reserve(s, &s->x, tile * s->pairs) && reserve(s, &s->y, tile * s->pairs);
+    s->kh_packed = rob_priv_allocate(m, la->packed_bytes(s->units, s->pairs) + 64, 1);
+    s->kr_packed = rob_priv_allocate(m, la->packed_bytes(s->units, s->pairs) + 64, 1);
+    return fine && s->kh_packed != NULL && s->kr_packed != NULL;
+}
+
+/* Elements of curved cells are numbered; too many and too many numbers of x: only rows. */
+static void find_units(rob_second *s)
+{
+    const rob_network *net = s->w->net;
+    for (int32_t i = 0; i < net->cells; i++) {
+        s->unit[i] = -1;
+        if (!net->cell[i].live || net->cell[i].kind != ROB_CELL_CURVED) continue;
+        s->unit[i] = s->units;
+        s->units += net->cell[i].size;
+    }
+    s->pairs = s->inputs * (s->inputs + 1) / 2;
+    s->batch = s->units > 0 && 4 * s->units <= LARGEST / s->pairs
+               && 2 * s->w->tile * (s->units + s->pairs) <= LARGEST;
+}
+
 static bool reserve_all(rob_second *s)
 {
     const rob_network *net = s->w->net;
@@ -410,6 +469,7 @@ static bool reserve_all(rob_second *s)
                 && reserve(s, &s->row, ROB_SECOND_ROWS * numbers) && reserve(s, &s->sum, tile)
                 && reserve(s, &s->t, s->slots * s->inputs)
                 && reserve(s, &s->jrow, tile * s->inputs);
+    fine = fine && (!s->batch || reserve_batch(s));
     s->bent[0] = rob_priv_allocate(&s->w->memory, numbers + 1, 1);
     s->bent[1] = rob_priv_allocate(&s->w->memory, numbers + 1, 1);
     fine = fine && s->bent[0] != NULL && s->bent[1] != NULL;
@@ -433,8 +493,11 @@ rob_status rob_priv_second_open(rob_work *w, rob_second **out)
                        .inputs = net->steps * net->features };
     s->slot = rob_priv_allocate(m, net->cells + 1, (int64_t)sizeof *s->slot);
     s->column = rob_priv_allocate(m, s->inputs + 1, (int64_t)sizeof *s->column);
-    rob_status status = s->slot != NULL && s->column != NULL ? ROB_OK : ROB_EMEMORY;
+    s->unit = rob_priv_allocate(m, net->cells + 1, (int64_t)sizeof *s->unit);
+    rob_status status =
+        s->slot != NULL && s->column != NULL && s->unit != NULL ? ROB_OK : ROB_EMEMORY;
     bool fits = status == ROB_OK && find_slots(s);
+    if (fits) find_units(s);
     if (fits && !reserve_all(s)) status = ROB_EMEMORY;
     if (fits && w->held_lo == NULL
         && !(reserve(s, &w->held_lo, s->numbers) && reserve(s, &w->held_up, s->numbers)))
@@ -452,7 +515,9 @@ void rob_priv_second_close(rob_second *s)
     void *const all[] = { s->slot, s->column, s->j, s->centre, s->rest, s->reach, s->plane,
                           s->slack, s->middle, s->radius, s->value, s->known, s->row,
                           s->score, s->sum, s->t, s->packed, s->jrow, s->mixed,
-                          s->point, s->bent[0], s->bent[1] };
+                          s->point, s->bent[0], s->bent[1], s->unit, s->kh, s->kr, s->cost,
+                          s->turn, s->coefficient, s->magnitude, s->x, s->y, s->kh_packed,
+                          s->kr_packed };
     for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&m, all[i]);
     for (int k = 0; k < 6; k++) rob_priv_release(&m, s->hess[k]);
     for (int i = 0; i < ROB_MAX_INS; i++) {

@@ -30,7 +30,15 @@ typedef struct rob_second {
     void *packed;                  /* J */
     double *jrow;                  /* (tile, inputs) */
     rob_trust trust;
-    double tiny;                   /* what underflow may take from d'Q d */
+    double tiny, furthest;         /* (1 + furthest) tiny: what underflow takes from d'Q d */
+    /* all numbers at once (second_range.c): elements of curved cells */
+    bool batch;
+    int64_t units, units_done, units_packed, pairs, *unit;   /* unit: (cells) first; -1 */
+    double *kh, *kr;               /* (units, pairs) */
+    void *kh_packed, *kr_packed;
+    double *cost, *turn;           /* (units) */
+    double *coefficient, *magnitude;               /* (tile, units) */
+    double *x, *y;                 /* (tile, pairs) */
     bool usable, keeps;            /* keeps: coefficients are wanted */
     double curvature;              /* >= |eigenvalues| of the margin's Hessian; INFINITY */
 } rob_second;
@@ -38,8 +46,16 @@ typedef struct rob_second {
 /* NULL in *out, and ROB_OK: the network has cells without such forms, or is too large. */
 rob_status rob_priv_second_open(rob_work *w, rob_second **out);
 void rob_priv_second_close(rob_second *s);
-/* From ranges and planes of the ball that the work holds. */
-rob_status rob_priv_second_prepare(rob_second *s);
+/* While ranges are made: begin, every root in order, its range and planes being there; the
+ * range of a number that curved cells read is tightened. end: rows may follow. */
+void rob_priv_second_begin(rob_second *s);
+rob_status rob_priv_second_visit(rob_second *s, int32_t cell);
+void rob_priv_second_end(rob_second *s);
+/* second_range.c: elements of a curved cell that has its models; the matrices of all done so
+ * far; numbers whose rows were just swept. */
+void rob_priv_second_units(rob_second *s, int32_t cell);
+void rob_priv_second_pack(rob_second *s);
+rob_status rob_priv_second_tighten(rob_second *s, int32_t cell, int64_t first, int64_t count);
 /* second.c, for second_row.c: an operand's slot (-1: known), and what it may do */
 typedef struct rob_way { int64_t slot; double reach, rest, centre; } rob_way;
 rob_way rob_priv_second_way(const rob_second *s, const rob_link *in, int64_t e);

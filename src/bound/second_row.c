@@ -160,7 +160,7 @@ static double assemble(rob_second *s)
     net->la->product(s->inputs, s->inputs, s->slots, s->t, 1, s->inputs, s->packed,
                      s->trust.q, s->inputs, 0);
     size = fp_mul_up(((double)s->slots + 64) * ROB_U, size);
-    return fp_add_lo(constant, -fp_add_up(size, s->tiny));
+    return fp_add_lo(constant, -fp_add_up(size, s->tiny * (1 + s->furthest)));
 }
 
 /* ---- one row -------------------------------------------------------------------------- */
