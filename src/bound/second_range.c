@@ -17,6 +17,17 @@
 
 #include <string.h>
 
+/* kh += h (p q' + q p')/2, kr += rho p q', lower triangles row by row */
+static void add_outer(int64_t d, double h, double rho, const double *p, const double *q,
+                      double *kh, double *kr)
+{
+    for (int64_t a = 0; a < d; a++)
+        for (int64_t b = 0; b <= a; b++) {
+            *kh++ += 0.5 * h * (p[a] * q[b] + p[b] * q[a]);
+            *kr++ += rho * p[a] * q[b];
+        }
+}
+
 /* w, and the two matrices, of one element. */
 static void keep_unit(rob_second *s, const rob_cell *c, int64_t e, int64_t u)
 {
@@ -39,12 +50,7 @@ static void keep_unit(rob_second *s, const rob_cell *c, int64_t e, int64_t u)
             fixed = fp_add_up(fixed, fp_mul_up(fp_mul_up(both, way[j].rest), half));
             size = fp_add_up(size, fp_mul_up(both, fp_mul_up(way[i].reach, way[j].reach)));
             if (way[i].slot < 0 || way[j].slot < 0 || both == 0) continue;
-            const double *p = s->j + way[i].slot * d, *q = s->j + way[j].slot * d;
-            for (int64_t a = 0, k = 0; a < d; a++)
-                for (int64_t b = 0; b <= a; b++, k++) {
-                    kh[k] += 0.5 * h * (p[a] * q[b] + p[b] * q[a]);
-                    kr[k] += rho * p[a] * q[b];
-                }
+            add_outer(d, h, rho, s->j + way[i].slot * d, s->j + way[j].slot * d, kh, kr);
         }
     const double chain = 2 * (double)s->units + 128;
     s->cost[u] = fp_up(fp_add_up(fixed, fp_mul_up(chain * ROB_U, size)) + s->tiny * (1 + s->furthest));

@@ -88,21 +88,27 @@ static void take_plane(rob_second *s, const rob_cell *c, int64_t e, int side, bo
     s->bent[side][c->at + e] = bends;
 }
 
+static int64_t choose_element(rob_second *s, const rob_cell *c, int64_t e)
+{
+    int64_t changed = 0;
+    for (int side = 0; side < 2; side++) {
+        const bool bends = gain_at(s, c, e, side) > 0;
+        if (bends == s->bent[side][c->at + e]) continue;
+        take_plane(s, c, e, side, bends);
+        changed++;
+    }
+    return changed;
+}
+
 /* The planes of the next sweep; how many elements changed sides. */
-static int64_t choose(rob_second *s, bool none)
+static int64_t choose(rob_second *s)
 {
     const rob_network *net = s->w->net;
     int64_t changed = 0;
     for (int32_t i = 0; i < net->cells; i++) {
         const rob_cell *c = &net->cell[i];
         if (!c->live || c->kind != ROB_CELL_CURVED || c->node.op->curve == NULL) continue;
-        for (int64_t e = 0; e < c->size; e++)
-            for (int side = 0; side < 2; side++) {
-                const bool bends = !none && gain_at(s, c, e, side) > 0;
-                if (bends == s->bent[side][c->at + e]) continue;
-                take_plane(s, c, e, side, bends);
-                changed++;
-            }
+        for (int64_t e = 0; e < c->size; e++) changed += choose_element(s, c, e);
     }
     return changed;
 }
@@ -186,7 +192,7 @@ static rob_status bend_row(rob_second *s, int32_t cell, const double *row, int64
     begin_planes(s);
     for (int turn = 0; turn <= TURNS; turn++) {
         double least;
-        if (turn > 0 && choose(s, false) == 0) break;
+        if (turn > 0 && choose(s) == 0) break;
         rob_status status =
             rob_priv_second_sweep(s, cell, 1, row, lda, base, s->mixed, true);
         if (status != ROB_OK) return status;
