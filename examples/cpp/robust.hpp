@@ -807,6 +807,13 @@ public:
     {
         return ctx.fill(q.count(), rob_bound_lipschitz, raw(), q.raw());
     }
+    /* At most so many series fail under any one perturbation for all, proved. */
+    std::int64_t universal(Ctx &ctx, Query &q)
+    {
+        std::int64_t most = 0;
+        ctx.call(rob_bound_universal, raw(), q.raw(), &most);
+        return most;
+    }
     std::vector<double> get(Ctx &ctx, const std::string &what,
                             std::int64_t i = -1) const
     {

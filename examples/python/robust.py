@@ -147,6 +147,7 @@ DECLARED = {
     "rob_bound_radius": "i32 handle handle handle f64* i64",
     "rob_bound_margin": "i32 handle handle handle f64* i64",
     "rob_bound_lipschitz": "i32 handle handle handle f64* i64",
+    "rob_bound_universal": "i32 handle handle handle i64*",
     "rob_bound_get": "i32 handle handle text i64 f64* i64 i64*",
     "rob_bound_free": "void handle",
 
@@ -896,6 +897,12 @@ class Bound(_Handle):
     def lipschitz(self, ctx, query):
         """K (n,): on the ball no margin changes faster than K ||x - y||, proved."""
         return ctx.fill(query.count(), "rob_bound_lipschitz", self.raw, query.raw)
+
+    def universal(self, ctx, query):
+        """At most so many series fail under any one perturbation for all, proved."""
+        most = ctypes.c_int64()
+        ctx.call("rob_bound_universal", self.raw, query.raw, ctypes.byref(most))
+        return most.value
 
     def get(self, ctx, what, i=None):
         return ctx.read("rob_bound_get", self.raw, _text(what), _index(i))

@@ -63,6 +63,8 @@ static const option OPTIONS[] = {
      "predict " QUERIES, FLAG(json)},
     {"--diagnose", NULL, "also ask whether gradients are masked, so that attacks by them mislead",
      "attack", FLAG(diagnose)},
+    {"--universal", NULL, "with --radius: also how many series one perturbation for all can break at most",
+     "certify", FLAG(universal)},
     {"--quiet", NULL, "no progress on the terminal", ALL, FLAG(quiet)},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };

@@ -20,7 +20,7 @@ typedef struct arguments {
     const char *title, *plot, *radii, *certificates;
     const char *output, *direction;
     double radius, seed, threads, count, first, steps, share, tolerance, lipschitz;
-    bool json, quiet, diagnose;
+    bool json, quiet, diagnose, universal;
 } arguments;
 
 extern rob_ctx *ctx;                      /* the one context of the program */

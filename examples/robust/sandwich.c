@@ -115,6 +115,34 @@ static void print_single(const arguments *a, const rob_bound *bound, int64_t n)
                    i + (int64_t)a->first, single, margin - single);
 }
 
+/* One perturbation for all series: at most how many fail. */
+static double universal[3] = {-1};
+
+static rob_status margins(const arguments *a, rob_bound *bound, rob_query *q, double *lower,
+                          int64_t n)
+{
+    if (!a->universal) return rob_bound_margin(ctx, bound, q, lower, n);
+    rob_status status, end;
+    TRY(rob_bound_universal(ctx, bound, q, NULL));
+    end = status;
+    TRY(rob_bound_get(ctx, bound, "universal", -1, universal, 3, NULL));
+    TRY(rob_bound_get(ctx, bound, "margin", -1, lower, n, NULL));
+    status = end;
+done:
+    return status;
+}
+
+static void print_universal(const arguments *a)
+{
+    if (universal[0] < 0) return;
+    if (a->json)
+        printf(",\n  \"universal\": {\"most\": %.0f, \"held\": %.0f, \"not_proved\": %.0f}",
+               universal[0], universal[1], universal[2]);
+    else
+        printf("one perturbation for all: at most %.0f of %.0f series fail (%.0f are not proved one by "
+               "one)\n", universal[0], universal[1], universal[2]);
+}
+
 static rob_status run_bound(const arguments *a, rob_query *q, int asked, double *lower,
                             int64_t n)
 {
@@ -123,7 +151,7 @@ static rob_status run_bound(const arguments *a, rob_query *q, int asked, double 
     TRY(rob_bound_create(ctx, a->method, &bound));
     TRY(apply_sets(a, "bound.", set_bound, bound));
     if (asked == DISTANCES) TRY(rob_bound_radius(ctx, bound, q, lower, n));
-    else TRY(rob_bound_margin(ctx, bound, q, lower, n));
+    else TRY(margins(a, bound, q, lower, n));
     print_single(a, bound, n);
     if (a->certificates && status == ROB_OK) TRY(write_certificates(a, bound, q, lower, n));
     rob_status end = status;
@@ -247,6 +275,11 @@ rob_status attack_or_certify(const arguments *a)
     TRY(rob_model_load(ctx, a->file[0], a->recipe, &model));
     TRY(open_data_for(a, a->file[1], model, &data));
     int asked = question(a, model);
+    if (a->universal && asked == DISTANCES) {
+        complain("--universal needs --radius");
+        status = ROB_EARGUMENT;
+        goto done;
+    }
     if (!a->json) TRY(print_score(a->file[1], model, data));
     TRY(ask(a, model, data, &query));
     int64_t n = rob_query_count(query);
@@ -256,6 +289,7 @@ rob_status attack_or_certify(const arguments *a)
     for (int64_t i = 0; lower && i < n; i++) lower[i] = NAN;
     if (lower && status == ROB_OK) TRY(run_bound(a, query, asked, lower, n));
     print_results(a, data, asked, lower, upper, n, seconds() - begun);
+    print_universal(a);
     if (a->diagnose && status == ROB_OK) status = diagnose(a, query);
     if (certifies && a->lipschitz != 0 && status == ROB_OK) status = certify_gradients(a, query);
     if (a->json) puts("\n}");

@@ -61,6 +61,7 @@
  *   rings     8      rob_bound_lipschitz: balls that gradients are bounded on
  *   joint     1      1: where there are forms, planes of gates on the joint domain of their
  *                    two inputs (an octagon), which is smaller than their box; 0: the box
+ *   cuts      400    rob_bound_universal: times that the ball is cut in two
  *
  * What holds for all functions. A bound keeps its options and its last answers; it may
  * be used on any query, by one thread at a time. Series are spread over the context's
@@ -176,6 +177,33 @@ ROB_API rob_status rob_bound_lipschitz(rob_ctx *ctx, rob_bound *b, rob_query *q,
                                        double *upper, int64_t capacity);
 
 /**
+ * Certify how many series one perturbation can make fail.
+ *
+ * For every d in the query's ball, within what the masks and boxes of all series leave, at
+ * most `most` of the series that hold at x_i fail at x_i + d: the other side of
+ * rob_attack_universal (options shift and stride 0). Rows are bounded on the ball by affine functions
+ * of d; a series can fail only in half-spaces of them; and the ball is cut into slabs, on each of which
+ * multipliers prove half-spaces out of reach. So `most` never exceeds the number
+ * of series that are not proved one by one at this radius, and falls below it where series
+ * fail in directions that exclude each other. "margin" of each series is answered as well; by
+ * name, whatever i: "universal" 3 numbers, `most`, of how many that hold at x_i, and how
+ * many of them are not proved one by one.
+ * @param ctx  context; progress stage "bound" counts series
+ * @param b    bound; with method "interval" nothing is known of directions
+ * @param q    query; all series of one length, radius finite
+ * @param most receives the number; NULL: not wanted
+ * @return ROB_ESHAPE: lengths differ; ROB_EARGUMENT: the radius is INFINITY;
+ *         ROB_EUNSUPPORTED: scale or subspace, else as rob_bound_margin; ROB_STOPPED: the
+ *         number holds, more time would have lessened it
+ * Cost: rob_bound_margin, and 6 `cuts` products of the affine functions with a vector, for
+ *       L1 and Linf thirty times that; memory for T D numbers a row. Reference:
+ *       docs/theory/bound.md 11; Amaldi and Kann 1995 (the problem is hard, the bound is
+ *       branch and bound). Since 0.1.
+ */
+ROB_API rob_status rob_bound_universal(rob_ctx *ctx, rob_bound *b, rob_query *q,
+                                       int64_t *most);
+
+/**
  * Read an answer of the last call by name.
  *
  * "margin" M_i (after rob_bound_radius: the margin proved at L_i); "radius" L_i; "rows"
@@ -191,7 +219,8 @@ ROB_API rob_status rob_bound_lipschitz(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * weights brought to float32, sums in any order, fused or not, subnormals flushed or not,
  * functions right to `ulps`; "margin" less "float32" is the share of rounding. -INFINITY:
  * not asked, nothing proved, or an operator without an error rule (attention). It costs
- * one more bound; "lipschitz", "smooth", "steepest", "gradient" as rob_bound_lipschitz says.
+ * one more bound; "lipschitz", "smooth", "steepest", "gradient" as rob_bound_lipschitz says,
+ * "universal" as rob_bound_universal.
  * @param ctx      context
  * @param b        bound
  * @param what     one of the names

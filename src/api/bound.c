@@ -86,6 +86,22 @@ rob_status rob_bound_lipschitz(rob_ctx *ctx, rob_bound *b, rob_query *q, double 
     return run(ctx, b, q, ROB_ASK_LIPSCHITZ, upper, capacity);
 }
 
+rob_status rob_bound_universal(rob_ctx *ctx, rob_bound *b, rob_query *q, int64_t *most)
+{
+    rob_status status = ROB_OK;
+    if (!ctx) return ROB_EARGUMENT;
+    CHECK(b && q, ctx, ROB_EARGUMENT, "%s is NULL", b ? "query" : "bound");
+    CHECK(isfinite(q->radius), ctx, ROB_EARGUMENT,
+          "the ball's radius is infinite; one perturbation needs a finite one "
+          "(rob_query_set_ball)");
+    TRY(rob_priv_bound_universal(ctx, b, q));
+    if (most) *most = (int64_t)b->universal[0];
+    for (int64_t i = 0; i < b->count; i++)
+        rob_priv_query_keep_proved(q, i, b->answer[i].proved);
+done:
+    return rob_priv_leave(ctx, status);
+}
+
 /* ---- answers by name ------------------------------------------------------------- */
 
 static double get_margin(const rob_answer *a) { return a->margin; }
@@ -135,17 +151,33 @@ static const struct column *column_named(const char *name)
     return NULL;
 }
 
+static rob_status get_universal(rob_ctx *ctx, const rob_bound *b, double *out,
+                                int64_t capacity, int64_t *count)
+{
+    rob_status status = ROB_OK;
+    CHECK(b->shared, ctx, ROB_EARGUMENT,
+          "'universal' is an answer of rob_bound_universal; the last call was another");
+    CHECK(!out || capacity >= 3, ctx, ROB_ESHAPE, "capacity is %lld; 'universal' has 3",
+          (long long)capacity);
+    if (out) memcpy(out, b->universal, sizeof b->universal);
+    if (count) *count = 3;
+done:
+    return status;
+}
+
 rob_status rob_bound_get(rob_ctx *ctx, const rob_bound *b, const char *what, int64_t i,
                          double *out, int64_t capacity, int64_t *count)
 {
     rob_status status = ROB_OK;
     if (!ctx) return ROB_EARGUMENT;
     CHECK(b && what, ctx, ROB_EARGUMENT, "%s is NULL", b ? "what" : "bound");
+    if (strcmp(what, "universal") == 0) return get_universal(ctx, b, out, capacity, count);
     const struct column *column = column_named(what);
     const struct list *rows = list_named(what);
     CHECK(column || rows, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are margin, radius, calls, seconds, depth, "
-          "dropped, deviation, float32, lipschitz, smooth, rows, steepest, gradient",
+          "dropped, deviation, float32, lipschitz, smooth, rows, steepest, gradient, "
+          "universal",
           what);
     CHECK((i >= 0 && i < b->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the bound answered for %lld, counted from 0%s",

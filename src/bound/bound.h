@@ -124,6 +124,10 @@ typedef struct rob_ball {
  * value is the best lower bound on the ball itself. */
 typedef struct rob_proof { double value, fixed, slope; } rob_proof;
 
+/* Rows of a specification as affine functions: row >= fixed + at.d on the ball, d = x - x0.
+ * at: (rows, numbers); value: fixed - eps slope; now: (tile, numbers), of the sweep at work. */
+typedef struct rob_affine { double *at, *fixed, *value, *now; bool active; } rob_affine;
+
 /* The affine form of a root: symbols [first, first + rows), (rows, size) in a block. */
 typedef struct rob_form { int32_t block; int64_t first, rows; } rob_form;
 enum { ROB_FORM_MOST = 1 << 23 };   /* numbers of one form; above: ranges instead */
@@ -173,6 +177,7 @@ typedef struct rob_work {
     double *sum, *turned;         /* scratch: (4 widest), (2 widest features) */
     double *seen;                 /* scratch: (2 widest, width) */
     double *ends;                 /* scratch: (2 widest) */
+    rob_affine *affine;           /* wanted of rows; NULL: nothing */
     struct rob_pairs *joint;      /* joint domains (joint.h); NULL: boxes alone */
     int64_t *symbol;              /* number of x, or -1: a noise */
     int64_t symbols, symbol_capacity, symbols_most;

@@ -7,6 +7,8 @@
 #include "bound/branch.h"
 #include "bound/second.h"
 
+#include <string.h>
+
 static rob_range output_range(const rob_work *w)
 {
     return rob_priv_cell_range(w, w->net->output);
@@ -22,15 +24,44 @@ static double row_on_range(const rob_demand *d, int64_t r, const rob_range *f)
     return fp_or_lo(sum);
 }
 
+/* What the sweep at work made of row r, kept if it is the best on the whole ball. */
+static void keep_affine(rob_work *w, int64_t r, int64_t k)
+{
+    rob_affine *a = w->affine;
+    const int64_t n = w->net->steps * w->net->features;
+    const rob_proof *p = &w->proof[k];
+    double value = p->fixed - (p->slope == 0 ? 0 : w->ball.eps * p->slope);
+    if (!(value > a->value[r])) return;
+    a->value[r] = value;
+    a->fixed[r] = p->fixed;
+    memcpy(a->at + r * n, a->now + k * n, (size_t)n * sizeof *a->at);
+}
+
+static void await_affine(rob_work *w, int64_t rows, bool active)
+{
+    const int64_t n = w->net->steps * w->net->features;
+    w->affine->active = active;
+    if (active) memset(w->affine->now, 0, (size_t)(rows * n) * sizeof(double));
+}
+
+static void forget_affine(rob_work *w, int64_t rows)
+{
+    for (int64_t r = 0; w->affine != NULL && r < rows; r++)
+        w->affine->value[r] = w->affine->fixed[r] = -INFINITY;
+}
+
 static rob_status sweep_rows(rob_work *w, const rob_demand *d, rob_proof *row)
 {
     rob_status status = ROB_OK;
     for (int64_t r = 0; r < d->rows && status == ROB_OK; r += w->tile) {
         int64_t count = d->rows - r < w->tile ? d->rows - r : w->tile;
+        if (w->affine != NULL) await_affine(w, count, true);
         status = rob_priv_sweep(w, w->net->output, count, d->c + r * d->outputs,
                                 d->outputs, d->b + r);
+        if (w->affine != NULL) await_affine(w, count, false);
         for (int64_t k = 0; k < count && status == ROB_OK; k++) {
             double before = row[r + k].value;
+            if (w->affine != NULL) keep_affine(w, r + k, k);
             row[r + k] = w->proof[k];
             row[r + k].value = fp_max(row[r + k].value, before);
         }
@@ -181,6 +212,7 @@ rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_dema
     *out = (rob_outcome){-INFINITY, 0};
     for (int64_t r = 0; r < d->rows; r++)
         row[r] = (rob_proof){-INFINITY, -INFINITY, INFINITY};
+    forget_affine(w, d->rows);
     if (d->groups == 0) return ROB_OK;
     if (crown && sweeps && w->form != NULL) {
         w->sweeps = false;

@@ -17,37 +17,6 @@
 
 enum { LENGTHS_AT_ONCE = 16 };
 
-const char *const rob_priv_bound_method[ROB_BOUND_METHODS] = {
-    "interval", "zonotope", "crown", "alpha", "branch", "auto"
-};
-
-const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
-    {"steps", 0, 0, 1e9, "steps",
-     "time steps back-substituted before known ranges are used; 0: all, and the method "
-     "auto chooses"},
-    {"symbols", 0, 0, 1e9, "noises",
-     "most noises of affine forms; 0: six steps' and a thousand"},
-    {"tolerance", 1e-3, 1e-9, 1, "", "relative width of the last bracket of a radius"},
-    {"calls", 60, 2, 1e6, "", "most bounds computed for one radius"},
-    {"choices", 40, 1, 1e6, "", "alpha: substitutions that choose planes for one row"},
-    {"rounds", 1, 0, 1e6, "", "alpha: times that ranges are chosen for and made again"},
-    {"chosen", 100, 0, 1e9, "numbers", "alpha: ranges chosen for in a round"},
-    {"enough", 0, -1e300, 1e300, "", "alpha: a margin above which nothing is improved"},
-    {"seconds", 1e9, 0, 1e9, "s", "alpha: time for one series"},
-    {"branches", 200, 0, 1e9, "nodes", "branch: parts of the ball looked at for one bound"},
-    {"cost", 2e11, 1, 1e300, "multiply-adds",
-     "what the method auto may spend on one bound"},
-    {"float32", 0, 0, 2, "",
-     "1: also prove the margin of evaluation in float32; 2: nothing but that"},
-    {"ulps", 4, 0, 1e6, "",
-     "what elementary functions in float32 may be off, in units in the last place"},
-    {"rings", 8, 1, 1e6, "", "balls that gradients are bounded on, for \"smooth\""},
-    {"order", 1, 1, 2, "",
-     "2: crown, alpha: quadratic bounds of gates, for rows and for `chosen` ranges"},
-    {"joint", 1, 0, 1, "",
-     "1: planes of gates on the joint domain of their inputs, 0: on their box"},
-};
-
 typedef struct task {
     const rob_case *series;
     rob_network *net;
@@ -61,7 +30,7 @@ typedef struct solver {
     rob_ctx *ctx;
     const rob_bound *bound;
     const rob_query *query;
-    bool radius, steep;
+    bool radius, steep, shared;
     int64_t total;
     atomic_int finished;
     task *tasks;
@@ -187,6 +156,26 @@ static rob_status solve_steep(solver *s, task *t, rob_work *w, const rob_ball *b
     return status;
 }
 
+/* A margin, and the affine functions that the rows were moved to. */
+static rob_status solve_shared(const solver *s, task *t, rob_work *w, const rob_ball *ball,
+                               const rob_demand *d, rob_proof *row)
+{
+    const int64_t n = t->net->steps * t->net->features, rows = d->rows;
+    rob_outcome out;
+    double *now = rob_priv_allocate(&t->net->memory, w->tile * n, (int64_t)sizeof *now);
+    if (now == NULL) return ROB_EMEMORY;
+    double *at = t->answer->affine;
+    rob_affine a = { at, at + rows * n, at + rows * (n + 1), now, false };
+    w->affine = &a;
+    rob_status status = rob_priv_bound_ball(w, ball, d, t->crown, row, &out);
+    w->affine = NULL;
+    rob_priv_release(&t->net->memory, now);
+    t->answer->calls = 1;
+    if (status == ROB_OK) t->answer->margin = out.margin;
+    if (status == ROB_OK && out.margin > 0) t->answer->proved = region_radius(s->query);
+    return status;
+}
+
 static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
 {
     const rob_case *c = t->series;
@@ -200,6 +189,7 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
     if (s->steep) return solve_steep(s, t, w, &ball, &d, row);
     if (!s->radius) {
         rob_outcome out;
+        if (s->shared) return solve_shared(s, t, w, &ball, &d, row);
         rob_status status = rob_priv_bound_ball(w, &ball, &d, t->crown, row, &out);
         t->answer->calls = 1;
         if (status == ROB_OK) t->answer->margin = out.margin;
@@ -422,6 +412,7 @@ static void free_answers(const rob_memory *m, rob_answer *answer, int64_t count)
     for (int64_t i = 0; answer != NULL && i < count; i++) {
         rob_priv_release(m, answer[i].row);
         rob_priv_release(m, answer[i].most);
+        rob_priv_release(m, answer[i].affine);
     }
     rob_priv_release(m, answer);
 }
@@ -431,6 +422,17 @@ void rob_priv_bound_forget(rob_bound *b)
     free_answers(&b->memory, b->answer, b->count);
     b->answer = NULL;
     b->count = 0;
+    b->shared = false;
+}
+
+/* Room for affine functions of which nothing is known. */
+static bool forget_affine(const rob_bound *b, const rob_case *c, int64_t features, rob_answer *a)
+{
+    const int64_t n = c->steps * features;
+    a->affine = rob_priv_allocate(&b->memory, a->rows * (n + 2) + 1, (int64_t)sizeof(double));
+    for (int64_t r = 0; a->affine != NULL && r < 2 * a->rows; r++)
+        a->affine[a->rows * n + r] = -INFINITY;
+    return a->affine != NULL;
 }
 
 /* Room for norms of gradients, of which nothing is known. */
@@ -462,6 +464,8 @@ static rob_status begin(solver *s, const rob_bound *b, rob_answer **out)
         for (int64_t r = 0; r < c->spec.rows; r++) a[i].row[r] = -INFINITY;
         a[i].lipschitz = INFINITY;
         if (s->steep && !forget_gradients(b, &a[i])) return rob_priv_no_memory(s->ctx);
+        if (s->shared && !forget_affine(b, c, s->query->model->recipe.features, &a[i]))
+            return rob_priv_no_memory(s->ctx);
         s->tasks[i] = (task){.series = c, .answer = &a[i]};
     }
     qsort(s->tasks, (size_t)count, sizeof *s->tasks, by_length);
@@ -474,7 +478,7 @@ rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, int32_
     rob_answer *answer = NULL;
     solver s = {
         .ctx = ctx, .bound = b, .query = q, .radius = ask == ROB_ASK_RADIUS,
-        .steep = ask == ROB_ASK_LIPSCHITZ, .total = q->count
+        .steep = ask == ROB_ASK_LIPSCHITZ, .shared = ask == ROB_ASK_UNIVERSAL, .total = q->count
     };
     TRY(rob_priv_query_knows(ctx, q, ~ROB_PART_COUNT, "a bound"));
     if (s.steep)

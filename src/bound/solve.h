@@ -10,7 +10,7 @@ enum { ROB_BOUND_INTERVAL, ROB_BOUND_ZONOTOPE, ROB_BOUND_CROWN, ROB_BOUND_ALPHA,
        ROB_BOUND_BRANCH, ROB_BOUND_AUTO, ROB_BOUND_METHODS };
 enum { ROB_BOUND_STEPS, ROB_BOUND_SYMBOLS, ROB_BOUND_TOLERANCE, ROB_BOUND_CALLS, ROB_BOUND_CHOICES, ROB_BOUND_ROUNDS, ROB_BOUND_CHOSEN, ROB_BOUND_ENOUGH,
        ROB_BOUND_SECONDS, ROB_BOUND_BRANCHES, ROB_BOUND_COST, ROB_BOUND_FLOAT32, ROB_BOUND_ULPS, ROB_BOUND_RINGS, ROB_BOUND_ORDER,
-       ROB_BOUND_JOINT,
+       ROB_BOUND_JOINT, ROB_BOUND_CUTS,
        ROB_BOUND_OPTIONS };
 extern const char *const rob_priv_bound_method[ROB_BOUND_METHODS];
 extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
@@ -24,6 +24,7 @@ typedef struct rob_answer {
     int64_t rows;
     double *row;
     double *most, *least;         /* (rows) norms of gradients */
+    double *affine;               /* (rows, T D + 2) coefficients, fixed, value: bound.h */
 } rob_answer;
 
 struct rob_leaf;
@@ -38,12 +39,16 @@ struct rob_bound {
     void (*fault_leaf)(struct rob_leaf *leaf);   /* parts of a ball are spoilt here */
     double fault_single;          /* share of float32's errors that tests leave out; 0 */
     double fault_steep;           /* of derivatives' widths */
+    double universal[3];          /* most fooled, of how many, by radii; if any */
+    bool shared;                  /* the last call was rob_bound_universal */
 };
 
 /* Of every series of a prepared query. */
-enum { ROB_ASK_MARGIN, ROB_ASK_RADIUS, ROB_ASK_LIPSCHITZ };
+enum { ROB_ASK_MARGIN, ROB_ASK_RADIUS, ROB_ASK_LIPSCHITZ, ROB_ASK_UNIVERSAL };
 rob_status rob_priv_bound_solve(rob_ctx *ctx, rob_bound *b, rob_query *q, int32_t ask);
 void rob_priv_bound_forget(rob_bound *b);
+/* universal.c: at most so many series fail at x_i + d for any one d of the ball. */
+rob_status rob_priv_bound_universal(rob_ctx *ctx, rob_bound *b, rob_query *q);
 
 /* The model's network for series of so many steps. */
 rob_status rob_priv_bound_network(rob_ctx *ctx, const rob_model *model, int64_t steps,
