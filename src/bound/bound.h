@@ -325,6 +325,11 @@ typedef struct rob_demand {
  * of value. crossing: largest radius <= infinity up to which the affine forms alone
  * prove every group; certified where it does not exceed the ball's. */
 typedef struct rob_outcome { double margin, crossing; } rob_outcome;
+void rob_priv_affine_gather(rob_work *w, const rob_cell *c, int64_t rows, const double *a);
+/* universal.c: the bound of a ball with affine functions of its rows, (rows, T D), then
+ * fixed and value (rows). */
+rob_status rob_priv_bound_affine(rob_work *w, const rob_ball *ball, const rob_demand *d,
+                                 bool crown, rob_proof *row, double *affine, rob_outcome *out);
 /* Room for what rows of the ball need. */
 bool rob_priv_bound_room(rob_work *w, const rob_ball *ball);
 rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_demand *d,

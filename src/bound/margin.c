@@ -24,6 +24,15 @@ static double row_on_range(const rob_demand *d, int64_t r, const rob_range *f)
     return fp_or_lo(sum);
 }
 
+/* The coefficients rows end with on numbers of x. */
+void rob_priv_affine_gather(rob_work *w, const rob_cell *c, int64_t rows, const double *a)
+{
+    const int64_t n = w->net->steps * w->net->features;
+    for (int64_t r = 0; w->affine->active && r < rows; r++)
+        memcpy(w->affine->now + r * n + c->first, a + r * c->size,
+               (size_t)c->size * sizeof *a);
+}
+
 /* What the sweep at work made of row r, kept if it is the best on the whole ball. */
 static void keep_affine(rob_work *w, int64_t r, int64_t k)
 {

@@ -156,26 +156,6 @@ static rob_status solve_steep(solver *s, task *t, rob_work *w, const rob_ball *b
     return status;
 }
 
-/* A margin, and the affine functions that the rows were moved to. */
-static rob_status solve_shared(const solver *s, task *t, rob_work *w, const rob_ball *ball,
-                               const rob_demand *d, rob_proof *row)
-{
-    const int64_t n = t->net->steps * t->net->features, rows = d->rows;
-    rob_outcome out;
-    double *now = rob_priv_allocate(&t->net->memory, w->tile * n, (int64_t)sizeof *now);
-    if (now == NULL) return ROB_EMEMORY;
-    double *at = t->answer->affine;
-    rob_affine a = { at, at + rows * n, at + rows * (n + 1), now, false };
-    w->affine = &a;
-    rob_status status = rob_priv_bound_ball(w, ball, d, t->crown, row, &out);
-    w->affine = NULL;
-    rob_priv_release(&t->net->memory, now);
-    t->answer->calls = 1;
-    if (status == ROB_OK) t->answer->margin = out.margin;
-    if (status == ROB_OK && out.margin > 0) t->answer->proved = region_radius(s->query);
-    return status;
-}
-
 static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
 {
     const rob_case *c = t->series;
@@ -189,8 +169,9 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
     if (s->steep) return solve_steep(s, t, w, &ball, &d, row);
     if (!s->radius) {
         rob_outcome out;
-        if (s->shared) return solve_shared(s, t, w, &ball, &d, row);
-        rob_status status = rob_priv_bound_ball(w, &ball, &d, t->crown, row, &out);
+        rob_status status =
+            s->shared ? rob_priv_bound_affine(w, &ball, &d, t->crown, row, t->answer->affine, &out)
+                      : rob_priv_bound_ball(w, &ball, &d, t->crown, row, &out);
         t->answer->calls = 1;
         if (status == ROB_OK) t->answer->margin = out.margin;
         if (status == ROB_OK && out.margin > 0) t->answer->proved = whole;

@@ -341,15 +341,6 @@ static bool through_coupled(sweep *s, int32_t i, const double *a)
     return true;
 }
 
-/* The coefficients a row ends with. */
-static void keep_affine(sweep *s, const rob_cell *c, const double *a)
-{
-    const int64_t n = s->net->steps * s->net->features;
-    for (int64_t r = 0; r < s->rows; r++)
-        memcpy(s->w->affine->now + r * n + c->first, a + r * c->size,
-               (size_t)c->size * sizeof *a);
-}
-
 static bool move_on(sweep *s, int32_t i, double *a)
 {
     const rob_cell *c = &s->net->cell[i];
@@ -366,7 +357,7 @@ static bool move_on(sweep *s, int32_t i, double *a)
     default: break;
     }
     if (w->halves != NULL) rob_priv_half_gather(w->halves, c, s->rows, a);
-    if (w->affine != NULL && w->affine->active) keep_affine(s, c, a);
+    if (w->affine != NULL) rob_priv_affine_gather(w, c, s->rows, a);
     rob_priv_ball_collect(&w->ball, c->first, c->size, s->rows, a, c->size, w->base,
                           w->loss, w->measure);
     w->ops += 4 * (double)c->size + 16;

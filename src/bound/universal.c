@@ -17,6 +17,20 @@
 
 #include <string.h>
 
+rob_status rob_priv_bound_affine(rob_work *w, const rob_ball *ball, const rob_demand *d,
+                                 bool crown, rob_proof *row, double *affine, rob_outcome *out)
+{
+    const int64_t n = w->net->steps * w->net->features, rows = d->rows;
+    double *now = rob_priv_allocate(&w->memory, w->tile * n, (int64_t)sizeof *now);
+    if (now == NULL) return ROB_EMEMORY;
+    rob_affine a = { affine, affine + rows * n, affine + rows * (n + 1), now, false };
+    w->affine = &a;
+    rob_status status = rob_priv_bound_ball(w, ball, d, crown, row, out);
+    w->affine = NULL;
+    rob_priv_release(&w->memory, now);
+    return status;
+}
+
 typedef struct hunt {
     rob_ctx *ctx;
     const rob_bound *bound;
