@@ -25,7 +25,7 @@
 
 #include <string.h>
 
-enum { K = ROB_ALPHA_PLANES };
+enum { K = ROB_ALPHA_PLANES, FLAT = K - 2, KEPT = K - 1 };
 
 bool rob_priv_alpha_get(rob_work *w, double **p, int64_t count)
 {
@@ -90,12 +90,12 @@ static void prepare_cell(rob_alpha *s, int32_t i, int64_t e)
     rob_work *w = s->w;
     const rob_cell *c = &w->net->cell[i];
     double *own = w->plane;
-    for (int k = 1; k < K; k++) {
+    for (int k = 1; k <= FLAT; k++) {
         w->plane = s->plane[k];
-        if (k < K - 1 && c->node.op->parameters > 0 && c->node.op->parameters <= 8) {
+        if (k < FLAT && c->node.op->parameters > 0 && c->node.op->parameters <= 8) {
             set_parameters(c, k, s->theta);
             rob_priv_plane_curved(w, i, e, s->theta);
-        } else if (k == K - 1) {
+        } else if (k == FLAT) {
             rob_priv_plane_curved(w, i, e, NULL);
             rob_priv_plane_constant(w, i);
         } else if (e >= 0) {
@@ -110,7 +110,9 @@ void rob_priv_alpha_prepare(rob_alpha *s)
 {
     rob_work *w = s->w;
     size_t bytes = (size_t)w->net->plane_size * sizeof(double);
-    for (int k = 0; k < K; k++) memcpy(s->plane[k], w->plane, bytes);
+    s->count = w->inherited != NULL ? K : K - 1;
+    for (int k = 0; k < s->count; k++)
+        memcpy(s->plane[k], k == KEPT ? w->inherited : w->plane, bytes);
     for (int32_t i = 0; i < w->net->cells; i++)
         if (is_mixed(&w->net->cell[i])) prepare_cell(s, i, -1);
 }
@@ -137,8 +139,8 @@ static void start_weights(rob_alpha *s)
 {
     int64_t n = s->w->net->range_size;
     for (int side = 0; side < 2; side++)
-        for (int k = 0; k < K; k++) {
-            double share = k == 0 ? 0.9 : 0.1 / (K - 1);
+        for (int k = 0; k < s->count; k++) {
+            double share = k == 0 ? 0.9 : 0.1 / (s->count - 1);
             for (int64_t e = 0; e < n; e++) s->weight[(side * K + k) * n + e] = share;
         }
 }
@@ -175,7 +177,7 @@ static void back_curved(rob_alpha *s, int32_t i)
         to[live++] = on(s, s->a, in);
         touch(s, in);
     }
-    for (int k = 0; k < K; k++) {
+    for (int k = 0; k < s->count; k++) {
         const rob_bend b = bend_of(s, k, i);
         const double *w[2] = {mixture(s, s->weight, 0, k, c),
                               mixture(s, s->weight, 1, k, c)};
@@ -314,7 +316,7 @@ static void fore_curved(rob_alpha *s, int32_t i)
         if (net->cell[in].live) z[live++] = on(s, s->z, in);
     }
     memset(y, 0, (size_t)c->size * sizeof *y);
-    for (int k = 0; k < K; k++) {
+    for (int k = 0; k < s->count; k++) {
         const rob_bend b = bend_of(s, k, i);
         for (int64_t e = 0; e < c->size; e++) {
             bool above = a[e] < 0;
@@ -387,15 +389,15 @@ static void step_element(rob_alpha *s, const rob_cell *c, int64_t e, double step
 {
     int side = s->a[c->at + e] < 0;
     double mean = 0, most = 0, sum = 0, w[K];
-    for (int k = 0; k < K; k++) mean += mixture(s, s->weight, side, k, c)[e] * gain[k];
-    for (int k = 0; k < K; k++) most = fmax(most, fabs(gain[k] - mean));
+    for (int k = 0; k < s->count; k++) mean += mixture(s, s->weight, side, k, c)[e] * gain[k];
+    for (int k = 0; k < s->count; k++) most = fmax(most, fabs(gain[k] - mean));
     if (!(most > 0) || !isfinite(most)) return;
-    for (int k = 0; k < K; k++) {
+    for (int k = 0; k < s->count; k++) {
         double old = fmax(mixture(s, s->weight, side, k, c)[e], 1e-3);
         w[k] = old * fp_exp(step * (gain[k] - mean) / most);
         sum += w[k];
     }
-    for (int k = 0; k < K; k++) mixture(s, s->weight, side, k, c)[e] = w[k] / sum;
+    for (int k = 0; k < s->count; k++) mixture(s, s->weight, side, k, c)[e] = w[k] / sum;
 }
 
 static void step_cell(rob_alpha *s, int32_t i, double step)
@@ -409,11 +411,11 @@ static void step_cell(rob_alpha *s, int32_t i, double step)
         int32_t in = net->link[c->link + k].cell;
         if (net->cell[in].live) z[live++] = on(s, s->z, in);
     }
-    for (int k = 0; k < K; k++) b[k] = bend_of(s, k, i);
+    for (int k = 0; k < s->count; k++) b[k] = bend_of(s, k, i);
     for (int64_t e = 0; e < c->size; e++) {
         double a = s->a[c->at + e], gain[K];
         if (a == 0) continue;
-        for (int k = 0; k < K; k++) {
+        for (int k = 0; k < s->count; k++) {
             double v = (a < 0 ? b[k].up_offset : b[k].lo_offset)[e];
             for (int32_t j = 0; j < live; j++)
                 v += (a < 0 ? b[k].up : b[k].lo)[j][e] * z[j][e];
@@ -459,7 +461,7 @@ static void put_planes(rob_alpha *s, int32_t cell)
         if (!s->touched[i] || !is_mixed(c)) continue;
         const double *weight[2] = {mixture(s, s->best, 0, 0, c),
                                    mixture(s, s->best, 1, 0, c)};
-        rob_priv_plane_mix(w, i, (const double *const *)s->plane, K, weight,
+        rob_priv_plane_mix(w, i, (const double *const *)s->plane, s->count, weight,
                            w->net->range_size);
     }
 }

@@ -4,7 +4,7 @@
 
 #include "bound/bound.h"
 
-enum { ROB_ALPHA_PLANES = 5, ROB_TURNS_MOST = 32 };
+enum { ROB_ALPHA_PLANES = 6, ROB_TURNS_MOST = 32 };
 
 /* One search: numbers are those of all cells (range_size) unless said otherwise. */
 typedef struct rob_alpha {
@@ -17,6 +17,7 @@ typedef struct rob_alpha {
     double *theta;                /* parameters of one cell */
     bool *touched;                /* (cells) roots with coefficients */
     double base;
+    int count;                    /* planes there are: without inherited ones, one less */
     bool warm;                    /* a search begins with the mixtures of the last */
     double beta[ROB_TURNS_MOST], stride[ROB_TURNS_MOST], rise[ROB_TURNS_MOST];
 } rob_alpha;
@@ -49,7 +50,10 @@ void rob_priv_turn_step(rob_alpha *s);
 void rob_priv_turn_keep(rob_alpha *s);
 void rob_priv_turn_end(rob_alpha *s);
 
-/* plane.c: planes of a curved cell (e < 0), or of its element e, with parameters; its constants; sum_k weight_k
+/* plane.c: w->inherited where it is higher (lower above) at the middle of the operands'
+ * ranges. */
+void rob_priv_plane_inherit(rob_work *w, int32_t cell);
+/* Planes of a curved cell (e < 0), or of its element e, with parameters; its constants; sum_k weight_k
  * plane_k, weight[side][k stride + e], into the work, rounding paid for. */
 void rob_priv_plane_curved(rob_work *w, int32_t cell, int64_t e, const double *theta);
 void rob_priv_plane_constant(rob_work *w, int32_t cell);

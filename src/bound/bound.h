@@ -147,6 +147,7 @@ typedef struct rob_work {
     int64_t depth;                /* steps back-substituted; 0: all */
     double *lo, *up, *big;        /* (range_size) */
     double *plane;                /* (plane_size) */
+    const double *inherited;      /* (plane_size) planes of a larger set; or NULL */
     double *touch;                /* (ROB_MAX_INS widest) scratch of relax */
     double *fresh;                /* (2 widest) a range before intersection */
     double *unit;                 /* (tile, widest) rows to start from */

@@ -206,6 +206,8 @@ static rob_status begin(rob_branch *b, const rob_demand *d, const rob_proof *row
     rob_priv_alpha_release(w);
     memcpy(b->lo, w->lo, bytes);
     memcpy(b->up, w->up, bytes);
+    memcpy(b->plane, w->plane, (size_t)w->net->plane_size * sizeof(double));
+    w->inherited = b->plane;
     b->group = rob_priv_allocate(&w->memory, d->groups, (int64_t)sizeof *b->group);
     b->mix = rob_priv_allocate(&w->memory, d->groups, (int64_t)sizeof *b->mix);
     if (b->group == NULL || b->mix == NULL) return ROB_EMEMORY;
@@ -228,6 +230,7 @@ static void end(rob_branch *b)
     b->mix = NULL;
     b->group = NULL;
     w->halves = NULL;
+    w->inherited = NULL;
     rob_priv_alpha_release(w);
 }
 
@@ -258,7 +261,8 @@ void rob_priv_branch_close(rob_branch *b)
     rob_memory m = b->w->memory;
     rob_priv_half_close(b->halves);
     rob_priv_work_close(b->probe);
-    void *const all[] = {b->gain, b->leaf, b->kept, b->candidate, b->half, b->lo, b->up};
+    void *const all[] = {b->gain, b->leaf, b->kept, b->candidate, b->half, b->lo, b->up,
+                         b->plane};
     for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&m, all[i]);
     rob_priv_release(&m, b);
 }
@@ -274,6 +278,7 @@ rob_status rob_priv_branch_open(rob_work *w, int64_t branches, rob_branch **out)
     b->candidate = rob_priv_allocate(&w->memory, n + 1, (int64_t)sizeof *b->candidate);
     if (b->candidate == NULL || !rob_priv_alpha_get(w, &b->gain, 2 * n)
         || !rob_priv_alpha_get(w, &b->kept, 2 * K * n) || !rob_priv_alpha_get(w, &b->lo, n)
+        || !rob_priv_alpha_get(w, &b->plane, w->net->plane_size)
         || !rob_priv_alpha_get(w, &b->up, n) || !rob_priv_alpha_get(w, &b->half, 2 * (x + 1)))
         return ROB_EMEMORY;
     rob_status status = rob_priv_work_open(w->net, &b->probe);

@@ -40,7 +40,7 @@ typedef struct rob_branch {
     double **mix;                 /* (groups) mixtures of the first leaf; NULL: none yet */
     double *kept;                 /* mixtures of a leaf while its halves are tried */
     rob_split *candidate;         /* (range_size) scratch */
-    double *lo, *up;              /* (range_size) ranges on the ball */
+    double *lo, *up, *plane;      /* (range_size), (plane_size) on the ball */
     double *half;                 /* (2, n + 1) the half-spaces of a split */
     void (*fault)(rob_leaf *leaf);/* for tests: a leaf about to be looked at is spoilt */
 } rob_branch;

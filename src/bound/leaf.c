@@ -221,6 +221,7 @@ rob_status rob_priv_leaf_recall(rob_branch *b, rob_leaf *p)
         if (!c->live || c->kind == ROB_CELL_VIEW) continue;
         rob_priv_range_seal(w, c);
         rob_priv_plane_prepare(w, i);
+        rob_priv_plane_inherit(w, i);
     }
     rob_priv_alpha_prepare(w->alpha);
     return bound_rows(b, p, SOME, b->mix[p->group], false);

@@ -155,6 +155,37 @@ void rob_priv_plane_curved(rob_work *w, int32_t cell, int64_t e, const double *t
     weigh(w, cell, p);
 }
 
+/* The height of a plane at `middle`: slopes and offset stand n apart. */
+static double height(const rob_work *w, const rob_cell *c, const double *p, int side,
+                     int64_t e, const rob_range *in)
+{
+    const rob_link *link = &w->net->link[c->link];
+    double sum = p[(OFFSETS + side) * c->size + e];
+    for (int32_t i = 0; i < c->ins; i++)
+        if (w->net->cell[link[i].cell].live)
+            sum += p[(2 * i + side) * c->size + e] * (0.5 * in[i].lo[e] + 0.5 * in[i].up[e]);
+    return sum;
+}
+
+void rob_priv_plane_inherit(rob_work *w, int32_t cell)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    if (w->inherited == NULL || c->kind != ROB_CELL_CURVED || !rob_priv_has_planes(&c->node))
+        return;
+    const rob_range *in = rob_priv_operands(w, c);
+    const double *old = w->inherited + c->plane;
+    double *p = w->plane + c->plane;
+    for (int side = 0; side < 2; side++)
+        for (int64_t e = 0; e < c->size; e++) {
+            double rise = height(w, c, old, side, e, in) - height(w, c, p, side, e, in);
+            if (!(side == 0 ? rise > 0 : rise < 0)) continue;
+            p[(OFFSETS + side) * c->size + e] = old[(OFFSETS + side) * c->size + e];
+            for (int32_t i = 0; i < c->ins; i++)
+                p[(2 * i + side) * c->size + e] = old[(2 * i + side) * c->size + e];
+        }
+    weigh(w, cell, p);
+}
+
 static void prepare_product(rob_work *w, int32_t cell)
 {
     const rob_cell *c = &w->net->cell[cell];

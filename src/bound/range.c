@@ -168,6 +168,7 @@ static rob_status visit(rob_work *w, int32_t i)
     if (status != ROB_OK) return status;
     rob_priv_plane_prepare(w, i);
     if (w->broken) return ROB_OK;
+    rob_priv_plane_inherit(w, i);
     if (!rob_priv_joint_prepare(w, i)) return ROB_EMEMORY;
     if (w->form != NULL) {
         if (!rob_priv_forward_cell(w, i)) return ROB_EMEMORY;
