@@ -36,7 +36,7 @@ void rob_priv_half_close(rob_halves *c)
     rob_memory m = c->w->memory;
     void *const all[] = {c->a, c->h, c->beta, c->row, c->lo, c->up, c->far, c->sum, c->at,
                          c->other, c->total, c->at2, c->measure, c->kink,
-                         c->mixed, c->value, c->base, c->loss};
+                         c->mixed, c->value, c->base, c->loss, c->which};
     for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&m, all[i]);
     rob_priv_release(&m, c);
 }
@@ -55,7 +55,8 @@ rob_status rob_priv_half_open(rob_work *w, rob_halves **out)
                 && get(w, &c->total, n) && get(w, &c->at2, n) && get(w, &c->mixed, w->tile * n)
                 && get(w, &c->value, w->tile) && get(w, &c->base, w->tile) && get(w, &c->loss, w->tile);
     c->kink = rob_priv_allocate(&w->memory, n + 1, (int64_t)sizeof *c->kink);
-    fine = fine && c->kink != NULL;
+    c->which = rob_priv_allocate(&w->memory, w->tile + 1, (int64_t)sizeof *c->which);
+    fine = fine && c->kink != NULL && c->which != NULL;
     if (fine) *out = c;
     else rob_priv_half_close(c);
     return fine ? ROB_OK : ROB_EMEMORY;
@@ -245,32 +246,41 @@ static double walk_box(const line *l, double *d, double before)
     return beta;
 }
 
-/* The best beta for one half-space; d where the minimum is taken. */
-static double search(const line *l, double *d)
+/* Half-space j, d being where total.d is least: its best beta, d moved. */
+static void search(rob_halves *c, int64_t j, double *d)
 {
-    double slope = slope_at(l, 0, d);
-    if (!(slope > 0)) return 0;
-    return l->c->w->ball.norm == ROB_NORM_LINF ? walk_box(l, d, slope)
-                                               : bisect(l, d, slope);
+    const int64_t n = c->n;
+    const double *a = c->a + j * n, old = c->beta[j];
+    const line l = {c, c->total, a, c->h[j]};
+    if (old != 0) {
+        for (int64_t e = 0; e < n; e++) c->total[e] -= old * a[e];
+        go_least(c, c->total, d);
+    }
+    double slope = dot(n, a, d) - c->h[j];
+    c->beta[j] = 0;
+    if (!(slope > 0)) return;
+    double beta = c->w->ball.norm == ROB_NORM_LINF ? walk_box(&l, d, slope)
+                                                   : bisect(&l, d, slope);
+    for (int64_t e = 0; e < n; e++) c->total[e] += beta * a[e];
+    c->beta[j] = beta;
 }
 
 double rob_priv_half_least(rob_halves *c, const double *g, double *d)
 {
     const int64_t n = c->n;
+    int64_t used = 0;
     memcpy(c->total, g, (size_t)n * sizeof *g);
     memset(c->beta, 0, ROB_HALVES_MOST * sizeof *c->beta);
-    for (int64_t t = 0; t < (c->count > 1 ? 2 : 1); t++)
-        for (int64_t j = 0; j < c->count; j++) {
-            const double *a = c->a + j * n, old = c->beta[j];
-            const line l = {c, c->total, a, c->h[j]};
-            for (int64_t e = 0; old != 0 && e < n; e++) c->total[e] -= old * a[e];
-            double beta = c->beta[j] = search(&l, d);
-            for (int64_t e = 0; beta != 0 && e < n; e++) c->total[e] += beta * a[e];
-        }
-    go_least(c, c->total, c->other);
-    double value = dot(n, c->total, c->other);
+    go_least(c, c->total, d);
+    for (int64_t j = 0; j < c->count; j++) {
+        search(c, j, d);
+        used += c->beta[j] > 0;
+    }
+    for (int64_t j = 0; j < c->count && used > 1; j++) search(c, j, d);
+    c->used = used;
+    if (used > 0) go_least(c, c->total, c->other);
+    double value = dot(n, c->total, used > 0 ? c->other : d);
     for (int64_t j = 0; j < c->count; j++) value -= c->beta[j] * c->h[j];
-    if (c->count == 0) memcpy(d, c->other, (size_t)n * sizeof *d);
     return value;
 }
 
@@ -320,25 +330,28 @@ void rob_priv_half_improve(rob_halves *c, int64_t rows)
 {
     const rob_work *w = c->w;
     const double ops = w->ops + 8 * (double)c->n + 64;
+    int64_t count = 0;
     for (int64_t r = 0; r < rows; r++) {
-        rob_priv_half_least(c, c->row + r * c->n, c->at2);
-        c->value[r] = fp_add_lo(w->proof[r].fixed,
-                                -combine(c, c->row + r * c->n, c->mixed + r * c->n));
+        const double *row = c->row + r * c->n;
+        rob_priv_half_least(c, row, c->at2);
+        if (c->used == 0) continue;
+        double value = fp_add_lo(w->proof[r].fixed, -combine(c, row, c->mixed + count * c->n));
         for (int64_t j = 0; j < c->count; j++)
-            if (c->beta[j] > 0)
-                c->value[r] = fp_add_lo(c->value[r], -fp_mul_up(c->beta[j], c->h[j]));
-        c->base[r] = c->loss[r] = 0;
+            if (c->beta[j] > 0) value = fp_add_lo(value, -fp_mul_up(c->beta[j], c->h[j]));
+        c->value[count] = value;
+        c->base[count] = c->loss[count] = 0;
+        c->which[count++] = r;
     }
-    memset(c->measure, 0, (size_t)(rows * c->width) * sizeof *c->measure);
-    rob_priv_ball_collect(&w->ball, 0, c->n, rows, c->mixed, c->n, c->base, c->loss,
+    memset(c->measure, 0, (size_t)(count * c->width) * sizeof *c->measure);
+    rob_priv_ball_collect(&w->ball, 0, c->n, count, c->mixed, c->n, c->base, c->loss,
                           c->measure);
-    for (int64_t r = 0; r < rows; r++) {
-        const double *measure = c->measure + r * rob_priv_ball_width(&w->ball);
+    for (int64_t k = 0; k < count; k++) {
+        rob_proof *p = &w->proof[c->which[k]];
+        const double *measure = c->measure + k * rob_priv_ball_width(&w->ball);
         double slope = rob_priv_ball_slope(&w->ball, measure, ops);
         if (isnan(slope)) continue;
         double most = rob_priv_ball_loss(&w->ball, measure, slope, ops);
-        w->proof[r].value = fp_max(fp_or_lo(fp_add_lo(c->value[r], -most)),
-                                   w->proof[r].value);
+        p->value = fp_max(fp_or_lo(fp_add_lo(c->value[k], -most)), p->value);
     }
 }
 

@@ -12,13 +12,14 @@ typedef struct rob_kink { double beta, drop; int64_t e; } rob_kink;
 /* n numbers of x. Only the first `count` half-spaces are there. */
 typedef struct rob_halves {
     rob_work *w;
-    int64_t n, count;
+    int64_t n, count, used;       /* used: multipliers above 0 */
     double *a, *h, *beta;         /* (most, n), (most), (most) */
     double *row;                  /* (tile, n) coefficients that sweeps have ended with */
     double *lo, *up, *far;        /* (n) of d; far >= |d| */
     double *sum, *at, *other, *total, *at2;      /* (n) scratch */
     double *mixed, *value, *base, *loss, *measure;  /* (tile, n); (tile) */
     double reach;                 /* sum of far */
+    int64_t *which;
     rob_kink *kink;               /* (n) scratch */
     int64_t width;
 } rob_halves;

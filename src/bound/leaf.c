@@ -161,7 +161,6 @@ static rob_status bound_rows(rob_branch *b, rob_leaf *p, int64_t steps, const do
     }
     b->w->turns = 0;
     if (status == ROB_OK) p->value = fp_max(p->value, most);
-    if (status == ROB_OK) rob_priv_leaf_see(b, p->group);
     return status;
 }
 
@@ -200,6 +199,7 @@ rob_status rob_priv_leaf_bound(rob_branch *b, rob_leaf *p)
         if (status != ROB_OK || p->stuck || p->value > b->sought) return status;
         rob_priv_alpha_prepare(b->w->alpha);
         status = bound_rows(b, p, b->w->choices / 4 + 1, NULL, true);
+        if (status == ROB_OK) rob_priv_leaf_see(b, p->group);
         if (status != ROB_OK || p->value > b->sought) return status;
         bool moved = p->value - before > 0.2 * (b->sought - before);
         if (!rob_priv_leaf_is_cut(b, p) || (t > 0 && !moved)) break;

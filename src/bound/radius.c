@@ -13,7 +13,7 @@
  * ended alike: ranges explode within a few per cent of eps, where secants creep. The
  * radius returned was certified by a call of its own at exactly that eps.
  */
-#include "bound/bound.h"
+#include "bound/branch.h"
 
 typedef struct point { double eps, s; } point;
 
@@ -157,26 +157,60 @@ static rob_status try_linear(hunt *h, double first)
     return call_at(h, crossing, &proved);
 }
 
+static rob_status hunt_down(hunt *h, double small)
+{
+    bool proved = false;
+    rob_status status = first_calls(h, small);
+    double first = h->crossing;
+    if (status == ROB_OK && !done(h)) status = call_at(h, next_radius(h), &proved);
+    if (status == ROB_OK && proved && !done(h)) status = try_linear(h, first);
+    while (status == ROB_OK && !done(h))
+        status = call_at(h, next_radius(h), &proved);
+    return status;
+}
+
+/* Branch and bound begins where the others ended: a failure costs all of its parts, so
+ * steps are small at first, and each call may take a third of the time that is left. */
+static rob_status push_on(hunt *h, rob_branch *branch)
+{
+    rob_work *w = h->w;
+    const double end = w->deadline;
+    double factor = 1.04;
+    bool proved = false;
+    rob_status status = ROB_OK;
+    w->branch = branch;
+    h->bad = (point){INFINITY, 0};
+    while (status == ROB_OK && h->good.eps > 0 && h->good.eps < h->s->cap
+           && h->s->calls < h->s->calls_max && rob_priv_clock() < end) {
+        double eps = fmin(fmin(h->good.eps * factor, sqrt(h->good.eps) * sqrt(h->bad.eps)),
+                          h->s->cap), now = rob_priv_clock();
+        if (h->bad.eps <= h->good.eps * (1 + fmax(h->s->tolerance, 4e-3))) break;
+        w->deadline = now + (end - now) / 3;
+        status = call_at(h, eps, &proved);
+        if (proved) factor = fmin(factor * factor, 1.5);
+    }
+    w->deadline = end;
+    return status;
+}
+
 rob_status rob_priv_bound_radius(rob_work *w, const rob_ball *ball, const rob_demand *d,
                                  bool crown, rob_proof *row, rob_search *s)
 {
     hunt h = {.w = w, .ball = ball, .d = d, .crown = crown, .row = row, .s = s,
               .bad = {INFINITY, 0}};
+    rob_branch *branch = w->branch;
     double most = 0;
-    bool proved = false;
     s->radius = 0;
     s->margin = -INFINITY;
     s->calls = 0;
     if (!(s->cap > 0)) return ROB_OK;
     w->search = true;
+    w->branch = NULL;
     for (int64_t e = 0; e < w->net->steps * w->net->features; e++)
         most = fp_max(fabs(ball->x[e]), most);
-    rob_status status = first_calls(&h, fmin((most > 0 ? most : 1) * 0x1p-20, s->cap));
-    double first = h.crossing;
-    if (status == ROB_OK && !done(&h)) status = call_at(&h, next_radius(&h), &proved);
-    if (status == ROB_OK && proved && !done(&h)) status = try_linear(&h, first);
-    while (status == ROB_OK && !done(&h))
-        status = call_at(&h, next_radius(&h), &proved);
+    rob_status status = hunt_down(&h, fmin((most > 0 ? most : 1) * 0x1p-20, s->cap));
+    if (status == ROB_OK && branch != NULL) status = push_on(&h, branch);
+    w->branch = branch;
     w->search = false;
     return status;
 }
