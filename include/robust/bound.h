@@ -59,6 +59,7 @@
  *                    times, with slopes of their own for `chosen` ranges they hang on (docs/theory/orders.md 4). Smooth gates only, no
  *                    region but a mask; where it does not apply it changes nothing
  *   rings     8      rob_bound_lipschitz: balls that gradients are bounded on
+ *   curvature 0      1: rob_bound_lipschitz also bounds Hessians ("curvature")
  *   joint     1      1: where there are forms, planes of gates on the joint domain of their
  *                    two inputs (an octagon), which is smaller than their box; 0: the box
  *   cuts      400    rob_bound_universal: times that the ball is cut in two
@@ -161,7 +162,10 @@ ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * own: F_i > 0 where the integral has not used up the margin at x_i. By name:
  * "lipschitz" K_i, INFINITY: nothing proved; "smooth" that radius, at most r; "steepest",
  * for each row, what the norm of its gradient does not exceed on the ball; "gradient", for
- * each row, what it does not fall below, 0: nothing proved.
+ * each row, what it does not fall below, 0: nothing proved; "curvature", with that option,
+ * what no eigenvalue of the Hessian of any row exceeds in magnitude on the ball, by x in
+ * the query's units and among what the mask lets move, INFINITY: nothing proved, not asked,
+ * gates without second derivatives, or a region with more than a mask.
  * @param ctx      context; progress stage "bound" counts series
  * @param b        bound
  * @param q        query; its radius must be finite, or a box or budgets on all that moves
@@ -170,7 +174,7 @@ ROB_API rob_status rob_bound_margin(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * @return ROB_EARGUMENT: the radius is INFINITY; ROB_EUNSUPPORTED: a subspace, or an
  *         operator without a rule (attention, layer norm, gelu); else as rob_bound_margin
  * Cost: for every ring about 1.5 times rob_bound_margin, and memory for 5 numbers a row
- *       and state. Reference: docs/theory/orders.md; RecurJac (Zhang et al. 2019) for
+ *       and state; with `curvature` about T times that, once. Reference: docs/theory/orders.md; RecurJac (Zhang et al. 2019) for
  *       intervals and rings. Since 0.1.
  */
 ROB_API rob_status rob_bound_lipschitz(rob_ctx *ctx, rob_bound *b, rob_query *q,
@@ -219,8 +223,8 @@ ROB_API rob_status rob_bound_universal(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * weights brought to float32, sums in any order, fused or not, subnormals flushed or not,
  * functions right to `ulps`; "margin" less "float32" is the share of rounding. -INFINITY:
  * not asked, nothing proved, or an operator without an error rule (attention). It costs
- * one more bound; "lipschitz", "smooth", "steepest", "gradient" as rob_bound_lipschitz says,
- * "universal" as rob_bound_universal.
+ * one more bound; "lipschitz", "smooth", "steepest", "gradient", "curvature" as
+ * rob_bound_lipschitz says, "universal" as rob_bound_universal.
  * @param ctx      context
  * @param b        bound
  * @param what     one of the names

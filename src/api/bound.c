@@ -113,6 +113,7 @@ static double get_dropped(const rob_answer *a) { return a->dropped; }
 static double get_deviation(const rob_answer *a) { return a->deviation; }
 static double get_float32(const rob_answer *a) { return a->single; }
 static double get_lipschitz(const rob_answer *a) { return a->lipschitz; }
+static double get_curvature(const rob_answer *a) { return a->curvature; }
 static double get_smooth(const rob_answer *a) { return a->smooth; }
 
 static const struct column {
@@ -123,6 +124,7 @@ static const struct column {
     {"seconds", get_seconds}, {"depth", get_depth},
     {"dropped", get_dropped}, {"deviation", get_deviation},
     {"float32", get_float32}, {"lipschitz", get_lipschitz}, {"smooth", get_smooth},
+    {"curvature", get_curvature},
 };
 
 /* Answers with a number for each row; NULL where the last call did not make them. */
@@ -176,8 +178,8 @@ rob_status rob_bound_get(rob_ctx *ctx, const rob_bound *b, const char *what, int
     const struct list *rows = list_named(what);
     CHECK(column || rows, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are margin, radius, calls, seconds, depth, "
-          "dropped, deviation, float32, lipschitz, smooth, rows, steepest, gradient, "
-          "universal",
+          "dropped, deviation, float32, lipschitz, smooth, curvature, rows, steepest, "
+          "gradient, universal",
           what);
     CHECK((i >= 0 && i < b->count) || (i == -1 && column), ctx, ROB_EARGUMENT,
           "series %lld was asked for; the bound answered for %lld, counted from 0%s",

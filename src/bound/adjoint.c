@@ -341,15 +341,15 @@ static void find_directions(rob_adjoint *s)
     }
 }
 
-static rob_status sweep_centre(rob_adjoint *s, const double *c)
+static rob_status sweep_centre(rob_adjoint *s, int32_t cell, const double *c)
 {
     rob_work *w = s->w;
-    const rob_cell *out = &w->net->cell[w->net->output];
+    const rob_cell *out = &w->net->cell[cell];
     rob_status status = ROB_OK;
     w->look = keep_centre;
     for (s->first = 0; s->first < s->rows && status == ROB_OK; s->first += w->tile) {
         const int64_t left = s->rows - s->first;
-        status = rob_priv_sweep(w, w->net->output, left < w->tile ? left : w->tile,
+        status = rob_priv_sweep(w, cell, left < w->tile ? left : w->tile,
                                 c + s->first * out->size, out->size, NULL);
     }
     for (int64_t r = 0; r < s->rows; r++)
@@ -375,14 +375,14 @@ static void begin(rob_adjoint *s)
     s->lost = false;
 }
 
-static rob_status walk(rob_adjoint *s, const double *c)
+static rob_status walk(rob_adjoint *s, int32_t cell, const double *c)
 {
     rob_work *w = s->w;
     const rob_network *net = w->net;
     int32_t time = -1;
-    rob_status status = sweep_centre(s, c);
+    rob_status status = sweep_centre(s, cell, c);
     if (status == ROB_OK) find_directions(s);
-    for (int32_t i = net->cell[net->output].root; i >= 0 && status == ROB_OK; i--) {
+    for (int32_t i = net->cell[cell].root; i >= 0 && status == ROB_OK; i--) {
         if (!is_root(&net->cell[i])) continue;
         if (net->cell[i].time != time && w->stop != NULL && w->stop(w->stop_user))
             return ROB_STOPPED;
@@ -392,12 +392,19 @@ static rob_status walk(rob_adjoint *s, const double *c)
     return status;
 }
 
-rob_status rob_priv_adjoint_run(rob_adjoint *s, const double *c)
+void rob_priv_adjoint_deviation(const rob_adjoint *s, int64_t r, int64_t number, double *most)
+{
+    const double e = s->deviation[r * s->numbers + number];
+    *most = e * (1 + (s->sums + 16) * ROB_U) + (s->sums + 16) * ROB_TINY;
+    if (s->lost || isnan(*most)) *most = INFINITY;
+}
+
+rob_status rob_priv_adjoint_run(rob_adjoint *s, int32_t cell, const double *c)
 {
     rob_work *w = s->w;
     const rob_network *net = w->net;
     begin(s);
-    if (!net->cell[net->output].live || s->rows == 0) return ROB_OK;
+    if (!net->cell[cell].live || s->rows == 0) return ROB_OK;
     for (int32_t i = 0; i < net->cells; i++) {
         if (net->cell[i].live && net->cell[i].kind == ROB_CELL_CURVED) prepare_curved(s, i);
         if (net->cell[i].live && net->cell[i].kind == ROB_CELL_PRODUCT)
@@ -408,7 +415,7 @@ rob_status rob_priv_adjoint_run(rob_adjoint *s, const double *c)
     w->depth = 0;
     w->plain = true;
     w->look_user = s;
-    rob_status status = walk(s, c);
+    rob_status status = walk(s, cell, c);
     w->look = NULL;
     w->depth = depth;
     w->plain = plain;

@@ -150,7 +150,7 @@ static rob_status measure_ball(rob_adjoint *s, const rob_ball *ball, const rob_d
     rob_status status = rob_priv_bound_ball(s->w, ball, d, crown, row, out);
     for (int64_t r = 0; r < d->rows; r++) g->most[r] = INFINITY, g->least[r] = 0;
     if (status != ROB_OK || s->w->broken) return status;
-    status = rob_priv_adjoint_run(s, d->c);
+    status = rob_priv_adjoint_run(s, s->w->net->output, d->c);
     for (int64_t r = 0; r < d->rows && status == ROB_OK; r++)
         rob_priv_adjoint_norm(s, r, &g->most[r], &g->least[r]);
     return status;
@@ -188,6 +188,8 @@ rob_status rob_priv_bound_steep(rob_work *w, const rob_ball *ball, const rob_dem
     if (status == ROB_OK) {
         rings g = { room, room + d->rows, room + 2 * d->rows, out->most, out->least };
         status = pass_rings(s, ball, d, crown, count, row, outcome, &g);
+        if (status == ROB_OK && out->bends)
+            status = rob_priv_bound_curvature(s, d, &out->curvature);
         if (status == ROB_OK) out->crossing = crossing_of(&g, d, ball->eps);
         rob_priv_adjoint_close(s);
     }

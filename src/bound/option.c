@@ -30,6 +30,7 @@ const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
     {"ulps", 4, 0, 1e6, "",
      "what elementary functions in float32 may be off, in units in the last place"},
     {"rings", 8, 1, 1e6, "", "balls that gradients are bounded on, for \"smooth\""},
+    {"curvature", 0, 0, 1, "", "1: rob_bound_lipschitz also bounds the margin's Hessian"},
     {"order", 1, 1, 2, "",
      "2: crown, alpha: quadratic bounds of gates, for rows and for `chosen` ranges"},
     {"joint", 1, 0, 1, "",

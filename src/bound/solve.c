@@ -134,7 +134,8 @@ static rob_status solve_steep(solver *s, task *t, rob_work *w, const rob_ball *b
 {
     rob_answer *a = t->answer;
     rob_outcome out;
-    rob_steepness g = { a->most, a->least, 0 };
+    rob_steepness g = { a->most, a->least, 0, INFINITY,
+                        s->bound->option[ROB_BOUND_CURVATURE] != 0 };
     const rob_query *q = s->query;
     double scale = q->units == ROB_UNITS_DATA ? 1 : fabs(q->model->recipe.input_scale);
     const int64_t rings = (int64_t)s->bound->option[ROB_BOUND_RINGS];
@@ -143,6 +144,8 @@ static rob_status solve_steep(solver *s, task *t, rob_work *w, const rob_ball *b
     a->calls = (double)(rings + 1);
     if (status != ROB_OK) return status;
     a->margin = out.margin;
+    a->curvature = scale == 1 ? g.curvature
+                              : fp_mul_up(fp_mul_up(g.curvature, scale), scale);
     a->lipschitz = 0;
     for (int64_t r = 0; r < d->rows; r++) {
         if (scale != 1) {
@@ -443,7 +446,7 @@ static rob_status begin(solver *s, const rob_bound *b, rob_answer **out)
             rob_priv_allocate(&b->memory, c->spec.rows + 1, (int64_t)sizeof(double));
         if (a[i].row == NULL) return rob_priv_no_memory(s->ctx);
         for (int64_t r = 0; r < c->spec.rows; r++) a[i].row[r] = -INFINITY;
-        a[i].lipschitz = INFINITY;
+        a[i].lipschitz = a[i].curvature = INFINITY;
         if (s->steep && !forget_gradients(b, &a[i])) return rob_priv_no_memory(s->ctx);
         if (s->shared && !forget_affine(b, c, s->query->model->recipe.features, &a[i]))
             return rob_priv_no_memory(s->ctx);

@@ -9,7 +9,7 @@
 enum { ROB_BOUND_INTERVAL, ROB_BOUND_ZONOTOPE, ROB_BOUND_CROWN, ROB_BOUND_ALPHA,
        ROB_BOUND_BRANCH, ROB_BOUND_AUTO, ROB_BOUND_METHODS };
 enum { ROB_BOUND_STEPS, ROB_BOUND_SYMBOLS, ROB_BOUND_TOLERANCE, ROB_BOUND_CALLS, ROB_BOUND_CHOICES, ROB_BOUND_ROUNDS, ROB_BOUND_CHOSEN, ROB_BOUND_ENOUGH,
-       ROB_BOUND_SECONDS, ROB_BOUND_BRANCHES, ROB_BOUND_COST, ROB_BOUND_FLOAT32, ROB_BOUND_ULPS, ROB_BOUND_RINGS, ROB_BOUND_ORDER,
+       ROB_BOUND_SECONDS, ROB_BOUND_BRANCHES, ROB_BOUND_COST, ROB_BOUND_FLOAT32, ROB_BOUND_ULPS, ROB_BOUND_RINGS, ROB_BOUND_CURVATURE, ROB_BOUND_ORDER,
        ROB_BOUND_JOINT, ROB_BOUND_CUTS,
        ROB_BOUND_OPTIONS };
 extern const char *const rob_priv_bound_method[ROB_BOUND_METHODS];
@@ -20,6 +20,7 @@ extern const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS];
  * variation and differences, 2 number of steps. */
 typedef struct rob_answer {
     double margin, radius, proved, calls, seconds, depth, dropped, deviation, single;
+    double curvature;             /* of its Hessian */
     double lipschitz, smooth;     /* norm of the margin's gradient; radius by rings */
     int64_t rows;
     double *row;

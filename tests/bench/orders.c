@@ -2,9 +2,10 @@
  *
  * Elman (tanh), LSTM and GRU classifiers of a clean sine against the same sine in noise. For
  * each of N test series, L2 balls on the whole sequence: radii proved by intervals (order 0),
- * by linear relaxations (order 1) and by the integral of certified gradients; the certified
- * norm of the gradient over its norm at the series, at shares of the radius of order 1; what
- * an attack breaks.
+ * by linear relaxations (order 1), by the integral of certified gradients, and with quadratic
+ * bounds (order 2); the certified norm of the gradient over its norm at the series, at shares
+ * of the radius of order 1; what an attack breaks. slack.5: at half the radius of order 1, how
+ * far order 1 is below what an attack finds, over how far order 2 is.
  * usage: orders N T H [KIND]; a line a kind: medians over series.
  */
 #include <robust.h>
@@ -83,18 +84,40 @@ static double number(rob_bound *b, const char *what)
     return v;
 }
 
-static double radius_by(rob_query *q, const char *method, int order, int chosen)
+static double radius_by(rob_query *q, const char *method, int order, double *seconds)
 {
     rob_bound *b;
     double r;
     must(rob_query_set_ball(ctx, q, ROB_NORM_L2, INFINITY));
     must(rob_bound_create(ctx, method, &b));
     must(rob_bound_set(ctx, b, "order", order));
-    must(rob_bound_set(ctx, b, "chosen", chosen));
-    must(rob_bound_set(ctx, b, "rounds", chosen > 0));
+    must(rob_bound_set(ctx, b, "rounds", 0));
     must(rob_bound_radius(ctx, b, q, &r, 1));
+    *seconds = number(b, "seconds");
     rob_bound_free(b);
     return r;
+}
+
+/* the margin proved; order 0: the least an attack finds */
+static double margin_by(rob_query *q, double radius, int order)
+{
+    double m;
+    must(rob_query_set_ball(ctx, q, ROB_NORM_L2, radius));
+    if (order == 0) {
+        rob_attack *a;
+        must(rob_attack_create(ctx, "apgd", &a));
+        must(rob_attack_margin(ctx, a, q, &m, 1));
+        rob_attack_free(a);
+        return m;
+    }
+    rob_bound *b;
+    must(rob_bound_create(ctx, "crown", &b));
+    must(rob_bound_set(ctx, b, "order", order));
+    must(rob_bound_set(ctx, b, "rounds", 0));
+    must(rob_bound_set(ctx, b, "enough", 1e300));
+    must(rob_bound_margin(ctx, b, q, &m, 1));
+    rob_bound_free(b);
+    return m;
 }
 
 /* K on a ball; the radius by rings */
@@ -148,23 +171,24 @@ static void study(int kind, int steps, int hidden, int count)
         must(rob_data_get(ctx, test, i, x, 256, &length, &features, &label));
         must(rob_query_create(ctx, model, &q));
         must(rob_query_add(ctx, q, x, length, -1));
-        const double crown = radius_by(q, "crown", 1, 0);
+        const double crown = radius_by(q, "crown", 1, &column[9][n]);
         column[0][n] = attacked(q) / crown;
         column[1][n] = crown;
-        column[2][n] = radius_by(q, "interval", 1, 0) / crown;
+        column[2][n] = radius_by(q, "interval", 1, &none) / crown;
         const double slope = steepness(q, 1e-9, 1, &none, &seconds);
         for (int k = 0; k < SHARES; k++)
             column[3 + k][n] = steepness(q, SHARE[k] * crown, 1, &none, &seconds) / slope;
         steepness(q, crown, 10, &column[6][n], &seconds);
         column[6][n] /= crown;
-        column[7][n] = seconds / 10;
-        column[8][n] = radius_by(q, "crown", 2, 0) / crown;
-        column[9][n] = radius_by(q, "crown", 2, 100) / crown;
+        column[7][n] = radius_by(q, "crown", 2, &column[10][n]) / crown;
+        const double seen = margin_by(q, 0.5 * crown, 0);
+        column[8][n] = (seen - margin_by(q, 0.5 * crown, 1))
+                       / (seen - margin_by(q, 0.5 * crown, 2));
         n++;
         rob_query_free(q);
     }
     printf("%-5s %3d %3d ", KIND[kind], steps, hidden);
-    for (int c = 0; c < 10; c++) printf(" %8.4g", median(column[c], n));
+    for (int c = 0; c < 11; c++) printf(" %8.4g", median(column[c], n));
     printf("\n");
     fflush(stdout);
     rob_model_free(model);
@@ -178,7 +202,7 @@ int main(int argc, char **argv)
     const int count = atoi(argv[1]), steps = atoi(argv[2]), hidden = atoi(argv[3]);
     if (count < 1 || count > MOST || steps < 1 || steps > 256 || hidden < 1) return 2;
     must(rob_ctx_create(&ctx));
-    printf("kind    T   H   attack/1  radius1      0/1  K.01/|J|  K.1/|J|  K.5/|J|  rings/1    s/ring    rows2  ranges2\n");
+    printf("kind    T   H   attack/1  radius1      0/1  K.01/|J|  K.1/|J|  K.5/|J|  rings/1      2/1  slack.5      s 1      s 2\n");
     for (int kind = 0; kind < 3; kind++)
         if (argc < 5 || strcmp(argv[4], KIND[kind]) == 0) study(kind, steps, hidden, count);
     rob_ctx_free(ctx);

@@ -299,6 +299,111 @@ START_TEST(quadratic_networks_are_met_exactly)
 }
 END_TEST
 
+/* ---- curvature ------------------------------------------------------------------------- */
+
+static double curvature(bench *b, double eps, double fault, double *k)
+{
+    rob_bound *bound;
+    double c;
+    fine(b->ctx, rob_query_set_ball(b->ctx, b->query, ROB_NORM_L2, eps));
+    fine(b->ctx, rob_bound_create(b->ctx, "crown", &bound));
+    fine(b->ctx, rob_bound_set(b->ctx, bound, "rings", 1));
+    fine(b->ctx, rob_bound_set(b->ctx, bound, "curvature", 1));
+    bound->fault_steep = fault;
+    fine(b->ctx, rob_bound_lipschitz(b->ctx, bound, b->query, k, 1));
+    fine(b->ctx, rob_bound_get(b->ctx, bound, "curvature", 0, &c, 1, NULL));
+    rob_bound_free(bound);
+    return c;
+}
+
+/* |row(p + s) - 2 row(p) + row(p - s)| / ||s||^2, rounded down: |v'Hess v| between them. All
+ * three points are doubles: p and s are multiples of a power of two. */
+static double bend_at(const bench *b, int64_t r, const double *p, const double *s)
+{
+    double q[N], length = 0;
+    mpfr_t f, g;
+    mpfr_inits2(EXACT_BITS, f, g, (mpfr_ptr)0);
+    row_at(b, r, p, f);
+    mpfr_mul_si(f, f, -2, MPFR_RNDN);
+    for (int side = -1; side <= 1; side += 2) {
+        for (int i = 0; i < N; i++) q[i] = p[i] + side * s[i];
+        row_at(b, r, q, g);
+        mpfr_add(f, f, g, MPFR_RNDN);
+    }
+    for (int i = 0; i < N; i++) length += s[i] * s[i];
+    mpfr_abs(f, f, MPFR_RNDN);
+    mpfr_div_d(f, f, length * (1 + N * 0x1p-52), MPFR_RNDN);
+    const double v = length > 0 ? mpfr_get_d(f, MPFR_RNDD) : 0;
+    mpfr_clears(f, g, (mpfr_ptr)0);
+    return v;
+}
+
+/* Random points and directions, then some near the best. */
+static double bend_most(const bench *b, double eps, int64_t r, int tries, uint64_t seed)
+{
+    rob_random random = rob_priv_random(seed, 79);
+    const double grain = exp2(floor(log2(eps)) - 24);
+    double best = 0, d[N], p[N], s[N], at[N] = { 0 }, along[N] = { 0 };
+    for (int k = 0; k < tries; k++) {
+        random_step(&random, ROB_NORM_L2, eps * (k % 2 ? 0.9 : 0.2), false, d);
+        random_step(&random, ROB_NORM_L2, eps * 0x1p-6, false, s);
+        for (int i = 0; i < N; i++) {
+            if (k >= tries / 3) d[i] = at[i], s[i] = 0.4 * s[i] + along[i];
+            p[i] = grain * round((b->x[i] + d[i]) / grain);
+            s[i] = grain * round(s[i] / grain);
+        }
+        const double size = length(ROB_NORM_L2, s);
+        const double v = size < eps * 0x1p-4 ? bend_at(b, r, p, s) : 0;
+        if (v <= best) continue;
+        best = v;
+        for (int i = 0; i < N; i++) {
+            at[i] = p[i] - b->x[i];
+            along[i] = s[i] * (eps * 0x1p-6 / size);
+        }
+    }
+    return best;
+}
+
+static const int SMOOTH[] = { 0, 2, 3, 4, 5 };
+
+START_TEST(no_second_difference_beats_the_curvature)
+{
+    bench b = bench_open(RECIPES[SMOOTH[_i]], 0.8, (uint64_t)_i + 1);
+    double k, small = 0;
+    static const double SIZES[] = { 1e-4, 0.02, 0.2, 3 };
+    for (int e = 0; e < 4; e++) {
+        const double c = curvature(&b, SIZES[e], 0, &k);
+        ck_assert_msg(isfinite(c), "%g", SIZES[e]);
+        for (int64_t r = 0; r < b.query->cases[0].spec.rows; r++) {
+            const double seen = bend_most(&b, SIZES[e], r, 24, (uint64_t)e);
+            ck_assert_msg(seen <= c, "radius %g: %.17g > %.17g", SIZES[e], seen, c);
+            if (e == 0) small = fmax(small, seen);
+        }
+        /* any direction of 8 shows an eighth of the squares of the eigenvalues on average;
+         * a climb finds more, and the ball of 1e-4 adds next to nothing */
+        if (e == 0) ck_assert_msg(c <= 3 * small + 0.01, "%g %g", c, small);
+    }
+    bench_close(&b);
+}
+END_TEST
+
+/* Widths and third derivatives forgotten: second differences elsewhere in the ball exceed what is
+ * then the curvature at middles. */
+START_TEST(a_seeded_fault_in_the_curvature_is_seen)
+{
+    int caught = 0;
+    for (int i = 0; i < 5; i++) {
+        bench b = bench_open(RECIPES[SMOOTH[i]], 0.8, (uint64_t)i + 1);
+        double k;
+        const double wrong = curvature(&b, 0.5, 1, &k);
+        for (int64_t r = 0; r < b.query->cases[0].spec.rows; r++)
+            caught += bend_most(&b, 0.5, r, 40, 3) > wrong;
+        bench_close(&b);
+    }
+    ck_assert_int_ge(caught, 1);
+}
+END_TEST
+
 static rob_status life(rob_ctx *ctx)
 {
     rob_status status = ROB_OK;
@@ -315,6 +420,9 @@ static rob_status life(rob_ctx *ctx)
     TRY(rob_bound_set(ctx, b, "chosen", 2));
     TRY(rob_bound_set(ctx, b, "enough", 1e300));
     TRY(rob_bound_margin(ctx, b, q, &k, 1));
+    TRY(rob_bound_set(ctx, b, "curvature", 1));
+    TRY(rob_bound_set(ctx, b, "rings", 1));
+    TRY(rob_bound_lipschitz(ctx, b, q, &k, 1));
 done:
     rob_bound_free(b);
     rob_query_free(q);
@@ -335,6 +443,8 @@ int main(void)
     tcase_add_loop_test(c, a_quadratic_is_nowhere_below_its_bound, 0, 6);
     tcase_add_loop_test(c, quadratic_networks_are_met_exactly, 0, 6);
     tcase_add_loop_test(c, no_point_beats_the_second_order, 0, (int)COUNT_OF(RECIPES));
+    tcase_add_loop_test(c, no_second_difference_beats_the_curvature, 0, (int)COUNT_OF(SMOOTH));
+    tcase_add_test(c, a_seeded_fault_in_the_curvature_is_seen);
     tcase_add_test(c, smooth_gates_gain);
     tcase_add_test(c, a_seeded_fault_is_seen);
     tcase_add_test(c, no_allocation_is_taken_for_granted);
