@@ -936,6 +936,16 @@ lipschitz!(ctx::Ctx, b::Bound, q::Query) =
         @ccall librobust.rob_bound_lipschitz(c::Handle, b.raw::Handle, q.raw::Handle,
                                              out::Ptr{Float64}, n::Int64)::Int32
     end
+
+"At most so many series fail under any one perturbation for all, proved."
+function universal!(ctx::Ctx, b::Bound, q::Query)
+    most = Ref{Int64}(0)
+    call(ctx, b, q) do c
+        @ccall librobust.rob_bound_universal(c::Handle, b.raw::Handle, q.raw::Handle,
+                                             most::Ref{Int64})::Int32
+    end
+    most[]
+end
 answer(ctx::Ctx, b::Bound, what; i = nothing) =
     read_numbers(ctx, b) do c, out, n, count
         @ccall librobust.rob_bound_get(c::Handle, b.raw::Handle, what::Cstring,

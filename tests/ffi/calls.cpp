@@ -219,6 +219,11 @@ static void one_change_for_all()
     expect(delta.size() == 12 && norm(delta) <= 3.0001, "universal");
     const auto fooled = attack.transfer(ctx, q, delta);
     expect(fooled.size() == 5 && fooled[0] <= fooled[1] && fooled[1] == 3, "transfer");
+    Bound bound(ctx, "crown");
+    const auto most = static_cast<double>(bound.universal(ctx, q));
+    expect(fooled[0] <= most && most <= 3, "found <= proved");
+    q.set_ball(ctx, Norm::l2, 1e-6);
+    expect(bound.universal(ctx, q) == 0 && bound.get(ctx, "universal")[1] == 3, "none");
 }
 
 static void geometry_and_proofs()

@@ -147,6 +147,11 @@ function one_change_for_all()
     expect(length(delta) == 12 && sqrt(sum(abs2, delta)) <= 3.0001, "universal")
     fooled = transfer!(ctx, attack, query, delta)
     expect(length(fooled) == 5 && fooled[1] <= fooled[2] == 3, "transfer")
+    bound = Bound(ctx, "crown")
+    expect(fooled[1] <= universal!(ctx, bound, query) <= 3, "found <= proved")
+    set_ball!(ctx, query, L2, 1e-6)
+    expect(universal!(ctx, bound, query) == 0 &&
+           answer(ctx, bound, "universal")[2] == 3, "none")
 end
 
 function geometry_and_proofs()

@@ -173,6 +173,10 @@ def one_change_for_all():
     expect(delta.size == 12 and np.linalg.norm(delta) <= 3.0001, "universal")
     broken, held, *_ = attack.transfer(ctx, query, delta)
     expect(broken <= held == 3, "transfer")
+    bound = robust.Bound(ctx, "crown")
+    expect(broken <= bound.universal(ctx, query) <= 3, "found <= proved")
+    query.set_ball(ctx, robust.L2, 1e-6)
+    expect(bound.universal(ctx, query) == 0 and bound.get(ctx, "universal")[1] == 3, "none")
 
 
 def fixture(ctx):

@@ -381,6 +381,9 @@ extern "C" {
         ctx: *mut rob_ctx, b: *mut rob_bound, q: *mut rob_query, upper: *mut f64,
         capacity: i64
     ) -> rob_status;
+    pub fn rob_bound_universal(
+        ctx: *mut rob_ctx, b: *mut rob_bound, q: *mut rob_query, most: *mut i64
+    ) -> rob_status;
     pub fn rob_bound_get(
         ctx: *mut rob_ctx, b: *const rob_bound, what: *const c_char, i: i64,
         out: *mut f64, capacity: i64, count: *mut i64

@@ -48,6 +48,15 @@ impl Bound {
         })
     }
 
+    /// At most so many series fail under any one perturbation for all, proved.
+    pub fn universal(&mut self, ctx: &mut Ctx, q: &mut Query) -> Result<usize> {
+        let mut most = 0;
+        ctx.call(|ctx| unsafe {
+            rob_bound_universal(ctx, self.ptr(), q.ptr(), &mut most)
+        })?;
+        Ok(most as usize)
+    }
+
     /// An answer by name, such as "depth"; `i` None: every series.
     pub fn get(&self, ctx: &mut Ctx, what: &str, i: Option<usize>) -> Result<Vec<f64>> {
         let what = text("what", what)?;

@@ -161,6 +161,12 @@ fn one_change_for_all() {
     assert!(delta.len() == 12 && norm(&delta) <= 3.0001);
     let fooled = attack.transfer(ctx, &mut query, &delta).unwrap();
     assert!(fooled.len() == 5 && fooled[0] <= fooled[1] && fooled[1] == 3.0);
+    let mut bound = Bound::new(ctx, "crown").unwrap();
+    let most = bound.universal(ctx, &mut query).unwrap();
+    assert!(fooled[0] <= most as f64 && most <= 3, "{fooled:?} {most}");
+    query.set_ball(ctx, Norm::L2, 1e-6).unwrap();
+    assert_eq!(bound.universal(ctx, &mut query).unwrap(), 0);
+    assert_eq!(bound.get(ctx, "universal", None).unwrap()[1], 3.0);
 }
 
 #[test]
