@@ -14,7 +14,7 @@ handle!(
 );
 
 impl Attack {
-    /// An attack by the name of its method: "auto", "pgd", "universal".
+    /// An attack by the name of its method, such as "auto" or "universal".
     pub fn new(ctx: &mut Ctx, method: &str) -> Result<Attack> {
         let method = text("method", method)?;
         ctx.make(

@@ -12,8 +12,7 @@ handle!(
 );
 
 impl Bound {
-    /// A bound by the name of its method: "interval", "zonotope", "crown", "alpha" or
-    /// "auto".
+    /// A bound by the name of its method, such as "crown" or "auto".
     pub fn new(ctx: &mut Ctx, method: &str) -> Result<Bound> {
         let method = text("method", method)?;
         ctx.make(
