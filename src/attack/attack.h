@@ -51,6 +51,7 @@ typedef struct rob_lane {
     double radius, eps, rate, low, high; /* the method's own */
     int32_t side;                        /* line search: which end moved last */
     int64_t calls;                       /* gradients taken */
+    int64_t limit;                       /* how many it may take in all: polish, hops */
 } rob_lane;
 
 /* One series' answer. */
@@ -212,13 +213,21 @@ rob_status rob_priv_ball_margin(rob_hunt *h, rob_descent *descend, int64_t targe
                                 bool stop);
 rob_status rob_priv_ball_distance(rob_hunt *h, rob_descent *descend, int64_t targets,
                                   int64_t radii, bool slopes);
+/* the radii of that search for the active lanes, from where they stand */
+rob_status rob_priv_radius_search(rob_hunt *h, rob_descent *descend, int64_t radii,
+                                  bool slopes);
 /* the same as rob_priv_descend with the rules of Auto-PGD (apgd.c) */
 rob_status rob_priv_auto_descend(rob_hunt *h, int64_t steps, bool stop);
 rob_status rob_priv_norm_search(rob_hunt *h, int64_t steps);   /* minnorm.c */
 rob_status rob_priv_normal_search(rob_hunt *h, int64_t steps); /* minnorm.c */
 /* From where the active lanes stand to nearest boundary points (polish.c); a lane stops
- * at `limit` calls in all. */
-rob_status rob_priv_polish_search(rob_hunt *h, int64_t steps, int64_t limit);
+ * at its limit. */
+rob_status rob_priv_polish_search(rob_hunt *h, int64_t steps);
+/* limits: what is left of a series' calls goes to its active lanes in equal parts (hop.c) */
+void rob_priv_hunt_ration(rob_hunt *h);
+/* length of the nearest failing point of the lane's series; INFINITY: none */
+double rob_priv_hunt_nearest(const rob_hunt *h, const rob_lane *l);
+rob_status rob_priv_hop_search(rob_hunt *h);
 rob_status rob_priv_auto_distance(rob_hunt *h); /* auto.c */
 rob_status rob_priv_auto_margin(rob_hunt *h);
 int32_t rob_priv_auto_searches(const rob_attack *a, const rob_query *q);

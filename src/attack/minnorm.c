@@ -3,8 +3,8 @@
  * rob_priv_norm_search: gradient steps inside a ball whose radius eps adapts: a failing
  * lane shrinks it below the best norm, eps <- (1 - y_k) min(eps, best); a holding lane
  * widens it, eps <- (1 + y_k) eps, faster before anything failed, never beyond best.
- * Steps a_k eps along -g/||g||_2 (Linf, every other lane: -sign g); a_k and y_k fall by
- * cosine. Reference: Rony et al., CVPR 2019 (DDN); Pintor et al., NeurIPS 2021 (FMN).
+ * Steps a_k eps along -g/||g||_2 (Linf, the first and every other lane: -sign g); a_k and
+ * y_k fall by cosine. Reference: Rony et al., CVPR 2019 (DDN); Pintor et al., NeurIPS 2021 (FMN).
  *
  * rob_priv_normal_search: at a failing point b with gradient g and F(b) <= 0 the
  * nearest point of the linear boundary is
@@ -52,7 +52,7 @@ static void adapt_radius(const rob_hunt *h, rob_lane *l, double share)
 static void step_inside(const rob_hunt *h, rob_lane *l, double rate, int64_t k)
 {
     int64_t n = rob_priv_lane_size(h, l);
-    bool signs = h->norm == ROB_NORM_LINF && l->start % 2 == 1;
+    bool signs = h->norm == ROB_NORM_LINF && l->start % 2 == 0;
     double spread = h->norm == ROB_NORM_LINF && !signs ? sqrt((double)n) : 1;
     if (!isfinite(l->eps)) {
         l->active = false;

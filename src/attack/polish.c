@@ -259,7 +259,7 @@ static double gap_of(const rob_hunt *h, const rob_lane *l)
     return most > 0 ? fmax(1 - c / most, 0) : NAN;
 }
 
-static void follow(const rob_hunt *h, track *t, rob_lane *l, int64_t limit)
+static void follow(const rob_hunt *h, track *t, rob_lane *l)
 {
     double before = l->best_norm;
     rob_priv_lane_keep(h, l);
@@ -273,7 +273,7 @@ static void follow(const rob_hunt *h, track *t, rob_lane *l, int64_t limit)
         stand(h, t, l);
         t->trust = FIRST_BOX * t->norm;
     }
-    if (l->calls >= limit || !l->active || !propose(h, t, l)) l->active = false;
+    if (l->calls >= l->limit || !l->active || !propose(h, t, l)) l->active = false;
 }
 
 /* ---- lanes ----------------------------------------------------------------------- */
@@ -302,7 +302,7 @@ static rob_status make_tracks(const rob_hunt *h, track **out, double **arena)
     return ROB_OK;
 }
 
-rob_status rob_priv_polish_search(rob_hunt *h, int64_t steps, int64_t limit)
+rob_status rob_priv_polish_search(rob_hunt *h, int64_t steps)
 {
     rob_status status = ROB_OK;
     track *t = NULL;
@@ -312,7 +312,7 @@ rob_status rob_priv_polish_search(rob_hunt *h, int64_t steps, int64_t limit)
         TRY(rob_priv_hunt_gradients(h));
         if (status == ROB_STOPPED || h->rows == 0) break;
         for (int64_t r = 0; r < h->rows; r++)
-            follow(h, &t[h->row[r] - h->lane], h->row[r], limit);
+            follow(h, &t[h->row[r] - h->lane], h->row[r]);
     }
 done:
     rob_priv_release(&h->q->memory, t);

@@ -112,7 +112,16 @@ rob_status rob_priv_ball_distance(rob_hunt *h, rob_descent *descend, int64_t tar
     if (targets < 2) rob_priv_hunt_wake(h, 0, h->starts);
     else TRY(rob_priv_hunt_aim(h, targets));
     for (int64_t k = 0; k < h->lanes; k++) h->lane[k].fresh = h->lane[k].start < targets;
-    if (slopes && status == ROB_OK) TRY(rob_priv_hunt_gradients(h));
+    if (status == ROB_OK) TRY(rob_priv_radius_search(h, descend, radii, slopes));
+done:
+    return status;
+}
+
+rob_status rob_priv_radius_search(rob_hunt *h, rob_descent *descend, int64_t radii,
+                                  bool slopes)
+{
+    rob_status status = ROB_OK;
+    if (slopes) TRY(rob_priv_hunt_gradients(h));
     if (status == ROB_STOPPED) goto done;
     for (int64_t k = 0; k < h->lanes; k++)
         if (h->lane[k].active) first_radius(h, &h->lane[k], slopes);

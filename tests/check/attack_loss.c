@@ -292,26 +292,7 @@ done:
 
 START_TEST(every_allocation_may_fail)
 {
-    counting c = { .left = -1 };
-    rob_ctx *own;
-    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own),
-                     ROB_OK);
-    rob_model *m = affine_model(own, D, 2);
-    int64_t live = c.live, n = 0;
-    rob_status status;
-    do {
-        double out[2] = { -5, -5 };
-        c.left = n++;
-        status = whole(own, m, out);
-        ck_assert(status == ROB_OK || status == ROB_EMEMORY);
-        if (status != ROB_OK) ck_assert(out[0] == -5 && out[1] == -5);
-        ck_assert_int_eq(c.live, live);
-    } while (status != ROB_OK);
-    ck_assert_int_gt(n, 40);
-    c.left = -1;
-    rob_model_free(m);
-    rob_ctx_free(own);
-    ck_assert_int_eq(c.live, 0);
+    every_allocation_fails_once(whole, 40);
 }
 END_TEST
 

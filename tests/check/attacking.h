@@ -105,4 +105,34 @@ static inline void check_points(const double *upper, double cap)
     }
 }
 
+/* ---- memory ------------------------------------------------------------------------------ */
+
+/* A life of calls from query to answers (2) about an affine net. */
+typedef rob_status attack_life(rob_ctx *own, rob_model *m, double *out);
+
+/* It is lived with 0, 1, 2, ... allocations until it succeeds, which takes more than `least`:
+ * every other end is ROB_EMEMORY, leaves the answers alone and leaks nothing. */
+static inline void every_allocation_fails_once(attack_life *life, int64_t least)
+{
+    counting c = { .left = -1 };
+    rob_ctx *own;
+    ck_assert_int_eq(rob_ctx_create_with(counting_take, counting_drop, &c, &own), ROB_OK);
+    rob_model *m = affine_model(own, D, 2);
+    int64_t live = c.live, n = 0;
+    rob_status status;
+    do {
+        double out[2] = { -5, -5 };
+        c.left = n++;
+        status = life(own, m, out);
+        ck_assert(status == ROB_OK || status == ROB_EMEMORY);
+        if (status != ROB_OK) ck_assert(out[0] == -5 && out[1] == -5);
+        ck_assert_int_eq(c.live, live);
+    } while (status != ROB_OK);
+    ck_assert_int_gt(n, least);
+    c.left = -1;
+    rob_model_free(m);
+    rob_ctx_free(own);
+    ck_assert_int_eq(c.live, 0);
+}
+
 #endif

@@ -1,17 +1,20 @@
 """attack.py -- minimum distances: `robust attack` beside foolbox, torchattacks and ART.
 
 usage: attack.py ROBUST MODEL DATA NORM [--count N] [--first I] [--steps S] [--namesakes]
-                 [--recipe TEXT] [--set NAME=VALUE ...] [--out FILE]
+                 [--recipe TEXT] [--set NAME=VALUE ...] [--data NAME=VALUE ... --library FILE]
+                 [--out FILE] [--cached FILE]
 
 MODEL is a .safetensors file with PyTorch's names: an LSTM with a linear head on the last step
 (--recipe "lstm readout=last"), or what `robust train` wrote (lstm, gru, rnn, transformer), whose
-own check values the PyTorch twin has to reproduce. DATA is a UCR .tsv; NORM is l2, linf, l1 or l0.
+own check values the PyTorch twin has to reproduce. DATA is a UCR .tsv, or whatever `robust attack`
+reads with the same --data, which then is read by the library FILE; NORM is l2, linf, l1 or l0.
 Every peer starts from the same predictions, in a box wide enough not to matter; its points are
 judged again in float64 and measured. Peers (STEPS gradients each, C&W and EAD 5 constants of
-STEPS/5, DeepFool 50, Brendel-Bethge STEPS/2; it needs numba):
+STEPS/5, DeepFool 50, Brendel-Bethge STEPS/2 from another series; it needs numba):
     foolbox FMN, DDN, C&W, EAD, DeepFool, BB; torchattacks FAB, C&W (l2); ART C&W (l2), EAD (l1).
 "auto" gets as many gradients a series as all peers took together. With --namesakes each peer is
-set beside our method of that name, at its own number of gradients.
+set beside our method of that name, at its own number of gradients. --out appends what was found,
+one line of JSON; --cached takes the peers' part from such a file instead of running them.
 
 Printed: medians, gradients, seconds; ours over the best of all peers together: median, share of
 series more than 1 % worse; and for every attack a the local optimality of AttackBench (Cina et
@@ -21,6 +24,7 @@ it says so and exits 0.
 """
 import argparse
 import json
+import pathlib
 import subprocess
 import sys
 import time
@@ -141,6 +145,17 @@ class Unit(torch.nn.Module):
         return self.net(z * (2 * self.edge) - self.edge)
 
 
+def by_bethge(make):
+    """Started at the nearest series with another answer; by itself it finds no start for some."""
+    def run(net, x, label, edge):
+        far = torch.cdist(x.flatten(1), x.flatten(1))
+        far[label[:, None] == label[None, :]] = float("inf")
+        framed = foolbox.PyTorchModel(net, bounds=(-edge, edge), device="cpu")
+        return make(foolbox.attacks)(framed, x, label, epsilons=None,
+                                     starting_points=x[far.argmin(dim=1)])[1]
+    return run
+
+
 def by_torchattacks(make):
     def run(net, x, label, edge):
         import torchattacks
@@ -173,7 +188,7 @@ def all_peers(norm, steps):
         "EAD": by_foolbox(lambda a: a.EADAttack(binary_search_steps=5, steps=share,
                                                 decision_rule="L1")),
         "DeepFool": by_foolbox(lambda a: getattr(a, deep[norm])(steps=50)),
-        "BB": by_foolbox(lambda a: getattr(a, bethge[norm])(steps=steps // 2)),
+        "BB": by_bethge(lambda a: getattr(a, bethge[norm])(steps=steps // 2)),
         "FAB": by_torchattacks(lambda t, net: t.FAB(
             net, norm=title.replace("LInf", "Linf"), eps=1e6, steps=share, n_restarts=1)),
         "C&W ta": by_torchattacks(lambda t, net: t.CW(net, c=1, steps=steps, lr=0.01)),
@@ -183,6 +198,45 @@ def all_peers(norm, steps):
             net, binary_search_steps=5, max_iter=share, decision_rule="L1", batch_size=64,
             verbose=False)),
     }
+
+
+# ---- series --------------------------------------------------------------------------------
+
+FILES = ("also", "meta-file", "time-file", "label-file")
+
+
+def read_by_library(args):
+    sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / "examples" / "python"))
+    import robust
+    robust.load(args.library)
+    ctx = robust.Ctx()
+    data, named = robust.Data(ctx), [text.split("=", 1) for text in args.data]
+    for name, value in named:
+        try:
+            data.set(ctx, name, float(value))
+        except (ValueError, robust.Error):
+            if name not in FILES:
+                data.set_text(ctx, name, value)
+    role = next((v for k, v in named if k == "role"), "auto")
+    for name, value in named:
+        if name in ("meta-file", "time-file"):
+            data.set_text(ctx, "role", name[:4])
+            data.read(ctx, value)
+    data.set_text(ctx, "role", role)
+    data.read(ctx, args.series)
+    for name, value in named:
+        if name == "also":
+            data.read(ctx, value)
+    last = min(args.first + args.count, data.count())
+    return numpy.array([data.get(ctx, i)[0] for i in range(args.first, last)])
+
+
+def read(args):
+    if args.library:
+        table = read_by_library(args)
+    else:
+        table = numpy.loadtxt(args.series, ndmin=2)[args.first:args.first + args.count, 1:, None]
+    return torch.tensor(table, dtype=torch.float32)
 
 
 # ---- measuring -----------------------------------------------------------------------------
@@ -209,11 +263,13 @@ def judged(net, points, x, label, norm):
 def ours(args, method, calls):
     asked = {"auto": [f"calls={calls}"]}.get(method, [f"steps={calls}"]) + args.set
     begun = time.perf_counter()
-    line = [args.robust, "attack", args.model, args.data, "--norm", args.norm, "--method", method,
+    line = [args.robust, "attack", args.model, args.series, "--norm", args.norm, "--method", method,
             "--count", str(args.count), "--first", str(args.first), "--threads", "1", "--quiet"]
     line += ["--recipe", args.recipe] if args.recipe else []
     for text in asked:
         line += ["--set", text]
+    for text in args.data:
+        line += ["--data", text]
     text = subprocess.run(line, capture_output=True, text=True, check=True).stdout
     found = [l for l in text.splitlines() if l.startswith("series ")]
     far = [float(l.split()[-1]) if "broken at" in l else float("inf") for l in found]
@@ -233,38 +289,43 @@ def ratios(mine, theirs):
            f"more than 1 % better {int((r < 0.99).sum())} of {len(r)}"
 
 
-def main():
+def arguments():
     p = argparse.ArgumentParser()
-    for name in ("robust", "model", "data", "norm"):
+    for name in ("robust", "model", "series", "norm"):
         p.add_argument(name)
     for name, value in (("--count", 16), ("--first", 0), ("--steps", 300)):
         p.add_argument(name, type=int, default=value)
-    p.add_argument("--recipe", default="")
+    for name in ("--recipe", "--library", "--out", "--cached"):
+        p.add_argument(name, default="")
     p.add_argument("--namesakes", action="store_true")
     p.add_argument("--only", default="", help="peers, comma separated")
-    p.add_argument("--set", action="append", default=[])
-    p.add_argument("--out", default="")
-    args = p.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
+    for name in ("--set", "--data"):
+        p.add_argument(name, action="append", default=[])
+    return p.parse_args()
+
+
+def wanted(args, name):
+    return (name in PEERS_ONLY_IN[args.norm] and (not args.only or name in args.only.split(","))
+            and (not args.namesakes or name in NAMESAKE))
+
+
+def run_peers(args):
+    """Distances (count) and gradients a series of every peer."""
     net = Counted(load(args.model, args.recipe)).eval()
-    table = numpy.loadtxt(args.data, ndmin=2)[args.first:args.first + args.count, 1:]
-    args.count = len(table)
-    x = torch.tensor(table, dtype=torch.float32)[:, :, None]
+    x = read(args)
+    args.count = len(x)
     with torch.no_grad():
         label = net(x).argmax(dim=1)
     edge = 4 * float(x.abs().max())
     each, calls = {}, {}
     for name, run in all_peers(args.norm, args.steps).items():
-        if name not in PEERS_ONLY_IN[args.norm] or (args.only and name not in args.only.split(",")):
-            continue
-        if args.namesakes and name not in NAMESAKE:
+        if not wanted(args, name):
             continue
         net.rows, begun = 0, time.perf_counter()
         try:
             points = run(net, x, label, edge)
         except Exception as error:  # a peer's crash is a result
-            print(f"   {name}: {type(error).__name__}: {error}"[:120])
+            print(f"   {name}: {type(error).__name__}: {error}"[:120], flush=True)
             continue
         each[name], calls[name] = judged(net, points, x, label, args.norm), net.rows // args.count
         print(f"   {name:9} median {each[name].median():.4f}  found {int(each[name].isfinite().sum())}"
@@ -273,22 +334,46 @@ def main():
             mine, took = ours(args, NAMESAKE[name], calls[name])
             print(f"      {NAMESAKE[name]:8} median {mine.median():.4f}  {took:.1f} s; over the peer's: "
                   f"{ratios(mine, each[name])}", flush=True)
-    result = {"norm": args.norm, "model": args.model, "calls": calls,
+    return each, calls
+
+
+def remembered(args):
+    """The same from a file of results, the latest line about this model, norm and series."""
+    key = [args.norm, pathlib.Path(args.model).name, args.first]
+    with open(args.cached) as f:
+        lines = [json.loads(line) for line in f]
+    same = [r for r in lines if [r["norm"], pathlib.Path(r["model"]).name, r["first"]] == key]
+    each = {k: torch.tensor(v, dtype=torch.float64) for k, v in same[-1]["peers"].items()}
+    args.count = len(next(iter(each.values())))
+    return each, same[-1]["calls"]
+
+
+def compare(args, each, calls):
+    best = torch.stack(list(each.values())).amin(0)
+    mine, took = ours(args, "auto", sum(calls.values()))
+    print(f"   {'auto':9} median {mine.median():.4f}  found {int(mine.isfinite().sum())}/{args.count}"
+          f"  calls {sum(calls.values())} (at most)  {took:.1f} s")
+    print(f"   all peers median {best.median():.4f}; auto over it: {ratios(mine, best)}, "
+          f"largest {float((mine / best).max()):.3f}")
+    least = torch.minimum(best, mine)
+    print("   local optimality: " + ", ".join(
+        f"{k} {optimality(v, least):.4f}" for k, v in [("auto", mine)] + list(each.items())))
+    return mine.tolist()
+
+
+def main():
+    args = arguments()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    each, calls = remembered(args) if args.cached else run_peers(args)
+    result = {"norm": args.norm, "model": args.model, "first": args.first, "calls": calls,
               "peers": {k: v.tolist() for k, v in each.items()}}
     if not args.namesakes:
-        best = torch.stack(list(each.values())).amin(0)
-        mine, took = ours(args, "auto", sum(calls.values()))
-        print(f"   {'auto':9} median {mine.median():.4f}  found {int(mine.isfinite().sum())}/{args.count}"
-              f"  calls {sum(calls.values())} (at most)  {took:.1f} s")
-        print(f"   all peers median {best.median():.4f}; auto over it: {ratios(mine, best)}, "
-              f"largest {float((mine / best).max()):.3f}")
-        least = torch.minimum(best, mine)
-        print("   local optimality: " + ", ".join(
-            f"{k} {optimality(v, least):.4f}" for k, v in [("auto", mine)] + list(each.items())))
-        result["auto"] = mine.tolist()
+        result["auto"] = compare(args, each, calls)
     if args.out:
         with open(args.out, "a") as f:
             print(json.dumps(result), file=f)
 
 
-main()
+if __name__ == "__main__":
+    main()
