@@ -222,7 +222,7 @@ ROB_API rob_status rob_bound_universal(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * keeps on the ball (after rob_bound_radius: at L_i, where it may be negative): x and
  * weights brought to float32, sums in any order, fused or not, subnormals flushed or not,
  * functions right to `ulps`; "margin" less "float32" is the share of rounding. -INFINITY:
- * not asked, nothing proved, or an operator without an error rule (attention). It costs
+ * not asked, nothing proved, or an operator without an error rule. It costs
  * one more bound; "lipschitz", "smooth", "steepest", "gradient", "curvature" as
  * rob_bound_lipschitz says, "universal" as rob_bound_universal.
  * @param ctx      context

@@ -7,6 +7,7 @@
  *     a sum of n terms, in any order, products fused or not     |e| <= gamma_n sum |term|
  *     a function right to k units in the last place             |e| <= k 2^-23 |v|
  *     x and stored numbers brought to float32                   |e| <= u |v|
+ *     softmax, layer norm: factors, whose logarithms add up     |e| <= (exp(h) - 1) |v|
  *
  * and 2^-126 more for each operation, should subnormals be flushed. Ranges grow by e, and
  * a row with coefficient a on v pays |a| |e|: so ranges, planes and rows are those of all
@@ -25,15 +26,17 @@
 #define FLUSHED 0x1p-126
 #define LARGEST 0x1p127
 
-/* e = (each k + flat) 2^-23 size: of the result, or of the operands but the first. */
-static const struct rule { int32_t op; double each, flat; bool operands; } RULES[] = {
-    { ROB_OP_tanh, 1, 0, false },     { ROB_OP_sigmoid, 1, 0, false },
-    { ROB_OP_exp, 1, 0, false },      { ROB_OP_softplus, 1, 0, false },
-    { ROB_OP_sqrt, 1, 0, false },     { ROB_OP_relu, 0, 0, false },
-    { ROB_OP_abs, 0, 0, false },      { ROB_OP_max, 0, 0, false },
-    { ROB_OP_square, 0, 1, false },   { ROB_OP_mul, 0, 1, false },
-    { ROB_OP_sigmul, 1, 1, false },   { ROB_OP_sigtanh, 2, 1, false },
-    { ROB_OP_blend, 2, 4, true },     { ROB_OP_where, 0, 0, false },
+/* e = (each k + flat) 2^-23 size: of the result, or of operands from `first` up to `end`.
+ * gelu: x/2 times 1 + erf or 1 + tanh of an argument that is right to 7 u, and z f'(z) < 1/2. */
+static const struct rule { int32_t op; double each, flat; int32_t first, end; } RULES[] = {
+    { ROB_OP_tanh, 1, 0, 0, 0 },     { ROB_OP_sigmoid, 1, 0, 0, 0 },
+    { ROB_OP_exp, 1, 0, 0, 0 },      { ROB_OP_softplus, 1, 0, 0, 0 },
+    { ROB_OP_sqrt, 1, 0, 0, 0 },     { ROB_OP_relu, 0, 0, 0, 0 },
+    { ROB_OP_abs, 0, 0, 0, 0 },      { ROB_OP_max, 0, 0, 0, 0 },
+    { ROB_OP_square, 0, 1, 0, 0 },   { ROB_OP_mul, 0, 1, 0, 0 },
+    { ROB_OP_sigmul, 1, 1, 0, 0 },   { ROB_OP_sigtanh, 2, 1, 0, 0 },
+    { ROB_OP_blend, 2, 4, 1, 3 },    { ROB_OP_where, 0, 0, 0, 0 },
+    { ROB_OP_gelu, 1, 3, 0, 1 },
 };
 
 /* Affine operators: roundings of a term; -1: as many as terms of a sum. */
@@ -41,6 +44,7 @@ static const struct { int32_t op; int64_t terms; } AFFINE[] = {
     { ROB_OP_permute, 0 }, { ROB_OP_split, 0 }, { ROB_OP_concat, 0 },
     { ROB_OP_expand, 0 },  { ROB_OP_affine, 6 }, { ROB_OP_mul, 3 },
     { ROB_OP_sum_to, -1 }, { ROB_OP_matmul, -1 }, { ROB_OP_where, 0 },
+    { ROB_OP_centre, -1 },
 };
 
 /* Ranges of all operands of a cell. */
@@ -52,7 +56,8 @@ static int64_t room_of(const rob_network *net)
         int64_t size = 1;
         for (int32_t k = 0; k < c->ins; k++)
             size += 2 * net->cell[net->link[c->link + k].cell].size;
-        if (c->kind == ROB_CELL_LINEAR && size > most) most = size;
+        bool reads = c->kind == ROB_CELL_LINEAR || c->kind == ROB_CELL_COUPLED;
+        if (reads && size > most) most = size;
     }
     return most;
 }
@@ -146,6 +151,7 @@ static int64_t terms_of_affine(const rob_work *w, const rob_cell *c)
         if (AFFINE[i].terms >= 0) return AFFINE[i].terms;
         int64_t size = w->net->cell[in[0].cell].size;
         if (c->node.op->id == ROB_OP_sum_to) return size / c->size + 2;
+        if (c->node.op->id == ROB_OP_centre) return rob_priv_shape_cols(&in[0].shape) + 3;
         return in[0].shape.dim[in[0].shape.rank - 1 - (c->node.attr.i[0] != 0)] + 2;
     }
     return -1;
@@ -164,6 +170,14 @@ static void symmetric_operands(rob_work *w, const rob_cell *c)
     }
 }
 
+/* x_i - mean: x_i (1 - 1/n) by the rule, x_i and its share of the mean when computed */
+static double with_own_share(const rob_work *w, const rob_cell *c, int64_t e, double mass)
+{
+    const rob_link *in = &w->net->link[c->link];
+    double n = (double)rob_priv_shape_cols(&in[0].shape);
+    return fp_add_up(mass, fp_div_up(2 * rob_priv_cell_big(w, in[0].cell)[e], n));
+}
+
 static void of_affine(rob_work *w, const rob_cell *c, double *mass, double *error)
 {
     const int64_t n = terms_of_affine(w, c);
@@ -173,6 +187,7 @@ static void of_affine(rob_work *w, const rob_cell *c, double *mass, double *erro
     c->node.op->interval(&c->node, w->range, c->output, &out);
     for (int64_t e = 0; e < c->size; e++) {
         mass[e] = fp_or_up(fp_max(fabs(out.lo[e]), fabs(up[e])));
+        if (c->node.op->id == ROB_OP_centre) mass[e] = with_own_share(w, c, e, mass[e]);
         error[e] = n == 0 ? 0 : n < 0 ? INFINITY : share_of((double)n, mass[e]);
     }
     w->single->terms[c->root] = n > 1 ? n : 1;
@@ -188,11 +203,85 @@ static void of_function(rob_work *w, const rob_cell *c, const double *size, doub
         if (RULES[i].op == c->node.op->id) rule = &RULES[i];
     for (int64_t e = 0; e < c->size; e++) {
         double of = size[e];
-        for (int32_t i = 1; rule != NULL && rule->operands && i < c->ins; i++)
+        if (rule != NULL && rule->end > 0) of = 0;
+        for (int32_t i = rule != NULL ? rule->first : 0; rule != NULL && i < rule->end; i++)
             of = fp_add_up(of, rob_priv_cell_big(w, in[i].cell)[e]);
         double share = rule != NULL ? (rule->each * w->single->ulps + rule->flat) * LAST : 0;
         if (rule == NULL) error[e] = INFINITY;
         else error[e] = share == 0 ? 0 : fp_mul_up(share * (1 + 8 * share), of) + 8 * FLUSHED;
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------ */
+
+/* n u/(1 - n u) */
+static double gamma_up(double n)
+{
+    return n * UNIT < 0.25 ? fp_div_up(n * UNIT, 1 - n * UNIT) : INFINITY;
+}
+
+/* -log(1 - e) <= e/(1 - e) */
+static double as_log(double e) { return e < 0.25 ? fp_div_up(e, fp_lo(1 - e)) : INFINITY; }
+
+/* relative error of what is right to a factor exp(+-h): exp(h) - 1 <= h/(1 - h) */
+static double as_share(double h) { return h < 0.5 ? fp_div_up(h, fp_lo(1 - h)) : INFINITY; }
+
+/* What is off, as a logarithm, in the n exponentials of x - max x and in their sum (S >= 1):
+ * the difference by u of it, exp by k ulps; below 2^-126 nothing may be left. */
+static double of_exponents(const rob_work *w, const rob_range *z, int64_t first, int64_t n,
+                           double *sum)
+{
+    double lo = INFINITY, up = -INFINITY;
+    for (int64_t j = first; j < first + n; j++) {
+        lo = fp_min(lo, z->lo[j]);
+        up = fp_max(up, z->up[j]);
+    }
+    double wide = fp_mul_up(fp_up(up - lo), UNIT), k = w->single->ulps * LAST;
+    double each = fp_add_up(wide, as_log(k));
+    *sum = fp_add_up(fp_add_up(each, as_log(gamma_up((double)n))), 4 * (double)n * FLUSHED);
+    return each;
+}
+
+static double of_softmax(const rob_work *w, const rob_range *z, int64_t first, int64_t n)
+{
+    double sum, each = of_exponents(w, z, first, n, &sum);
+    return as_share(fp_add_up(fp_add_up(each, sum), as_log(2 * UNIT)));
+}
+
+/* m + log S, S in [1, n]: absolute */
+static double of_logsumexp(const rob_work *w, const rob_range *z, int64_t first, int64_t n,
+                           double size)
+{
+    double sum, k = w->single->ulps * LAST;
+    of_exponents(w, z, first, n, &sum);
+    double log_n = fp_add_up(fp_up(log((double)n) * (1 + 0x1p-40)), sum);
+    double all = fp_add_up(sum, fp_mul_up(k, log_n));
+    return fp_add_up(all, fp_mul_up(2 * UNIT, fp_add_up(size, all))) + 8 * FLUSHED;
+}
+
+/* x (mean x^2 + eps)^(-1/2): n squares, their sum, the division, eps and its sum, all of
+ * one sign; half of that; the root by k ulps, two more operations */
+static double of_rmsnorm(const rob_work *w, const rob_cell *c, int64_t n)
+{
+    double g = as_log(gamma_up((double)n + 5)), k = as_log(w->single->ulps * LAST);
+    double lost = fp_div_up((double)(n + 2) * FLUSHED, c->node.attr.x[0]);
+    double h = fp_add_up(fp_add_up(0.5 * g, lost), fp_add_up(k, as_log(3 * UNIT)));
+    return as_share(h);
+}
+
+static void of_rows(rob_work *w, const rob_cell *c, const double *size, double *error)
+{
+    const rob_range *z = rob_priv_operands(w, c);
+    const int64_t n = rob_priv_shape_cols(&z[0].shape), rows = rob_priv_shape_rows(&z[0].shape);
+    const int64_t per = c->size / rows;
+    for (int64_t e = 0; e < c->size; e++) {
+        const int64_t first = e / per * n;
+        double share = INFINITY;
+        if (c->node.op->id == ROB_OP_softmax) share = of_softmax(w, z, first, n);
+        if (c->node.op->id == ROB_OP_rmsnorm) share = of_rmsnorm(w, c, n);
+        error[e] = c->node.op->id == ROB_OP_logsumexp
+                       ? of_logsumexp(w, z, first, n, size[e])
+                       : fp_add_up(fp_mul_up(share, size[e]), 16 * FLUSHED);
     }
 }
 
@@ -211,8 +300,11 @@ void rob_priv_single_widen(rob_work *w, const rob_cell *c)
     else if (c->kind == ROB_CELL_PRODUCT) of_product(w, c, mass, error);
     else if (c->kind == ROB_CELL_LINEAR) of_affine(w, c, mass, error);
     else if (c->kind == ROB_CELL_CURVED) of_function(w, c, mass, error);
+    else if (c->kind == ROB_CELL_COUPLED && c->node.op->id == ROB_OP_matmul)
+        of_affine(w, c, mass, error);
+    else if (c->kind == ROB_CELL_COUPLED) of_rows(w, c, mass, error);
     for (int64_t e = 0; e < c->size; e++) {
-        if (c->kind == ROB_CELL_COUPLED || !(mass[e] < LARGEST)) error[e] = INFINITY;
+        if (!(mass[e] < LARGEST) || isnan(error[e])) error[e] = INFINITY;
         if (c->kind == ROB_CELL_INPUT) error[e] = fp_mul_up(UNIT, mass[e]) + FLUSHED;
         error[e] *= s->share;
         lo[e] = fp_or_lo(fp_add_lo(lo[e], -error[e]));
