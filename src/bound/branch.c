@@ -25,7 +25,7 @@
 
 #include <string.h>
 
-enum { K = ROB_ALPHA_PLANES, SOME = 10, NUMBERS_MOST = 1 << 26 };
+enum { K = ROB_ALPHA_PLANES, SOME = 10, INPUTS_MOST = 64, NUMBERS_MOST = 1 << 26 };
 
 static bool goes_on(const rob_branch *b)
 {
@@ -99,19 +99,72 @@ static rob_status keep_mix(rob_branch *b, const rob_leaf *p)
     return ROB_OK;
 }
 
+/* Cut at a number of x, both sides with ranges of their own; kept where the worse side
+ * is better than `other`. */
+static rob_status divide_input(rob_branch *b, const rob_leaf *p, double other, bool *taken)
+{
+    rob_split s;
+    rob_leaf *side[2] = {NULL, NULL};
+    double value[2] = {0};
+    if (!rob_priv_split_input(b, p, &s)) return ROB_OK;
+    rob_status status = rob_priv_split_halves(b, &s);
+    for (int k = 0; k < 2 && status == ROB_OK; k++)
+        if ((side[k] = rob_priv_leaf_side(b, p, &s, k)) == NULL) status = ROB_EMEMORY;
+    for (int k = 0; k < 2 && status == ROB_OK; k++) {
+        status = rob_priv_leaf_bound(b, side[k]);
+        value[k] = fmin(side[k]->value, b->sought);
+    }
+    b->tried++;
+    *taken = fmin(value[0], value[1]) + 0.1 * fmax(value[0], value[1]) > other;
+    b->won += *taken;
+    for (int k = 0; k < 2; k++) {
+        rob_status pushed = status == ROB_OK && *taken ? push(b, side[k]) : status;
+        if (status != ROB_OK || !*taken) rob_priv_leaf_close(b, side[k]);
+        status = pushed;
+    }
+    return status;
+}
+
+/* Few numbers of x: cuts at them are tried, less often where they do not pay. */
+static bool tries_input(const rob_branch *b)
+{
+    bool few = b->halves->n <= INPUTS_MOST, poor = b->tried > 4 && 4 * b->won < b->tried;
+    return few && (!poor || b->nodes % 8 == 0);
+}
+
+/* The leaf in the work becomes two parts, or is stuck. */
+static rob_status cut(rob_branch *b, rob_leaf *p)
+{
+    rob_split s = {.score = -INFINITY};
+    bool found = false, taken = false, inputs = tries_input(b);
+    bool sure = inputs && b->tried > 4 && 4 * b->won > 3 * b->tried;
+    rob_status status = ROB_OK;
+    if (!sure) status = rob_priv_split_choose(b, p, &s, &found);
+    if (status == ROB_OK && inputs)
+        status = divide_input(b, p, found ? s.score : -INFINITY, &taken);
+    if (status == ROB_OK && inputs && !taken && found) {
+        status = rob_priv_leaf_recall(b, p);
+        memcpy(b->kept, b->w->alpha->best, rob_priv_mix_bytes(b));
+        if (status == ROB_OK) status = rob_priv_split_halves(b, &s);
+    }
+    if (status == ROB_OK && !taken && found) status = divide(b, p, &s);
+    p->stuck = !taken && !found;
+    return status;
+}
+
 /* A leaf taken out comes back better, or as two, or not at all. */
 static rob_status expand(rob_branch *b, rob_leaf *p)
 {
-    rob_split s;
-    bool found = false;
     bool ranges = !p->ranged && (p->fresh % 4 == 0 || rob_priv_leaf_is_cut(b, p));
-    rob_status status = ranges ? rob_priv_leaf_bound(b, p) : rob_priv_leaf_recall(b, p);
-    bool open = status == ROB_OK && !p->stuck && !(p->value > b->sought);
-    if (open && ranges) status = keep_mix(b, p);
-    if (open && status == ROB_OK) status = rob_priv_split_choose(b, p, &s, &found);
-    if (open && status == ROB_OK && found) status = divide(b, p, &s);
-    if (open && status == ROB_OK && !found) p->stuck = true;
-    if (status == ROB_OK && !found) return push(b, p);
+    rob_status status = ROB_OK;
+    if (ranges) status = rob_priv_leaf_bound(b, p);
+    else status = rob_priv_leaf_recall(b, p);
+    if (status == ROB_OK && !p->stuck && !(p->value > b->sought)) {
+        if (ranges) status = keep_mix(b, p);
+        if (status == ROB_OK) status = cut(b, p);
+        if (status == ROB_OK && !p->stuck) p->value = INFINITY;
+    }
+    if (status == ROB_OK) return push(b, p);
     rob_priv_leaf_close(b, p);
     return status;
 }
@@ -201,7 +254,7 @@ static rob_status begin(rob_branch *b, const rob_demand *d, const rob_proof *row
     rob_work *w = b->w;
     const size_t bytes = (size_t)w->net->range_size * sizeof(double);
     b->demand = d;
-    b->nodes = 0;
+    b->nodes = b->tried = b->won = 0;
     b->upper = INFINITY;
     rob_priv_alpha_release(w);
     memcpy(b->lo, w->lo, bytes);

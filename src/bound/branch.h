@@ -35,6 +35,7 @@ typedef struct rob_branch {
     rob_leaf **leaf;
     int64_t leaves, capacity, numbers;
     int64_t nodes, branches;      /* parts bounded, at most */
+    int64_t tried, won;           /* cuts at numbers of x: how often, how often better */
     double *group;                /* (groups) proved */
     double *gain;                 /* split.c: (2, range_size) */
     double **mix;                 /* (groups) mixtures of the first leaf; NULL: none yet */
@@ -77,5 +78,8 @@ size_t rob_priv_mix_bytes(const rob_branch *b);
  * split's. *found false: nowhere. */
 rob_status rob_priv_split_choose(rob_branch *b, const rob_leaf *leaf, rob_split *s,
                                  bool *found);
+/* The half-spaces of its sides; a number of x to cut at. */
+rob_status rob_priv_split_halves(rob_branch *b, const rob_split *s);
+bool rob_priv_split_input(const rob_branch *b, const rob_leaf *p, rob_split *s);
 
 #endif

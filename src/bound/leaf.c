@@ -177,7 +177,7 @@ static rob_status make_ranges(rob_branch *b, rob_leaf *p)
     rob_status status = rob_priv_ranges(w, true);
     if (status != ROB_OK) return status;
     if (w->empty) p->value = INFINITY;
-    if (w->broken) {
+    if (w->broken || w->hopeless) {
         p->stuck = true;
         return status;
     }
@@ -223,6 +223,9 @@ rob_status rob_priv_leaf_recall(rob_branch *b, rob_leaf *p)
         rob_priv_plane_prepare(w, i);
         rob_priv_plane_inherit(w, i);
     }
+    if (w->empty) p->value = INFINITY;
+    p->stuck = w->broken;
+    if (p->stuck) return ROB_OK;
     rob_priv_alpha_prepare(w->alpha);
     return bound_rows(b, p, SOME, b->mix[p->group], false);
 }

@@ -145,7 +145,7 @@ static int64_t rank_numbers(rob_branch *b)
 }
 
 /* b->half: of both sides */
-static rob_status find_halves(rob_branch *b, const rob_split *s)
+rob_status rob_priv_split_halves(rob_branch *b, const rob_split *s)
 {
     rob_work *w = b->w;
     const rob_cell *c = &w->net->cell[s->cell];
@@ -164,7 +164,7 @@ static rob_status find_halves(rob_branch *b, const rob_split *s)
 /* The worse side's bound, and a little of the other's. */
 static rob_status try_split(rob_branch *b, const rob_leaf *p, rob_split *s)
 {
-    rob_status status = find_halves(b, s);
+    rob_status status = rob_priv_split_halves(b, s);
     double value[2] = {0};
     for (int side = 0; side < 2 && status == ROB_OK; side++) {
         rob_leaf *c = rob_priv_leaf_side(b, p, s, side);
@@ -191,5 +191,22 @@ rob_status rob_priv_split_choose(rob_branch *b, const rob_leaf *p, rob_split *s,
         if (b->candidate[k].score > b->candidate[best].score) best = k;
     }
     *s = b->candidate[best];
-    return find_halves(b, s);
+    return rob_priv_split_halves(b, s);
+}
+
+/* The number of x that moves the group's first row most. */
+bool rob_priv_split_input(const rob_branch *b, const rob_leaf *p, rob_split *s)
+{
+    const rob_network *net = b->w->net;
+    *s = (rob_split){.score = 0, .cell = -1};
+    for (int32_t i = 0; i < net->cells; i++) {
+        const rob_cell *c = &net->cell[i];
+        if (c->kind != ROB_CELL_INPUT) continue;
+        for (int64_t e = 0; e < c->size; e++) {
+            double lo = p->lo[c->at + e], up = p->up[c->at + e];
+            double score = fabs(p->half[c->first + e]) * (up - lo);
+            if (score > s->score) *s = (rob_split){score, middle(lo, up), i, e};
+        }
+    }
+    return s->cell >= 0;
 }
