@@ -128,7 +128,7 @@ static rob_status divide_input(rob_branch *b, const rob_leaf *p, double other, b
 /* Few numbers of x: cuts at them are tried, less often where they do not pay. */
 static bool tries_input(const rob_branch *b)
 {
-    bool few = b->halves->n <= INPUTS_MOST, poor = b->tried > 4 && 4 * b->won < b->tried;
+    bool few = b->halves->n <= INPUTS_MOST && !b->gates_only, poor = b->tried > 4 && 4 * b->won < b->tried;
     return few && (!poor || b->nodes % 8 == 0);
 }
 

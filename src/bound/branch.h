@@ -43,6 +43,7 @@ typedef struct rob_branch {
     rob_split *candidate;         /* (range_size) scratch */
     double *lo, *up, *plane;      /* (range_size), (plane_size) on the ball */
     double *half;                 /* (2, n + 1) the half-spaces of a split */
+    bool gates_only;              /* for tests: no cuts at numbers of x */
     void (*fault)(rob_leaf *leaf);/* for tests: a leaf about to be looked at is spoilt */
 } rob_branch;
 

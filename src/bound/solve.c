@@ -231,8 +231,10 @@ static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
     w->stop_user = eye;
     w->fault = s->bound->fault;
     w->fault_strip = s->bound->fault_strip;
-    if (w->branch != NULL) w->branch->fault = s->bound->fault_leaf;
     w->steep_fault = s->bound->fault_steep;
+    if (w->branch == NULL) return status;
+    w->branch->fault = s->bound->fault_leaf;
+    w->branch->gates_only = s->bound->gates_only;
     return status;
 }
 

@@ -38,6 +38,7 @@ struct rob_bound {
     void (*fault)(rob_bend *b);   /* tests seed wrong planes here; NULL */
     void (*fault_strip)(rob_strip *s);
     void (*fault_leaf)(struct rob_leaf *leaf);   /* parts of a ball are spoilt here */
+    bool gates_only;              /* branch.h */
     double fault_single;          /* share of float32's errors that tests leave out; 0 */
     double fault_steep;           /* of derivatives' widths */
     double universal[3];          /* most fooled, of how many, by radii; if any */

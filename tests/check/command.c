@@ -85,6 +85,9 @@ START_TEST(a_model_keeps_the_labels_it_was_trained_on)
     ck_assert_int_eq(run_in_folder("certify %/model %/both.tsv --count 2 --quiet "
                                    "--lipschitz 0.1"), 0);
     ck_assert_msg(says("margin changes by at most"), "%s", text);
+    ck_assert_int_eq(run_in_folder("certify %/model %/both.tsv --count 1 --quiet --method "
+                                   "branch --set branches=2 --set choices=4"), 0);
+    ck_assert_msg(says("safe within"), "%s", text);
     ck_assert_int_eq(run_in_folder("certify %/model %/both.tsv --lipschitz -1"), 2);
     ck_assert_msg(says("--lipschitz needs a radius above 0"), "%s", text);
     /* without them the only label there is would be taken for output 0 */
