@@ -22,6 +22,18 @@ static const char *const RECIPES[] = {
     "lstm readout=every steps=4 hidden=3 bias=no",
 };
 
+/* ROBUST_LONG: sixty times as many nets, of weights from small to saturating. */
+static inline int long_run(void)
+{
+    return rob_long() ? 60 : 1;
+}
+
+static inline double size_of_weights(int i)
+{
+    static const double SIZE[] = { 0.8, 0.3, 1.5, 3, 0.8 };
+    return SIZE[i / 9 % 5];
+}
+
 typedef struct bench {
     rob_ctx *ctx;
     rob_model *model;

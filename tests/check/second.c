@@ -192,7 +192,7 @@ static double least_margin(bench *b, int32_t norm, double eps, int tries, uint64
 
 START_TEST(no_point_beats_the_second_order)
 {
-    bench b = bench_open(RECIPES[_i], 0.8, (uint64_t)_i + 1);
+    bench b = bench_open(RECIPES[_i % (int)COUNT_OF(RECIPES)], size_of_weights(_i), (uint64_t)_i + 1);
     for (int e = 0; e < (int)COUNT_OF(RADII); e++)
         for (int n = 0; n < 2; n++) {
             const char *method = e == 2 ? "alpha" : "crown";
@@ -368,7 +368,8 @@ static const int SMOOTH[] = { 0, 2, 3, 4, 5 };
 
 START_TEST(no_second_difference_beats_the_curvature)
 {
-    bench b = bench_open(RECIPES[SMOOTH[_i]], 0.8, (uint64_t)_i + 1);
+    bench b = bench_open(RECIPES[SMOOTH[_i % (int)COUNT_OF(SMOOTH)]], size_of_weights(_i),
+                         (uint64_t)_i + 1);
     double k, small = 0;
     static const double SIZES[] = { 1e-4, 0.02, 0.2, 3 };
     for (int e = 0; e < 4; e++) {
@@ -381,7 +382,7 @@ START_TEST(no_second_difference_beats_the_curvature)
         }
         /* any direction of 8 shows an eighth of the squares of the eigenvalues on average;
          * a climb finds more, and the ball of 1e-4 adds next to nothing */
-        if (e == 0) ck_assert_msg(c <= 3 * small + 0.01, "%g %g", c, small);
+        if (e == 0 && _i < 5) ck_assert_msg(c <= 3 * small + 0.01, "%g %g", c, small);
     }
     bench_close(&b);
 }
@@ -442,8 +443,10 @@ int main(void)
     TCase *c = tcase_create("quadratics");
     tcase_add_loop_test(c, a_quadratic_is_nowhere_below_its_bound, 0, 6);
     tcase_add_loop_test(c, quadratic_networks_are_met_exactly, 0, 6);
-    tcase_add_loop_test(c, no_point_beats_the_second_order, 0, (int)COUNT_OF(RECIPES));
-    tcase_add_loop_test(c, no_second_difference_beats_the_curvature, 0, (int)COUNT_OF(SMOOTH));
+    tcase_add_loop_test(c, no_point_beats_the_second_order, 0,
+                        (int)COUNT_OF(RECIPES) * long_run());
+    tcase_add_loop_test(c, no_second_difference_beats_the_curvature, 0,
+                        (int)COUNT_OF(SMOOTH) * long_run());
     tcase_add_test(c, a_seeded_fault_in_the_curvature_is_seen);
     tcase_add_test(c, smooth_gates_gain);
     tcase_add_test(c, a_seeded_fault_is_seen);
