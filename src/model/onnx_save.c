@@ -230,14 +230,13 @@ static rob_status put_graph(writer *w)
              (int64_t[]){ r->steps, 0, r->features });
     put_slot(w, 12, "y", 2, (const char *const[]){ "batch", NULL },
              (int64_t[]){ 0, r->outputs });
-    rob_priv_onnx_integers(w, "axis0", 1, (int64_t[]){ 0 });
-    rob_priv_onnx_integers(w, "axis1", 1, (int64_t[]){ 1 });
     TRY(put_map(w));
     if (r->conv[0]) TRY(put_convolution(w));
     TRY(rob_priv_onnx_norm(w, ROB_BEFORE_BODY));
     TRY(r->kind == ROB_KIND_TRANSFORMER ? rob_priv_onnx_put_encoder(w)
                                         : rob_priv_onnx_put_recurrent(w));
     TRY(put_head(w));
+    rob_priv_onnx_put_shared(w);
     rob_priv_text_add(w->memory, &w->graph, w->nodes.at, w->nodes.count);
     w->graph.failed = w->graph.failed || w->nodes.failed;
 done:

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT = ROB_ONNX_TEXT, FAR = 2147483647 };
+enum { TEXT = ROB_ONNX_TEXT };
 typedef rob_onnx_writer writer;
 
 static const rob_encoder *encoder_of(const writer *w)
@@ -221,8 +221,10 @@ static rob_status put_embedding(writer *w)
         rob_priv_onnx_then(w, "Unsqueeze", "axis1", NULL);
     }
     rob_priv_onnx_then(w, "Conv", more, &attributes);
-    rob_priv_onnx_integers(w, "side_by_side", 3, (int64_t[]){ 0, F, -1 });
-    if (!e->by_channel) rob_priv_onnx_then(w, "Reshape", "side_by_side", NULL);
+    if (!e->by_channel) {
+        rob_priv_onnx_integers(w, "side_by_side", 3, (int64_t[]){ 0, F, -1 });
+        rob_priv_onnx_then(w, "Reshape", "side_by_side", NULL);
+    }
     rob_priv_onnx_transpose(w, (int64_t[]){ 0, 2, 1 }, 3);
 done:
     return status;
@@ -322,8 +324,6 @@ rob_status rob_priv_onnx_put_encoder(rob_onnx_writer *w)
     const rob_encoder *e = encoder_of(w);
     bool single = e->pool == ROB_POOL_CLS || e->pool == ROB_POOL_LAST;
     const int64_t d = e->inner / e->heads;
-    rob_priv_onnx_integers(w, "minus1", 1, (int64_t[]){ -1 });
-    rob_priv_onnx_integers(w, "far", 1, (int64_t[]){ FAR });
     rob_priv_onnx_integers(w, "heads_apart", 4, (int64_t[]){ 0, 0, e->heads, d });
     rob_priv_onnx_integers(w, "heads_together", 3, (int64_t[]){ 0, 0, e->inner });
     rob_priv_onnx_number(w, "per_head", 1 / sqrt((double)d));

@@ -145,8 +145,6 @@ rob_status rob_priv_onnx_put_recurrent(rob_onnx_writer *w)
 {
     rob_status status = ROB_OK;
     const rob_recipe *r = &w->model->recipe;
-    rob_priv_onnx_integers(w, "rows", 2, (int64_t[]){ 0, -1 });
-    rob_priv_onnx_integers(w, "steps", 3, (int64_t[]){ 0, 0, -1 });
     if (r->state[0]) put_state_dims(w);
     for (int32_t k = 0; k < r->layers; k++) TRY(put_layer(w, k));
     if (rob_priv_net_reads_end(r) || r->readout == ROB_READOUT_EVERY) goto done;

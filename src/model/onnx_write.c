@@ -65,14 +65,40 @@ void rob_priv_onnx_put_texts(const rob_onnx_writer *w, rob_text *node, const cha
 
 /* ---- nodes ----------------------------------------------------------------------- */
 
+/* Integers that nodes share; those that none reads stay out of the file. */
+static const struct {
+    const char *name;
+    int64_t count, value[3];
+} SHARED[] = { { "axis0", 1, { 0 } },
+               { "axis1", 1, { 1 } },
+               { "minus1", 1, { -1 } },
+               { "far", 1, { 2147483647 } }, /* behind the end of any axis */
+               { "rows", 2, { 0, -1 } },
+               { "steps", 3, { 0, 0, -1 } } };
+
+static void note_shared(rob_onnx_writer *w, const char *name)
+{
+    for (int32_t k = 0; k < COUNT_OF(SHARED); k++)
+        if (strcmp(name, SHARED[k].name) == 0) w->shared |= 1u << k;
+}
+
+void rob_priv_onnx_put_shared(rob_onnx_writer *w)
+{
+    for (int32_t k = 0; k < COUNT_OF(SHARED); k++)
+        if (w->shared & 1u << k)
+            rob_priv_onnx_integers(w, SHARED[k].name, SHARED[k].count, SHARED[k].value);
+}
+
 void rob_priv_onnx_node(rob_onnx_writer *w, const char *op, const char *in, int32_t at,
                         const char *out, rob_text *attributes)
 {
     rob_text node = { 0 };
     char name[ROB_ONNX_TEXT], word[ROB_ONNX_TEXT];
     int used;
-    for (; sscanf(in, "%63s%n", word, &used) == 1; in += used)
+    for (; sscanf(in, "%63s%n", word, &used) == 1; in += used) {
         rob_priv_wire_put_text(w->memory, &node, 1, strcmp(word, "-") == 0 ? "" : word);
+        note_shared(w, word);
+    }
     for (int32_t k = 0; k < at; k++) rob_priv_wire_put_text(w->memory, &node, 2, "");
     snprintf(name, sizeof name, "v%d", (int)w->made);
     snprintf(w->value, sizeof w->value, "%s", out != NULL ? out : name);

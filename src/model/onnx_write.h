@@ -17,6 +17,7 @@ typedef struct rob_onnx_writer {
     const rob_model *model;
     rob_text graph, nodes;
     int32_t dtype, opset, made; /* of numbers; 17, or 20 with gelu; nodes so far */
+    uint32_t shared;            /* shared constants that nodes read (onnx_write.c) */
     char value[ROB_ONNX_TEXT];
 } rob_onnx_writer;
 
@@ -51,6 +52,8 @@ void rob_priv_onnx_numbers(rob_onnx_writer *w, const char *name, int32_t rank,
 void rob_priv_onnx_number(rob_onnx_writer *w, const char *name, double value);
 void rob_priv_onnx_integers(rob_onnx_writer *w, const char *name, int64_t count,
                             const int64_t *value);
+/* axis0, axis1, minus1, far, rows, steps: those that nodes so far have read. */
+void rob_priv_onnx_put_shared(rob_onnx_writer *w);
 /* Parameter k of the model under `name`: as it is, or as rank and dims say, those of its
  * numbers from `first` on; `turned`: a matrix (m, n) as (n, m). */
 typedef struct rob_onnx_view {
