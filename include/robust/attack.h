@@ -77,7 +77,7 @@
  *   boundary  queries 5000
  *   warp      width 3 steps; steps 40 gradients of a descent; restarts 3, two from x;
  *             rounds 10 widths tried for a distance
- *   universal passes 30 over the series; batch 16 of one step; restarts 4, from zero,
+ *   universal passes 30 over the series; batch 16 of one step; restarts 12, from zero,
  *             from `minimum` 8 passes of minimum-norm steps, then from random points;
  *             shift 0, stride 0 (below); confidence 0.95 of the interval of "fooled",
  *             precision and seed as below

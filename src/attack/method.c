@@ -76,7 +76,7 @@ static const rob_option warp_options[] = {
 static const rob_option universal_options[] = {
     { "passes", 30, 1, 1e6, "", "over the series, in one descent" },
     { "batch", 16, 1, 1e6, "series", "of one step" },
-    { "restarts", 4, 1, 64, "",
+    { "restarts", 12, 1, 64, "",
       "descents: from zero, from minimum-norm steps, then from random points" },
     { "minimum", 8, 0, 1000, "", "passes of minimum-norm steps before the second" },
     { "shift", 0, 0, 1, "", "1: wherever in its period the perturbation starts" },

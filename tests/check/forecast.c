@@ -154,9 +154,9 @@ START_TEST(no_point_deviates_more_than_is_proved)
                 double d = deviation_at(f, at, 3, way);
                 for (int m = 0; m < 3; m++) ck_assert_double_le(d, up[m][i] + 1e-13);
                 if (trial == 40) ck_assert_double_le(low[i], d + 1e-13);
-                /* 40 blind points beat 150 gradients nowhere; in L1, far out in a relu net,
-                 * sparse steps do stop short of some */
-                if (_i % 3 < 2) ck_assert_double_ge(low[i] + 1e-5, d);
+                /* 40 blind points beat 150 gradients nowhere; only in L1, ten units out in
+                 * a relu net, sparse steps stop up to a quarter short of some */
+                if (_i % 3 < 2 || r < 5) ck_assert_double_ge(low[i] + 1e-5, d);
             }
         }
     }
