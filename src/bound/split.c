@@ -10,6 +10,9 @@
  * single elements are made, and a dozen rows, where a bound of every candidate would need
  * thousands.
  *
+ * A number of x is read by no plane of its own, its cut helps by ranges alone: for nets of
+ * few inputs branch.c tries the one that moves the row most, |A_e| times its width.
+ *
  * Reference: Shi et al., Neural network verification with branch-and-bound for general
  * nonlinearities (BBPS), 2024; docs/theory/bound.md 10.
  */
