@@ -39,7 +39,7 @@
  *   tolerance 1e-3   relative width of the last bracket of a radius search
  *   calls     60     most bounds computed for one radius
  *   choices   40     alpha: substitutions that choose planes for one row
- *   rounds    1      alpha, order 2: times that ranges are chosen for, and made again
+ *   rounds    1      alpha (order 2: one less): times that ranges are chosen for, and made again
  *   chosen    100    alpha, order 2: ranges chosen for in a round
  *   enough    0      alpha, order 2, branch: a margin above which nothing is improved;
  *                    branch answers a little more than that and no more
@@ -55,8 +55,9 @@
  *                    may be off
  *   order     1      2, with crown and alpha on L2 and Linf balls: gates are also bounded
  *                    by quadratics of x, summed and minimised over the whole ball, for
- *                    all ranges once more, for rows that are not proved, and, `rounds`
- *                    times, with slopes of their own for `chosen` ranges they hang on (docs/theory/orders.md 4). Smooth gates only, no
+ *                    all ranges once more and for rows that are not proved; with `rounds`
+ *                    above 1 then with slopes of their own for `chosen` ranges they hang
+ *                    on, and again (docs/theory/orders.md 4). Smooth gates only, no
  *                    region but a mask; where it does not apply it changes nothing
  *   rings     8      rob_bound_lipschitz: balls that gradients are bounded on
  *   curvature 0      1: rob_bound_lipschitz also bounds Hessians ("curvature")

@@ -202,7 +202,7 @@ static rob_status bend(rob_work *w, const rob_demand *d, rob_proof *row, rob_out
             status = rob_priv_second_rows(w->second, d, row);
         }
         if (status == ROB_OK) *out = judge(d, row);
-        if (status != ROB_OK || !goes_on(w, out) || t >= w->rounds) break;
+        if (status != ROB_OK || !goes_on(w, out) || t + 1 >= w->rounds) break;
         status = rob_priv_second_ranges(w->second, w->chosen);
     }
     return status;

@@ -95,7 +95,7 @@ static double radius_by(rob_query *q, const char *method, int order, double *sec
     must(rob_query_set_ball(ctx, q, ROB_NORM_L2, INFINITY));
     must(rob_bound_create(ctx, method, &b));
     must(rob_bound_set(ctx, b, "order", order));
-    must(rob_bound_set(ctx, b, "rounds", strcmp(method, "alpha") == 0));
+    must(rob_bound_set(ctx, b, "rounds", strcmp(method, "alpha") == 0 ? order : 0));
     must(rob_bound_radius(ctx, b, q, &r, 1));
     *seconds = number(b, "seconds");
     rob_bound_free(b);

@@ -141,6 +141,7 @@ static double margin(bench *b, const char *method, double order, int32_t norm, d
     fine(b->ctx, rob_bound_set(b->ctx, bound, "chosen", 12));
     fine(b->ctx, rob_bound_set(b->ctx, bound, "enough", 1e300));
     fine(b->ctx, rob_bound_set(b->ctx, bound, "choices", 3));
+    fine(b->ctx, rob_bound_set(b->ctx, bound, "rounds", 2));
     bound->fault_steep = fault;
     fine(b->ctx, rob_bound_margin(b->ctx, bound, b->query, &m, 1));
     rob_bound_free(bound);
@@ -266,7 +267,7 @@ START_TEST(quadratic_networks_are_met_exactly)
     fine(ctx, rob_priv_work_open(net, &w));
     fine(ctx, rob_priv_second_open(w, &w->second));
     ck_assert_ptr_nonnull(w->second);
-    w->enough = INFINITY, w->deadline = INFINITY, w->rounds = 1, w->chosen = 10;
+    w->enough = INFINITY, w->deadline = INFINITY, w->rounds = 2, w->chosen = 10;
     for (int n = 0; n < 2; n++) {
         const rob_ball ball = { x, NULL, NORMS[n], 0.7, NULL };
         const rob_demand d = { 1, 1, 1, &one, &none, &group };
@@ -419,6 +420,7 @@ static rob_status life(rob_ctx *ctx)
     TRY(rob_bound_create(ctx, "crown", &b));
     TRY(rob_bound_set(ctx, b, "order", 2));
     TRY(rob_bound_set(ctx, b, "chosen", 2));
+    TRY(rob_bound_set(ctx, b, "rounds", 2));
     TRY(rob_bound_set(ctx, b, "enough", 1e300));
     TRY(rob_bound_margin(ctx, b, q, &k, 1));
     TRY(rob_bound_set(ctx, b, "curvature", 1));
