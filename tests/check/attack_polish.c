@@ -86,6 +86,22 @@ START_TEST(more_calls_are_never_worse_than_their_first_phase)
 }
 END_TEST
 
+/* Rows of a batch do not see one another: the first series' answer is what it is alone. */
+START_TEST(neighbours_change_no_bit)
+{
+    double alone, among[N];
+    model = test_model(ctx, kinds[_i / 3], D, 10, 3, ROB_READOUT_LAST, ROB_F32, 1.0);
+    by("auto");
+    ask(1, 20, norms[_i % 3], INFINITY);
+    distances(&alone);
+    ask(N, 20, norms[_i % 3], INFINITY);
+    rob_ctx_set_threads(ctx, 2);
+    distances(among);
+    ck_assert(isfinite(alone));
+    ck_assert_double_eq(alone, among[0]);
+}
+END_TEST
+
 /* Two parallel planes at the same distance on either side: two nearest points. */
 START_TEST(both_sides_of_a_band_are_counted)
 {
@@ -181,6 +197,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(c, start, stop);
     tcase_add_loop_test(c, nearest_points_satisfy_the_first_order_conditions, 0, 6);
     tcase_add_loop_test(c, more_calls_are_never_worse_than_their_first_phase, 0, 3);
+    tcase_add_loop_test(c, neighbours_change_no_bit, 0, 6);
     tcase_add_loop_test(c, both_sides_of_a_band_are_counted, 0, 3);
     tcase_add_loop_test(c, factors_are_the_closed_form, 0, 5);
     tcase_add_test(c, a_saddle_is_no_answer);
