@@ -37,12 +37,11 @@ learn() {
 }
 
 UCR="--set epochs=300 --set patience=150 --set batch=10"
-for s in ItalyPowerDemand GunPoint ECG200; do
-    for kind in gru lstm; do
-        learn $s.$kind.safetensors "$D/ucr/$s/${s}_TRAIN.tsv" \
-            --recipe "$kind hidden=16 readout=last" $UCR
-        sandwich "$s, $kind 16" "$folder/$s.$kind.safetensors" "$D/ucr/$s/${s}_TEST.tsv"
-    done
+for net in ItalyPowerDemand/gru ItalyPowerDemand/lstm ECG200/gru GunPoint/gru; do
+    s=${net%/*} kind=${net#*/}
+    learn $s.$kind.safetensors "$D/ucr/$s/${s}_TRAIN.tsv" \
+        --recipe "$kind hidden=16 readout=last" $UCR
+    sandwich "$s, $kind 16" "$folder/$s.$kind.safetensors" "$D/ucr/$s/${s}_TEST.tsv"
 done
 
 learn motions.safetensors "$D/uea/BasicMotions/BasicMotions_TRAIN.ts" --recipe \
