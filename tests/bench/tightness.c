@@ -3,7 +3,7 @@
  * Elman (tanh), LSTM and GRU classifiers of a clean sine against the same sine in noise,
  * trained here, T x H = 5 x 16, 10 x 32, 28 x 32. For each of N test series: the clean margin,
  * the radius proved (whole sequence), and the margins proved at 0.5, 0.9 and 1 of it.
- * usage: tightness FOLDER [N [METHOD [l2|linf [KIND [LARGEST T]]]]]; writes
+ * usage: tightness FOLDER [N [METHOD [l2|linf [KIND [LARGEST T [OPTION=VALUE ...]]]]]]; writes
  * KIND_T_H.safetensors there and a line of JSON a series, which peers/tightness.py reads.
  */
 #include <robust.h>
@@ -22,6 +22,7 @@ static const int SIZE[][2] = {{5, 16}, {10, 32}, {28, 32}};
 
 static rob_ctx *ctx;
 static const char *method = "crown";
+static char **option; /* of the bound, NAME=VALUE, up to a NULL */
 static int norm = ROB_NORM_L2;
 
 static void must(rob_status status)
@@ -88,12 +89,24 @@ static rob_query *asked(const rob_model *model, const double *x, int64_t steps, 
     return q;
 }
 
+static void set_options(rob_bound *bound)
+{
+    char name[64];
+    double value;
+    for (char **o = option; *o != NULL; o++)
+        if (sscanf(*o, "%63[^=]=%lf", name, &value) == 2)
+            must(rob_bound_set(ctx, bound, name, value));
+}
+
 static double proved(const rob_model *model, const double *x, int64_t steps, double radius)
 {
     rob_bound *bound;
     rob_query *q = asked(model, x, steps, radius);
     double answer;
     must(rob_bound_create(ctx, method, &bound));
+    set_options(bound);
+    if (isfinite(radius) && strcmp(method, "alpha") == 0)   /* on, also where crown proves */
+        must(rob_bound_set(ctx, bound, "enough", 1e6));
     if (isinf(radius)) must(rob_bound_radius(ctx, bound, q, &answer, 1));
     else must(rob_bound_margin(ctx, bound, q, &answer, 1));
     rob_bound_free(bound);
@@ -141,9 +154,10 @@ int main(int argc, char **argv)
     int count = argc > 2 ? atoi(argv[2]) : 20, longest = argc > 6 ? atoi(argv[6]) : 28;
     const char *only = argc > 5 ? argv[5] : "all";
     if (argc < 2 || count < 1 || count > MOST)
-        return fputs("usage: tightness FOLDER [N [METHOD [l2|linf [KIND [LARGEST T]]]]]   "
+        return fputs("usage: tightness FOLDER [N [METHOD [l2|linf [KIND [LARGEST T [OPTION=VALUE ...]]]]]]   "
                      "(without a folder: nothing to do)\n", stderr),
                argc < 2 ? 0 : 2;
+    option = argv + (argc < 7 ? argc : 7); /* argv ends with a NULL */
     if (argc > 3) method = argv[3];
     if (argc > 4 && strcmp(argv[4], "linf") == 0) norm = ROB_NORM_LINF;
     must(rob_ctx_create(&ctx));
