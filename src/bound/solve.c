@@ -362,7 +362,7 @@ static rob_status open_wave(solver *s, int64_t first, int64_t *end)
               "gradients are not bounded through %s of values that depend on x", unknown);
     }
 done:
-    *end = k;
+    *end = status < ROB_OK ? k + 1 : k; /* the network of a task that is refused is there */
     return status;
 }
 
