@@ -246,7 +246,7 @@ check-ffi: $(BUILD)/librobust.so
 
 # ---- the rest ---------------------------------------------------------------------------
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
-$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/librobust.a
+$(BUILD)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(BUILD)/librobust.a
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(TEST_FLAGS) $< $(BUILD)/librobust.a $(LIBS) -o $@
 BENCH_STEPS ?= 10

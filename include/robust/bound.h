@@ -141,9 +141,9 @@ ROB_API rob_status rob_bound_radius(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * @param capacity numbers lower has room for
  * @return ROB_EARGUMENT: the radius is INFINITY; else as rob_bound_radius
  * Cost: crown, LSTM: 40 T^2 H^2 (H + D) operations a layer and memory O(T H + rows H),
- *       for example 0.8 s and 10 MB at T = 50, H = 64; with `steps` k: 80 T k H^2 (H + D).
+ *       for example 1.4 s and 30 MB at T = 50, H = 64; with `steps` k: 80 T k H^2 (H + D).
  *       zonotope: 8 T S H (H + D) operations for S symbols and memory O(S H), for
- *       example 3.5 s at T = 96 and two layers of H = 128. interval: about a hundred
+ *       example 8 s and 160 MB at T = 96 and two layers of H = 128. interval: about a hundred
  *       forward passes. branch: at most two crown for each part, fewer where only planes
  *       are made again; memory for a part is O(T (H + D)). Since 0.1.
  */

@@ -130,7 +130,7 @@ typedef struct rob_affine { double *at, *fixed, *value, *now; bool active; } rob
 
 /* The affine form of a root: symbols [first, first + rows), (rows, size) in a block. */
 typedef struct rob_form { int32_t block; int64_t first, rows; } rob_form;
-enum { ROB_FORM_MOST = 1 << 23 };   /* numbers of one form; above: ranges instead */
+enum { ROB_FORM_MOST = 1 << 25 };   /* numbers of one form; above: ranges instead */
 
 /* Number `at` of root `cell`: sign (z - where) <= 0 where the work's rows are wanted; so
  * beta sign (z - where) may be added to a row, beta >= 0. */

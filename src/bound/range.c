@@ -293,6 +293,17 @@ rob_status rob_priv_work_open(const rob_network *net, rob_work **out)
     return fine ? ROB_OK : ROB_EMEMORY;
 }
 
+/* Noises that cells may make, of all steps. Weights are read by many, but make none. */
+static int64_t noises_of(const rob_network *net)
+{
+    int64_t noises = 0;
+    for (int32_t i = 0; i < net->cells; i++) {
+        const rob_cell *c = &net->cell[i];
+        if (c->live && c->shared && c->kind != ROB_CELL_INPUT) noises += c->size;
+    }
+    return noises;
+}
+
 rob_status rob_priv_forward_open(rob_work *w)
 {
     const rob_network *net = w->net;
@@ -306,11 +317,7 @@ rob_status rob_priv_forward_open(rob_work *w)
     w->form = rob_priv_allocate(&w->memory, net->cells, (int64_t)sizeof *w->form);
     if (!fine || w->form == NULL) return ROB_EMEMORY;
     for (int32_t i = 0; i < net->cells; i++) w->form[i].block = -1;
-    int64_t noises = 0;
-    for (int32_t i = 0; i < net->cells; i++)
-        if (net->cell[i].shared && net->cell[i].kind != ROB_CELL_INPUT)
-            noises += net->cell[i].size;
-    w->symbols_most = numbers + 1024 + 6 * noises / net->steps;
+    w->symbols_most = numbers + 1024 + 6 * noises_of(net) / net->steps;
     return ROB_OK;
 }
 

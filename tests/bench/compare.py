@@ -60,9 +60,11 @@ def bound(build, longest):
 
 
 def tightness(build, longest):
-    print("== tightness: trained Elman and LSTM nets, 20 series each, shortfall of the margin drop")
+    print("== tightness: trained Elman, LSTM and GRU nets, 20 series each, shortfall of the "
+          "margin drop")
     with tempfile.TemporaryDirectory() as folder:
-        lines = output([build / "bench" / "tightness", folder, 20])
+        lines = output([build / "bench" / "tightness", folder, 20, "crown", "l2", "all",
+                        longest])
         out = peer("tightness.py", folder, longest, text=lines)
         print("   " + "\n   ".join(out.splitlines()), flush=True)
         radii = [json.loads(line)["radius"] for line in lines.splitlines()]

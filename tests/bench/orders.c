@@ -10,76 +10,16 @@
  * order 2.
  * usage: orders N T H [KIND [alpha]], or orders N MODEL DATA [RECIPE]; a line a net: medians over series.
  */
-#include <robust.h>
+#define WAVE_PROGRAM "orders"
+#include "waves.h"
 
-#include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { MOST = 200, SHARES = 3, COLUMNS = 17 };
 static const double SHARE[SHARES] = {0.01, 0.1, 0.5};
-static const char *const KIND[] = {"rnn", "lstm", "gru"};
-static const char *const RECIPE[] = {"rnn nonlinearity=tanh", "lstm", "gru"};
 
-static rob_ctx *ctx;
 static bool by_alpha;
-
-static void must(rob_status status)
-{
-    if (status >= ROB_OK) return;
-    fprintf(stderr, "orders: %s\n", rob_ctx_error(ctx));
-    exit(1);
-}
-
-/* A small generator of its own: uniform in (0, 1). */
-static double uniform(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return ((double)(*state >> 11) + 0.5) * 0x1p-53;
-}
-
-static double normal(uint64_t *state)
-{
-    double r = sqrt(-2 * log(uniform(state)));
-    return r * cos(6.283185307179586 * uniform(state));
-}
-
-/* label 0: clean sine of random phase; label 1: the same with N(0, 0.5^2) noise */
-static rob_data *waves(int steps, int count, uint64_t seed)
-{
-    rob_data *data;
-    double x[256];
-    must(rob_data_create(ctx, &data));
-    for (int i = 0; i < count; i++) {
-        double phase = 6.283185307179586 * uniform(&seed);
-        for (int t = 0; t < steps; t++) {
-            x[t] = sin(6.283185307179586 * t / 14 + phase);
-            if (i % 2 == 1) x[t] += 0.5 * normal(&seed);
-        }
-        must(rob_data_add(ctx, data, x, steps, 1, i % 2));
-    }
-    return data;
-}
-
-static rob_model *fitted(int kind, int steps, int hidden)
-{
-    char recipe[128];
-    rob_model *start, *model;
-    rob_trainer *trainer;
-    rob_data *train = waves(steps, 1000, 1), *valid = waves(steps, 200, 2);
-    snprintf(recipe, sizeof recipe, "%s hidden=%d features=1 outputs=2 readout=last",
-             RECIPE[kind], hidden);
-    must(rob_model_create(ctx, recipe, &start));
-    must(rob_trainer_create(ctx, &trainer));
-    must(rob_trainer_run(ctx, trainer, start, train, valid, &model));
-    rob_trainer_free(trainer);
-    rob_model_free(start);
-    rob_data_free(train);
-    rob_data_free(valid);
-    return model;
-}
 
 static double number(rob_bound *b, const char *what)
 {

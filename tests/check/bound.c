@@ -368,6 +368,30 @@ START_TEST(wrong_arguments_are_named)
 }
 END_TEST
 
+/* A step of this LSTM makes 2 H noises a layer: of h, read by products, and of c, read
+ * twice. Its weights, which are read at every step, make none. */
+START_TEST(forms_have_room_for_six_steps)
+{
+    enum { H = 48, LAYERS = 2, T = 20, WANTED = T + 1024 + 6 * LAYERS * 2 * H };
+    rob_ctx *ctx;
+    rob_model *model;
+    rob_network *net;
+    rob_work *w;
+    ck_assert_int_eq(rob_ctx_create(&ctx), ROB_OK);
+    ck_assert_int_eq(rob_model_create(ctx, "lstm layers=2 hidden=48 features=1 outputs=2 "
+                                           "readout=last", &model), ROB_OK);
+    ck_assert_int_eq(rob_priv_bound_network(ctx, model, T, &net), ROB_OK);
+    ck_assert_int_eq(rob_priv_work_open(net, &w), ROB_OK);
+    ck_assert_int_eq(rob_priv_forward_open(w), ROB_OK);
+    ck_assert_int_le(w->symbols_most, WANTED);
+    ck_assert_int_ge(w->symbols_most, WANTED - 6 * LAYERS * 2 * H / T * 2);
+    rob_priv_work_close(w);
+    rob_priv_network_free(net);
+    rob_model_free(model);
+    rob_ctx_free(ctx);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("bound");
@@ -384,6 +408,7 @@ int main(void)
     tcase_add_test(c, stopped_answers_are_valid);
     tcase_add_test(c, failing_allocations_leave_no_trace);
     tcase_add_test(c, wrong_arguments_are_named);
+    tcase_add_test(c, forms_have_room_for_six_steps);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
