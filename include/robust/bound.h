@@ -43,8 +43,9 @@
  *   chosen    100    alpha, order 2: ranges chosen for in a round
  *   enough    0      alpha, order 2, branch: a margin above which nothing is improved;
  *                    branch answers a little more than that and no more
- *   seconds   1e9    alpha, order 2, branch: time for one series; what it has then is the
- *                    answer
+ *   seconds   1e9    alpha, order 2, branch: time after which nothing more is improved for
+ *                    a series; what it has then is the answer. crown's own bounds are
+ *                    always made, so a radius may take longer than this
  *   branches  200    branch: parts of the ball bounded, for one margin. 0: alpha. More
  *                    are never worse
  *   cost      2e11   multiply-adds "auto" may spend on the sweeps of one bound, about
