@@ -66,7 +66,7 @@ Q = $(if $(V),,@)
 all: $(BUILD)/librobust.a $(BUILD)/librobust.so programs
 
 # ---- objects ----------------------------------------------------------------------------
-SRC := $(wildcard src/*/*.c)
+SRC := $(wildcard src/*/*.c src/*/*/*.c)
 OBJ := $(SRC:src/%.c=$(BUILD)/obj/%.o)
 
 # kernels: the same source once per precision and instruction set

@@ -21,7 +21,7 @@
  * 2021; Arora, Hazan, Kale, Theory of Computing 8 (2012); docs/theory/bound.md 7.
  */
 #include "bound/alpha.h"
-#include "bound/half.h"
+#include "bound/branch/half.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
  * specification is when all groups are:  margin = min over groups of max over rows.
  * A row's value is the better of its sweep and its interval sum_j C_j [lo_j, up_j] + b.
  */
-#include "bound/branch.h"
-#include "bound/second.h"
+#include "bound/branch/branch.h"
+#include "bound/order/second.h"
 
 #include <string.h>
 

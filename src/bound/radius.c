@@ -13,7 +13,7 @@
  * ended alike: ranges explode within a few per cent of eps, where secants creep. The
  * radius returned was certified by a call of its own at exactly that eps.
  */
-#include "bound/branch.h"
+#include "bound/branch/branch.h"
 
 typedef struct point { double eps, s; } point;
 

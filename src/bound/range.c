@@ -9,9 +9,9 @@
  * Ranges by intervals alone are computed first and intersected too, so sweeps only
  * help.
  */
-#include "bound/second.h"
+#include "bound/order/second.h"
 #include "bound/joint.h"
-#include "bound/branch.h"
+#include "bound/branch/branch.h"
 #include "bound/single.h"
 
 #include <string.h>

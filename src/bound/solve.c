@@ -6,10 +6,10 @@
  * the series; the region is rounded up and the answer down when units are changed.
  */
 #include "bound/solve.h"
-#include "bound/adjoint.h"
-#include "bound/branch.h"
+#include "bound/order/adjoint.h"
+#include "bound/branch/branch.h"
 #include "bound/joint.h"
-#include "bound/second.h"
+#include "bound/order/second.h"
 #include "bound/single.h"
 
 #include <float.h>

@@ -14,7 +14,7 @@
  * with general activation functions, 2018; docs/theory/bound.md for the rounding.
  */
 #include "bound/alpha.h"
-#include "bound/half.h"
+#include "bound/branch/half.h"
 #include "bound/single.h"
 
 #include <string.h>

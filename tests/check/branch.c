@@ -1,7 +1,7 @@
 /* branch.c -- branch and bound: half-spaces exactly, proofs that hold everywhere, that
  * come to the truth on tiny networks, and that break when a part is spoilt.
  */
-#include "bound/branch.h"
+#include "bound/branch/branch.h"
 #include "check/certified.h"
 
 #include <robust/attack.h>

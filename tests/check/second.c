@@ -4,7 +4,7 @@
  * ball is compared with the function at points of the ball, and where trust.c says it is
  * least with the value there.
  */
-#include "bound/second.h"
+#include "bound/order/second.h"
 
 #include <check.h>
 #include "check/harness.h"

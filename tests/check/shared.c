@@ -5,7 +5,7 @@
  * never below, and meets it. Trained by nobody: random recurrent nets, attacked with the
  * universal attack; a linear net with a closed form; every fault seen.
  */
-#include "bound/shared.h"
+#include "bound/shared/shared.h"
 #include "bound/solve.h"
 #include "check/multiple.h"
 

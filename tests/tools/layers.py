@@ -44,7 +44,7 @@ def faults_of(path, allowed):
 
 def main():
     allowed = table()
-    files = sorted(SRC.glob("*/*.[ch]"))
+    files = sorted(SRC.rglob("*.[ch]"))
     unknown = sorted({p.parts[1] for p in files} - set(allowed))
     faults = [f"src/{m} is not in src/LAYERS" for m in unknown] + cycles(allowed)
     for path in files:

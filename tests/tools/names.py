@@ -25,7 +25,7 @@ TABLE = re.compile(r"\brob_option\s+\w+\s*\[\w*\]\s*=\s*\{(.*?)\n\s*\};", re.S)
 
 
 def sources():
-    return "\n".join(p.read_text() for p in sorted(pathlib.Path("src").glob("*/*.[ch]")))
+    return "\n".join(p.read_text() for p in sorted(pathlib.Path("src").rglob("*.[ch]")))
 
 
 def options(text):

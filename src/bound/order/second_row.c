@@ -15,7 +15,7 @@
  * What is stored as Q is off by gamma_n of the sum of magnitudes: |d'(dQ)d| is at most
  * gamma_n sum_k sum_ij |S_ij| reach_i reach_j, taken off. docs/theory/orders.md 4.
  */
-#include "bound/second.h"
+#include "bound/order/second.h"
 
 #include <stdlib.h>
 #include <string.h>

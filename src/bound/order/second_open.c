@@ -4,7 +4,7 @@
  * of x: d a slot for J, d(d + 1) an element for the matrices of second_range.c, and a tile of
  * rows of coefficients on all elements. Networks beyond LARGEST numbers do without.
  */
-#include "bound/second.h"
+#include "bound/order/second.h"
 
 enum { LARGEST = 1 << 24 };
 

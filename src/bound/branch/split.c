@@ -16,7 +16,7 @@
  * Reference: Shi et al., Neural network verification with branch-and-bound for general
  * nonlinearities (BBPS), 2024; docs/theory/bound.md 10.
  */
-#include "bound/branch.h"
+#include "bound/branch/branch.h"
 
 #include <stdlib.h>
 #include <string.h>

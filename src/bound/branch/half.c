@@ -20,7 +20,7 @@
  * Reference: Wang et al., Beta-CROWN, NeurIPS 2021; Boyd and Vandenberghe, Convex
  * Optimization, 5.2.
  */
-#include "bound/half.h"
+#include "bound/branch/half.h"
 
 #include <string.h>
 

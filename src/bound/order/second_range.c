@@ -13,7 +13,7 @@
  * What is stored as Q is off by gamma_n sum |P| (|H| + rho) reach reach, which w pays.
  * docs/theory/orders.md 4.
  */
-#include "bound/second.h"
+#include "bound/order/second.h"
 
 #include <string.h>
 

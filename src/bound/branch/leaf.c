@@ -12,7 +12,7 @@
  *
  * docs/theory/bound.md 10.
  */
-#include "bound/branch.h"
+#include "bound/branch/branch.h"
 
 #include <string.h>
 

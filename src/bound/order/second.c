@@ -15,7 +15,7 @@
  * |z_i - base_i - J_i.d| <= rest_i = sum_k |P_ik| radius_k + loss_i, with the sweep's own
  * account of rounding, and centres are the bases. docs/theory/orders.md 4.
  */
-#include "bound/second.h"
+#include "bound/order/second.h"
 
 #include <string.h>
 

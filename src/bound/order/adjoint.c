@@ -21,7 +21,7 @@
  *
  * Reference: Zhang et al., RecurJac, AAAI 2019 (interval recursion); docs/theory/orders.md 2.
  */
-#include "bound/adjoint.h"
+#include "bound/order/adjoint.h"
 
 #include <string.h>
 

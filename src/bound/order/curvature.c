@@ -17,8 +17,8 @@
  * of the Hessian at the centre as the ball shrinks, and is vacuous on large balls.
  * docs/theory/orders.md 5.
  */
-#include "bound/adjoint.h"
-#include "bound/trust.h"
+#include "bound/order/adjoint.h"
+#include "bound/order/trust.h"
 
 #include <string.h>
 

@@ -19,7 +19,7 @@
  * Directions and multipliers are as found; only the line above is rounded, outward.
  * docs/theory/bound.md 11.
  */
-#include "bound/shared.h"
+#include "bound/shared/shared.h"
 
 #include <string.h>
 

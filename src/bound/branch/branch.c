@@ -21,7 +21,7 @@
  * branch-and-bound for general nonlinearities, 2024; Zhou et al., Clip-and-Verify,
  * NeurIPS 2025. docs/theory/bound.md 10.
  */
-#include "bound/branch.h"
+#include "bound/branch/branch.h"
 
 #include <string.h>
 

@@ -16,7 +16,7 @@
  * so a sum over rings with L at their outer ends is an upper bound of the integral.
  * Reference: Zhang et al., RecurJac, AAAI 2019 (rings); docs/theory/orders.md 2, 3.
  */
-#include "bound/adjoint.h"
+#include "bound/order/adjoint.h"
 
 /* Sums over the numbers of x, of one row. */
 typedef struct lengths {

@@ -4,7 +4,7 @@
 #define ROB_BRANCH_H
 
 #include "bound/alpha.h"
-#include "bound/half.h"
+#include "bound/branch/half.h"
 
 enum { ROB_SPLITS_MOST = 16 };
 

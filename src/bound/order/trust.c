@@ -18,7 +18,7 @@
  *
  * computed here with gamma_n for its own roundings, and D grows by rho.
  */
-#include "bound/trust.h"
+#include "bound/order/trust.h"
 
 #include <string.h>
 

@@ -12,7 +12,7 @@
  *
  * docs/theory/bound.md 11.
  */
-#include "bound/shared.h"
+#include "bound/shared/shared.h"
 #include "bound/solve.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
 #define ROB_SECOND_H
 
 #include "bound/alpha.h"
-#include "bound/trust.h"
+#include "bound/order/trust.h"
 
 enum { ROB_SECOND_ROWS = 1 };    /* whose coefficients are kept at a time */
 
