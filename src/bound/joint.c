@@ -146,23 +146,50 @@ static bool cuts(const rob_pairs *p, int64_t e)
 
 /* ---- strips and planes ------------------------------------------------------------ */
 
-static void strips(rob_work *w, const rob_cell *c, const rob_range *in)
+/* Elements taken together; what is wanted of them. */
+enum { SOME = 32 };
+typedef struct wanted {
+    int64_t which[SOME];
+    rob_interval second[SOME];
+    rob_joint joint[SOME];
+    rob_strip strip[SOME];
+    bool fine[SOME];
+} wanted;
+
+static void some_strips(rob_work *w, const rob_cell *c, const rob_range *in, wanted *x,
+                        int64_t count)
 {
     rob_pairs *p = w->joint;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t e = x->which[i];
+        x->second[i] = (rob_interval){ p->second_lo[e], p->second_up[e] };
+        x->joint[i] = (rob_joint){ 2, { p->m[0][e], p->m[1][e] },
+                                   { { p->rest_lo[0][e], p->rest_up[0][e] },
+                                     { p->rest_lo[1][e], p->rest_up[1][e] } } };
+    }
+    rob_priv_strips(&c->node, in, x->which, count, x->strip, x->fine);
+    rob_priv_strips_joint(&c->node, in, x->which, count, x->second, x->joint, x->strip, x->fine);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t e = x->which[i];
+        if (!x->fine[i]) continue;
+        if (w->fault_strip != NULL) w->fault_strip(&x->strip[i]);
+        p->lo[e] = x->strip[i].lo;
+        p->up[e] = x->strip[i].up;
+        for (int32_t k = 0; k < c->ins; k++) p->slope[k][e] = x->strip[i].slope[k];
+    }
+}
+
+static void strips(rob_work *w, const rob_cell *c, const rob_range *in)
+{
+    wanted x;
+    int64_t count = 0;
     for (int64_t e = 0; e < c->size; e++) {
-        rob_strip s = { .lo = -INFINITY, .up = INFINITY };
-        p->lo[e] = -INFINITY;
-        p->up[e] = INFINITY;
-        if (!cuts(p, e) || !rob_priv_strip(&c->node, in, e, &s)) continue;
-        rob_joint j = { 2, { p->m[0][e], p->m[1][e] },
-                        { { p->rest_lo[0][e], p->rest_up[0][e] },
-                          { p->rest_lo[1][e], p->rest_up[1][e] } } };
-        rob_interval second = { p->second_lo[e], p->second_up[e] };
-        if (!rob_priv_strip_joint(&c->node, in, e, second, &j, &s)) continue;
-        if (w->fault_strip != NULL) w->fault_strip(&s);
-        p->lo[e] = s.lo;
-        p->up[e] = s.up;
-        for (int32_t k = 0; k < c->ins; k++) p->slope[k][e] = s.slope[k];
+        w->joint->lo[e] = -INFINITY;
+        w->joint->up[e] = INFINITY;
+        if (cuts(w->joint, e)) x.which[count++] = e;
+        if (count < SOME && e + 1 < c->size) continue;
+        some_strips(w, c, in, &x, count);
+        count = 0;
     }
 }
 

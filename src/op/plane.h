@@ -91,17 +91,11 @@ void rob_priv_plane_put(rob_planes *p, bool is_above, int32_t ins, int64_t e,
 
 /* A lower bound of min over x in box of  k sigmoid(x) - a x; *at: about where. */
 double rob_priv_min_sigmoid(double k, double a, rob_interval box, double *at);
-/* ... over (x, y) of  sigmoid(x) tanh(y) - a x - b y. */
-double rob_priv_min_sigtanh(double a, double b, rob_interval x, rob_interval y,
-                            double at[2]);
 /* ... over (x, y) of  sigmoid(x) y - a x - b y. */
 double rob_priv_min_sigmul(double a, double b, rob_interval x, rob_interval y,
                            double at[2]);
 /* ... over (z, n, h) of  n + sigmoid(z) (h - n) - s0 z - s1 n - s2 h. */
 double rob_priv_min_blend(const double s[3], const rob_interval box[3], double at[3]);
-
-/* ... over y in an interval of  s tanh(y) - b y, s in [slo, sup] >= 0. */
-double rob_priv_min_tanh(double slo, double sup, double b, rob_interval y, double *at);
 
 /* What is known of two inputs jointly, beside their box:  y - slope x in rest. */
 enum { ROB_JOINT_LINES = 2 };
@@ -115,14 +109,32 @@ typedef struct rob_joint {
 double rob_priv_min_joint(bool of_tanh, double a, double b, rob_interval x,
                           rob_interval y, const rob_joint *joint, double enough);
 
+/* Bounds of many minima: on the joint domain each as good as `enough` asks, and none worth
+ * going on with that can no more be above `known` by as much. */
+typedef struct rob_gate_problem {
+    double a, b;
+    rob_interval x, y;
+    rob_joint joint;
+    double enough, known;
+} rob_gate_problem;
+void rob_priv_min_joints(bool of_tanh, int64_t n, const rob_gate_problem *p, double *bound);
+/* On the box, of sigmoid(x) tanh(y) - a x - b y; at: about where. */
+void rob_priv_min_sigtanhs(int64_t n, const rob_gate_problem *p, double *bound,
+                           double (*at)[2]);
+
 /* Parallel planes: lo <= phi(z) - slope.z <= up on the box. */
 typedef struct rob_strip { double slope[ROB_MAX_INS], lo, up; } rob_strip;
 /* The strip about element e of an operator; false: no rule, or nothing finite. */
 bool rob_priv_strip(const rob_node *n, const rob_range *in, int64_t e, rob_strip *s);
-/* The same on the joint domain of (x, y), for sigmoid(x) tanh(y) and sigmoid(x) y; of the
- * blend x = z and y = h - n, whose range is `second`. */
-bool rob_priv_strip_joint(const rob_node *n, const rob_range *in, int64_t e,
-                          rob_interval second, const rob_joint *joint, rob_strip *s);
+/* Those about elements which[0..count); fine[i]: there is one. */
+void rob_priv_strips(const rob_node *n, const rob_range *in, const int64_t *which,
+                     int64_t count, rob_strip *s, bool *fine);
+/* Strips s that stand become those on the joint domain of (x, y), for sigmoid(x) tanh(y) and
+ * sigmoid(x) y; of the blend x = z and y = h - n, whose range is `second`. fine[i], true on
+ * entry for what is wanted: is it thinner now? */
+void rob_priv_strips_joint(const rob_node *n, const rob_range *in, const int64_t *which,
+                           int64_t count, const rob_interval *second, const rob_joint *joint,
+                           rob_strip *s, bool *fine);
 
 /* McCormick's slopes of the product of two factors in their ranges, mixed by r in [0,
  * 1]: r = 1 below is the plane through the corners (lo, lo), above through (lo, up) in

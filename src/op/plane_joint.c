@@ -17,28 +17,44 @@
  * is at most some C on the cell. So phi - C x^2/2 is a minimum of concave functions, is
  * concave, and phi lies above its chord less C/2 (x - x1)(x2 - x). phi at the ends is
  * exact to rounding (the interior minimum over y of plane_sigtanh.c). Cells are split
- * where the bound is least; the domain's corners are ends of cells.
+ * where the bound is least; the domain's corners are ends of cells, and two cells share
+ * what is known at the end between them. Ends and cells of many problems are computed
+ * together (kernel_gate.c).
  *
  * Rounding: on a cell any ONE line below the domain may be L, so a misplaced corner is
  * loose, never false; a line is known by its values at both ends, rounded outward.
  *
  * Reference: docs/theory/relax.md 8.
  */
+#include "la/la.h"
+#include "op/gate.h"
 #include "op/plane.h"
 
-enum { CELLS = 24, LINES = ROB_JOINT_LINES + 1, CORNERS = LINES * (LINES - 1) + 2 };
+enum {
+    CELLS = 24,
+    LINES = ROB_JOINT_LINES + 1,
+    CORNERS = LINES * (LINES - 1) + 2,
+    EDGES = CELLS + CORNERS,
+    TASKS = 8,                     /* problems at a time */
+    MOST = TASKS * CORNERS
+};
 
 typedef struct line { double slope, at; } line;
-typedef struct domain {
-    double a, b;
-    bool tanh;
-    rob_interval x;
-    line low[LINES], high[LINES];
-    int lines;
-} domain;
-/* one end of a cell: phi there, and y's range */
-typedef struct edge { double x, phi, y, slo, sup; rob_interval range; } edge;
-typedef struct cell { edge left, right; line low, high; double bound, at; } cell;
+typedef struct domain { rob_interval x; line low[LINES], high[LINES]; int lines; } domain;
+/* one end of a cell: phi there, y's range, sigmoid(x) and g(y) */
+typedef struct edge { double x, phi, lo, up, slo, sup, glo, gup; } edge;
+typedef struct cell { int left, right; line low, high; double bound, at; } cell;
+typedef struct task {
+    const rob_gate_problem *p;
+    domain d;
+    edge edge[EDGES];
+    cell cell[EDGES];
+    int edges, cells, worst;
+    double least;
+} task;
+/* What is to be computed next. */
+typedef struct item { task *t; int i; } item;
+typedef struct batch { item edge[MOST], cell[MOST]; int edges, cells; } batch;
 
 static double low_at(const line *l, double x)
 {
@@ -50,97 +66,77 @@ static double high_at(const line *l, double x)
     return l->slope == 0 ? l->at : fp_add_up(fp_mul_up(l->slope, x), l->at);
 }
 
-/* ---- phi ------------------------------------------------------------------------- */
+/* ---- ends and cells, many at a time ----------------------------------------------- */
 
-/* min over y in r of  s y - b y;  s >= 0 */
-static double least_affine(const edge *p, double b, rob_interval r, double *at)
+/* y's range at x, between these two lines, joins the edge's. */
+static void widen(edge *e, const line *low, const line *high)
 {
-    double end[2] = { r.lo, r.up }, best = INFINITY;
-    for (int i = 0; i < 2; i++) {
-        double y = end[i];
-        double v = fp_add_lo(fp_mul_lo(y < 0 ? p->sup : p->slo, y), -fp_mul_up(b, y));
-        if (v < best) best = v, *at = y;
+    double l = low_at(low, e->x), u = high_at(high, e->x);
+    e->lo = fp_min(e->lo, fp_min(l, u));
+    e->up = fp_max(e->up, fp_max(l, u));
+}
+
+static void compute_edges(const batch *r, bool of_tanh)
+{
+    double x[MOST], b[MOST], l[MOST], u[MOST], m[MOST], y[MOST], slo[MOST], sup[MOST],
+        glo[MOST], gup[MOST];
+    for (int i = 0; i < r->edges; i++) {
+        const edge *e = &r->edge[i].t->edge[r->edge[i].i];
+        x[i] = e->x;
+        b[i] = r->edge[i].t->p->b;
+        l[i] = e->lo;
+        u[i] = e->up;
     }
-    return fp_or_lo(best);
-}
-
-static edge edge_at(const domain *d, const line *low, const line *high, double x)
-{
-    edge p = { .x = x, .slo = fp_sigmoid_lo(x), .sup = fp_sigmoid_up(x) };
-    double l = low_at(low, x), u = high_at(high, x);
-    p.range = (rob_interval){ fp_min(l, u), fp_max(l, u) };
-    double v = d->tanh ? rob_priv_min_tanh(p.slo, p.sup, d->b, p.range, &p.y)
-                       : least_affine(&p, d->b, p.range, &p.y);
-    p.phi = fp_or_lo(fp_add_lo(v, -fp_mul_up(d->a, x)));
-    return p;
-}
-
-/* ---- the second derivative ------------------------------------------------------- */
-
-/* v (1 - v) (sigmoid: v in [0, 1]) or 1 - v^2 (tanh), v in an interval */
-static rob_interval first_of(bool tanh, rob_interval v)
-{
-    double l = tanh ? (1 - v.lo) * (1 + v.lo) : v.lo * (1 - v.lo);
-    double u = tanh ? (1 - v.up) * (1 + v.up) : v.up * (1 - v.up);
-    double peak = tanh ? 0 : 0.5, top = tanh ? 1 : 0.25;
-    bool over = v.lo <= peak && v.up >= peak;
-    return (rob_interval){ fp_min(l, u), over ? top : fp_max(l, u) };
-}
-
-/* C: each term has fewer than 16 roundings, its magnitude times 32 u is added */
-static double second_up(const domain *d, const cell *c)
-{
-    rob_interval s = { c->left.slo, c->right.sup }, one = { 1, 1 }, g1 = one, g2 = { 0, 0 };
-    rob_interval y = { fp_min(c->left.range.lo, c->right.range.lo),
-                       fp_max(c->left.range.up, c->right.range.up) }, g = y;
-    rob_interval m = { fp_min(c->low.slope, c->high.slope),
-                       fp_max(c->low.slope, c->high.slope) };
-    rob_interval s1 = first_of(false, s), turn = { 1 - 2 * s.up, 1 - 2 * s.lo };
-    if (d->tanh) {
-        g = (rob_interval){ fp_tanh_lo(y.lo), fp_tanh_up(y.up) };
-        g1 = first_of(true, g);
-        g2 = rob_priv_range_product((rob_interval){ -2 * g.up, -2 * g.lo }, g1);
+    rob_gate_edges all = { r->edges, x, b, l, u, m, y, slo, sup, glo, gup };
+    rob_priv_gate(rob_priv_isa_best())->edges(&all, of_tanh);
+    for (int i = 0; i < r->edges; i++) {
+        task *t = r->edge[i].t;
+        edge *e = &t->edge[r->edge[i].i];
+        e->phi = fp_or_lo(fp_add_lo(m[i], -fp_mul_up(t->p->a, e->x)));
+        e->slo = slo[i];
+        e->sup = sup[i];
+        e->glo = glo[i];
+        e->gup = gup[i];
+        t->least = fp_min(t->least, e->phi);
     }
-    rob_interval mm = rob_priv_range_product(m, m);
-    rob_interval term[3] = {
-        rob_priv_range_product(rob_priv_range_product(s1, turn), g),
-        rob_priv_range_product((rob_interval){ 2 * m.lo, 2 * m.up },
-                               rob_priv_range_product(s1, g1)),
-        rob_priv_range_product((rob_interval){ fp_max(mm.lo, 0), mm.up },
-                               rob_priv_range_product(s, g2)),
-    };
-    double sum = 0, size = 0;
-    for (int i = 0; i < 3; i++) {
-        sum += term[i].up;
-        size += fp_max(fabs(term[i].lo), fabs(term[i].up));
+}
+
+static void compute_cells(const batch *r, bool of_tanh)
+{
+    double x1[MOST], x2[MOST], p1[MOST], p2[MOST], slo[MOST], sup[MOST], glo[MOST],
+        gup[MOST], dlo[MOST], dup[MOST], bound[MOST], at[MOST];
+    for (int i = 0; i < r->cells; i++) {
+        const task *t = r->cell[i].t;
+        const cell *c = &t->cell[r->cell[i].i];
+        const edge *p = &t->edge[c->left], *q = &t->edge[c->right];
+        x1[i] = p->x;
+        x2[i] = q->x;
+        p1[i] = p->phi;
+        p2[i] = q->phi;
+        slo[i] = p->slo;
+        sup[i] = q->sup;
+        glo[i] = fp_min(p->glo, q->glo);
+        gup[i] = fp_max(p->gup, q->gup);
+        dlo[i] = fp_min(c->low.slope, c->high.slope);
+        dup[i] = fp_max(c->low.slope, c->high.slope);
     }
-    return fp_max(sum + 48 * ROB_U * size + ROB_TINY, 0);
+    rob_gate_cells all = { r->cells, x1, x2, p1, p2, slo, sup, glo, gup, dlo, dup, bound, at };
+    rob_priv_gate(rob_priv_isa_best())->cells(&all, of_tanh);
+    for (int i = 0; i < r->cells; i++) {
+        cell *c = &r->cell[i].t->cell[r->cell[i].i];
+        c->bound = fp_or_lo(bound[i]);
+        c->at = at[i];
+    }
 }
 
-/* ---- cells ----------------------------------------------------------------------- */
-
-/* min over the cell of chord - C/2 (x - x1)(x2 - x): with q = C h^2 and D the difference
- * of the ends, the lower end where |D| >= q/2, else mean - q/8 - D^2/(2 q); it falls as q
- * grows, so q may be rounded up. */
-static void enclose(const domain *d, cell *c)
+static void compute(batch *r, bool of_tanh)
 {
-    double h = fp_up(c->right.x - c->left.x), q = fp_mul_up(second_up(d, c), fp_mul_up(h, h));
-    double gap = c->right.phi - c->left.phi, most = fp_up(fabs(gap));
-    c->bound = fp_min(c->left.phi, c->right.phi);
-    c->at = 0.5 * c->left.x + 0.5 * c->right.x;
-    if (fp_lo(fabs(gap)) >= q / 2 && isfinite(q)) return;
-    double mean = fp_add_lo(0.5 * c->left.phi, 0.5 * c->right.phi);
-    double drop = fp_add_up(fp_up(q / 8), fp_up(fp_mul_up(most, most) / fp_lo(2 * q)));
-    c->bound = fp_or_lo(fp_min(c->bound, fp_add_lo(mean, -drop)));
-    c->at -= gap / q * h;
+    if (r->edges > 0) compute_edges(r, of_tanh);
+    if (r->cells > 0) compute_cells(r, of_tanh);
+    r->edges = r->cells = 0;
 }
 
-static cell cell_of(const domain *d, line low, line high, edge left, edge right)
-{
-    cell c = { .left = left, .right = right, .low = low, .high = high };
-    enclose(d, &c);
-    return c;
-}
+/* ---- corners ---------------------------------------------------------------------- */
 
 /* Which lines bound the domain about x. */
 static line lowest_above(const domain *d, double x)
@@ -158,8 +154,6 @@ static line highest_below(const domain *d, double x)
         if (low_at(&d->low[i], x) > low_at(&d->low[best], x)) best = i;
     return d->low[best];
 }
-
-/* ---- corners --------------------------------------------------------------------- */
 
 /* Where a line below meets one above, x cannot go on: num/den rounded outward. */
 static void trim_by(rob_interval *x, const line *low, const line *high)
@@ -180,31 +174,48 @@ static int insert(double *at, int count, double x)
     return count + 1;
 }
 
+/* Is the crossing of two lines of one side (below: side = 1, above: -1) on the domain's
+ * edge? About: a corner that is missed makes a cell loose, not false. */
+static bool is_corner(const domain *d, const line *l, double x, double y, double side)
+{
+    const double slack = 1e-9 * (d->high[0].at - d->low[0].at);
+    for (int i = 0; i < d->lines; i++)
+        if (side * (l[i].slope * x + l[i].at - y) > slack) return false;
+    return true;
+}
+
 /* Where lines of one side cross. */
-static int crossings(const domain *d, const line *l, double *at, int count)
+static int crossings(const domain *d, const line *l, double side, double *at, int count)
 {
     for (int i = 0; i < d->lines; i++)
         for (int k = 0; k < i; k++) {
             double x = (l[k].at - l[i].at) / (l[i].slope - l[k].slope);
-            if (x > d->x.lo && x < d->x.up) count = insert(at, count, x);
+            if (!(x > d->x.lo && x < d->x.up)) continue;
+            if (is_corner(d, l, x, l[i].slope * x + l[i].at, side)) count = insert(at, count, x);
         }
     return count;
 }
 
 static int corners_of(const domain *d, double *at)
 {
-    int count = crossings(d, d->high, at, crossings(d, d->low, at, 0));
+    int count = crossings(d, d->high, -1, at, crossings(d, d->low, 1, at, 0));
     count = insert(at, count, d->x.lo);
     return insert(at, count, d->x.up);
 }
 
-static bool set_domain(domain *d, rob_interval y, const rob_joint *j)
+static bool is_moderate(double x) { return fabs(x) <= ROB_GATE_MOST; }
+
+static bool set_domain(domain *d, const rob_gate_problem *p)
 {
-    d->low[0] = (line){ 0, y.lo };
-    d->high[0] = (line){ 0, y.up };
-    d->lines = 1;
+    const rob_joint *j = &p->joint;
+    if (!is_moderate(p->x.lo) || !is_moderate(p->x.up) || !is_moderate(p->a)) return false;
+    if (!is_moderate(p->y.lo) || !is_moderate(p->y.up) || !is_moderate(p->b)) return false;
+    *d = (domain){ .x = p->x, .lines = 1 };
+    d->low[0] = (line){ 0, p->y.lo };
+    d->high[0] = (line){ 0, p->y.up };
     for (int k = 0; k < j->lines; k++) {
-        if (j->slope[k] == 0 || !isfinite(j->rest[k].lo) || !isfinite(j->rest[k].up)) continue;
+        if (j->slope[k] == 0 || !is_moderate(j->slope[k])) continue;
+        if (!is_moderate(j->rest[k].lo) || !is_moderate(j->rest[k].up)) continue;
         d->low[d->lines] = (line){ j->slope[k], j->rest[k].lo };
         d->high[d->lines++] = (line){ j->slope[k], j->rest[k].up };
     }
@@ -213,6 +224,8 @@ static bool set_domain(domain *d, rob_interval y, const rob_joint *j)
     return d->x.lo <= d->x.up;
 }
 
+/* ---- one problem ------------------------------------------------------------------ */
+
 static int lowest(const cell *c, int count)
 {
     int best = 0;
@@ -220,59 +233,89 @@ static int lowest(const cell *c, int count)
     return best;
 }
 
-static int first_cells(const domain *d, cell *cells)
+static int edge_at(task *t, double x)
 {
-    double at[CORNERS];
-    int count = corners_of(d, at), used = 0;
-    for (int i = 0; i + 1 < count; i++) {
-        if (i + 2 < count && at[i + 1] - at[i] < 1e-6 * (d->x.up - d->x.lo)) {
-            at[i + 1] = at[i];
-            continue;
-        }
-        double middle = 0.5 * at[i] + 0.5 * at[i + 1];
-        line low = highest_below(d, middle), high = lowest_above(d, middle);
-        cells[used++] = cell_of(d, low, high, edge_at(d, &low, &high, at[i]),
-                                edge_at(d, &low, &high, at[i + 1]));
-    }
-    return used;
+    t->edge[t->edges] = (edge){ .x = x, .lo = INFINITY, .up = -INFINITY };
+    return t->edges++;
 }
 
-static double least_seen(const cell *c, int count)
+static void add_cell(task *t, int left, int right)
 {
-    double best = INFINITY;
-    for (int i = 0; i < count; i++)
-        best = fp_min(best, fp_min(c[i].left.phi, c[i].right.phi));
-    return best;
+    double middle = 0.5 * t->edge[left].x + 0.5 * t->edge[right].x;
+    cell *c = &t->cell[t->cells++];
+    *c = (cell){ .left = left, .right = right, .low = highest_below(&t->d, middle),
+                 .high = lowest_above(&t->d, middle) };
+    widen(&t->edge[left], &c->low, &c->high);
+    widen(&t->edge[right], &c->low, &c->high);
+}
+
+static void start(task *t, const rob_gate_problem *p, batch *r)
+{
+    double at[CORNERS];
+    t->p = p;
+    t->least = INFINITY;
+    t->edges = t->cells = t->worst = 0;
+    if (!set_domain(&t->d, p)) return;
+    int count = corners_of(&t->d, at), left = edge_at(t, at[0]);
+    for (int i = 0; i + 1 < count; i++) {
+        bool near = at[i + 1] - t->edge[left].x < 1e-6 * (t->d.x.up - t->d.x.lo);
+        if (near && i + 2 < count) continue;
+        int right = edge_at(t, at[i + 1]);
+        add_cell(t, left, right);
+        left = right;
+    }
+    for (int i = 0; i < t->edges; i++) r->edge[r->edges++] = (item){ t, i };
+    for (int i = 0; i < t->cells; i++) r->cell[r->cells++] = (item){ t, i };
 }
 
 /* Kept away from the ends. */
-static double split_point(const cell *c)
+static double split_point(const task *t, const cell *c)
 {
-    double l = c->left.x, h = c->right.x - l;
-    if (c->at > l + 0.1 * h && c->at < l + 0.9 * h) return c->at;
-    return 0.5 * c->left.x + 0.5 * c->right.x;
+    double l = t->edge[c->left].x, u = t->edge[c->right].x, h = u - l;
+    return c->at > l + 0.1 * h && c->at < l + 0.9 * h ? c->at : 0.5 * l + 0.5 * u;
+}
+
+/* The worst cell in two, unless it is good enough. */
+static void refine(task *t, batch *r)
+{
+    const rob_gate_problem *p = t->p;
+    if (t->cells == 0) return;
+    t->worst = lowest(t->cell, t->cells);
+    cell *c = &t->cell[t->worst];
+    if (t->cells >= CELLS || !(c->bound < t->least - p->enough)) return;
+    if (t->least < p->known + p->enough) return;
+    double x = split_point(t, c);
+    if (!(x > t->edge[c->left].x && x < t->edge[c->right].x)) return;
+    int middle = edge_at(t, x);
+    widen(&t->edge[middle], &c->low, &c->high);
+    t->cell[t->cells] = (cell){ .left = middle, .right = c->right, .low = c->low, .high = c->high };
+    c->right = middle;
+    r->edge[r->edges++] = (item){ t, middle };
+    r->cell[r->cells++] = (item){ t, t->worst };
+    r->cell[r->cells++] = (item){ t, t->cells++ };
+}
+
+void rob_priv_min_joints(bool of_tanh, int64_t n, const rob_gate_problem *p, double *bound)
+{
+    task all[TASKS];
+    batch r = { .edges = 0, .cells = 0 };
+    for (int64_t first = 0; first < n; first += TASKS) {
+        const int count = (int)(n - first < TASKS ? n - first : TASKS);
+        for (int i = 0; i < count; i++) start(&all[i], &p[first + i], &r);
+        while (r.cells > 0) {
+            compute(&r, of_tanh);
+            for (int i = 0; i < count; i++) refine(&all[i], &r);
+        }
+        for (int i = 0; i < count; i++)
+            bound[first + i] = all[i].cells > 0 ? all[i].cell[all[i].worst].bound : -INFINITY;
+    }
 }
 
 double rob_priv_min_joint(bool of_tanh, double a, double b, rob_interval x,
                           rob_interval y, const rob_joint *joint, double enough)
 {
-    domain d = { .a = a, .b = b, .tanh = of_tanh, .x = x };
-    cell cells[CELLS + CORNERS];
-    if (!(isfinite(x.up - x.lo) && isfinite(y.up - y.lo))) return -INFINITY;
-    if (!set_domain(&d, y, joint)) return -INFINITY;
-    int count = first_cells(&d, cells);
-    if (count < 1) return -INFINITY;
-    int worst = lowest(cells, count);
-    double least = least_seen(cells, count);
-    while (count < CELLS && cells[worst].bound < least - enough) {
-        cell c = cells[worst];
-        double split = split_point(&c);
-        if (!(split > c.left.x && split < c.right.x)) break;
-        edge middle = edge_at(&d, &c.low, &c.high, split);
-        least = fp_min(least, middle.phi);
-        cells[worst] = cell_of(&d, c.low, c.high, c.left, middle);
-        cells[count++] = cell_of(&d, c.low, c.high, middle, c.right);
-        worst = lowest(cells, count);
-    }
-    return cells[worst].bound;
+    const rob_gate_problem p = { a, b, x, y, *joint, enough, -INFINITY };
+    double bound;
+    rob_priv_min_joints(of_tanh, 1, &p, &bound);
+    return bound;
 }

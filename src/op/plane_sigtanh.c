@@ -15,157 +15,159 @@
  * to miss.
  *
  * M(s) itself: tanh is concave on y > 0 (ends), convex on y < 0 (tangent at the
- * solution of s (1 - t^2) = b, which is t = -sqrt(1 - b/s)). docs/theory/relax.md 3.3.
+ * solution of s (1 - t^2) = b, which is t = -sqrt(1 - b/s)). M at points, and cells, are
+ * computed for many problems together (kernel_gate.c). docs/theory/relax.md 3.3.
  */
+#include "la/la.h"
+#include "op/gate.h"
 #include "op/plane.h"
 
-enum { CELLS = 40 };
+enum { CELLS = 40, TASKS = 16, MOST = 2 * TASKS };
 
 typedef struct point { double x, slo, sup, m, y; } point;
-typedef struct cell { point left, right; double bound, at; } cell;
-typedef struct problem { double a, b; rob_interval x, y; } problem;
+typedef struct cell { int left, right; double bound, split; } cell;
+typedef struct sample { double value, x, y; } sample;
+typedef struct task {
+    const rob_gate_problem *p;
+    point point[CELLS + 2];
+    cell cell[CELLS + 1];
+    int points, cells, worst;
+    sample least;
+} task;
+typedef struct item { task *t; int i; } item;
+typedef struct batch { item point[MOST], cell[MOST]; int points, cells; } batch;
 
-/* s tanh(y) - b y rounded down, s in [slo, sup], s >= 0 */
-static double height(const point *s, double b, double y)
-{
-    double t = fp_tanh_lo(y);
-    return fp_add_lo(fp_mul_lo(t < 0 ? s->sup : s->slo, t), -fp_mul_up(b, y));
-}
+/* ---- points and cells, many at a time --------------------------------------------- */
 
-static double stationary(double s, double b, double l, double m)
+static void see(task *t, const point *p)
 {
-    double q = b / s;
-    if (!(q > 0))
-        return l;
-    if (q >= 1)
-        return m;
-    double t = 1 + sqrt(1 - q);
-    return fp_min(fp_max(-0.5 * fp_log(t * t / q), l), m);
-}
-
-static double least_left(const point *s, double b, double l, double m, double *at)
-{
-    double p = stationary(s->sup, b, l, m), d = s->sup * rob_priv_uni_tanh.slope(p);
-    double blur = fabs(d) * (4 * rob_priv_uni_tanh.blur) + 2 * ROB_TINY;
-    double down = fp_min(0, fp_lo((d - blur) - b)),
-           up = fp_max(0, fp_up((d + blur) - b));
-    double right = fp_mul_up(-down, fp_up(m - p)), left = fp_mul_up(up, fp_up(p - l));
-    *at = p;
-    return fp_lo(height(s, b, p) - fp_max(right, left));
-}
-
-/* p's M, bounded below */
-static void least_over(point *p, double b, double l, double u)
-{
-    double end[2] = { l, u };
-    if (l < 0)
-        p->m = fp_or_lo(least_left(p, b, l, fp_min(u, 0), &p->y));
-    for (int i = l < 0 ? 1 : 0; i < 2 && u >= 0; i++) {
-        double h = fp_or_lo(height(p, b, end[i]));
-        if (h < p->m) {
-            p->m = h;
-            p->y = end[i];
-        }
-    }
-}
-
-double rob_priv_min_tanh(double slo, double sup, double b, rob_interval y, double *at)
-{
-    point p = { 0, slo, sup, INFINITY, y.lo };
-    least_over(&p, b, y.lo, y.up);
-    *at = p.y;
-    return p.m;
+    double value = p->m - t->p->a * p->x;
+    if (value < t->least.value) t->least = (sample){ value, p->x, p->y };
 }
 
 /* M at sigmoid(x), bounded below */
-static point eliminate(const problem *q, double x)
+static void compute_points(const batch *r)
 {
-    point p = { x, fp_sigmoid_lo(x), fp_sigmoid_up(x), INFINITY, q->y.lo };
-    least_over(&p, q->b, q->y.lo, q->y.up);
-    return p;
+    double x[MOST], b[MOST], l[MOST], u[MOST], m[MOST], y[MOST], slo[MOST], sup[MOST],
+        glo[MOST], gup[MOST];
+    for (int i = 0; i < r->points; i++) {
+        const task *t = r->point[i].t;
+        x[i] = t->point[r->point[i].i].x;
+        b[i] = t->p->b;
+        l[i] = t->p->y.lo;
+        u[i] = t->p->y.up;
+    }
+    rob_gate_edges all = { r->points, x, b, l, u, m, y, slo, sup, glo, gup };
+    rob_priv_gate(rob_priv_isa_best())->edges(&all, true);
+    for (int i = 0; i < r->points; i++) {
+        task *t = r->point[i].t;
+        point *p = &t->point[r->point[i].i];
+        *p = (point){ x[i], slo[i], sup[i], fp_or_lo(m[i]), y[i] };
+        see(t, p);
+    }
 }
 
-/* k s over s in [lo, up], rounded up */
-static double slope_times(double k, const point *p)
+static void compute_cells(const batch *r)
 {
-    return fp_mul_up(k, k > 0 ? p->sup : p->slo);
+    double a[MOST], x1[MOST], x2[MOST], m1[MOST], m2[MOST], slo1[MOST], sup1[MOST],
+        slo2[MOST], sup2[MOST], bound[MOST], at[MOST], split[MOST];
+    for (int i = 0; i < r->cells; i++) {
+        const task *t = r->cell[i].t;
+        const cell *c = &t->cell[r->cell[i].i];
+        const point *p = &t->point[c->left], *q = &t->point[c->right];
+        a[i] = t->p->a;
+        x1[i] = p->x, m1[i] = p->m, slo1[i] = p->slo, sup1[i] = p->sup;
+        x2[i] = q->x, m2[i] = q->m, slo2[i] = q->slo, sup2[i] = q->sup;
+    }
+    rob_gate_chords all = { r->cells, a, x1, x2, m1, m2, slo1, sup1, slo2, sup2,
+                            bound, at, split };
+    rob_priv_gate(rob_priv_isa_best())->chords(&all);
+    for (int i = 0; i < r->cells; i++) {
+        cell *c = &r->cell[i].t->cell[r->cell[i].i];
+        c->bound = fp_or_lo(bound[i]);
+        c->split = split[i];
+    }
 }
 
-static cell enclose(const problem *q, point left, point right)
-{
-    cell c = { .left = left, .right = right };
-    double width = right.slo - left.slo;
-    double k = width > 1e-9 * right.sup ? (right.m - left.m) / width : 0;
-    double base = fp_min(fp_add_lo(left.m, -slope_times(k, &left)),
-                         fp_add_lo(right.m, -slope_times(k, &right)));
-    double v = rob_priv_min_sigmoid(k, q->a, (rob_interval){ left.x, right.x }, &c.at);
-    c.bound = fp_or_lo(fp_add_lo(v, base));
-    return c;
-}
-
-/* where to split: where the bound is least unless that is near an end, else halve s */
-static double split_point(const cell *c)
-{
-    double s1 = c->left.slo, s2 = c->right.slo, s = fp_sigmoid(c->at);
-    if (!(s > s1 + 0.1 * (s2 - s1) && s < s2 - 0.1 * (s2 - s1)))
-        s = 0.5 * (s1 + s2);
-    double x = fp_log(s / (1 - s));
-    if (!(x > c->left.x && x < c->right.x))
-        x = 0.5 * c->left.x + 0.5 * c->right.x;
-    return x;
-}
+/* ---- one problem ------------------------------------------------------------------ */
 
 static int lowest(const cell *c, int count)
 {
     int best = 0;
-    for (int i = 1; i < count; i++)
-        best = c[i].bound < c[best].bound ? i : best;
+    for (int i = 1; i < count; i++) best = c[i].bound < c[best].bound ? i : best;
     return best;
-}
-
-typedef struct sample { double value, x, y; } sample;
-
-static void see(const problem *q, const point *p, sample *least)
-{
-    double value = p->m - q->a * p->x;
-    if (value < least->value)
-        *least = (sample){ value, p->x, p->y };
 }
 
 /* what the bound may miss: a share of the plane's mean height over corners and centre
  */
-static double tolerance(const problem *q, double least)
+static double tolerance(const rob_gate_problem *q, double least)
 {
     double x = 0.5 * q->x.lo + 0.5 * q->x.up, y = 0.5 * q->y.lo + 0.5 * q->y.up;
     double mean = fp_sigmoid(x) * fp_tanh(y) - q->a * x - q->b * y - least;
     return 3e-4 * fabs(mean) + 1e-9 * fabs(least) + 1e-15;
 }
 
-double rob_priv_min_sigtanh(double a, double b, rob_interval x, rob_interval y,
-                            double at[2])
+static bool is_moderate(const rob_gate_problem *p)
 {
-    problem q = { a, b, x, y };
-    cell cells[CELLS];
-    int count = 1;
-    point left = eliminate(&q, x.lo), right = eliminate(&q, x.up);
-    sample least = { INFINITY, x.lo, y.lo };
-    see(&q, &left, &least);
-    see(&q, &right, &least);
-    cells[0] = enclose(&q, left, right);
-    int worst = 0;
-    while (count < CELLS
-           && cells[worst].bound < least.value - tolerance(&q, least.value)) {
-        cell c = cells[worst];
-        double split = split_point(&c);
-        if (!(split > c.left.x && split < c.right.x))
-            break;
-        point middle = eliminate(&q, split);
-        see(&q, &middle, &least);
-        cells[worst] = enclose(&q, c.left, middle);
-        cells[count++] = enclose(&q, middle, c.right);
-        worst = lowest(cells, count);
+    double most = fp_max(fp_max(fabs(p->x.lo), fabs(p->x.up)), fp_max(fabs(p->y.lo), fabs(p->y.up)));
+    return most <= ROB_GATE_MOST && fabs(p->a) <= ROB_GATE_MOST && fabs(p->b) <= ROB_GATE_MOST;
+}
+
+static int point_at(task *t, double x, batch *r)
+{
+    t->point[t->points] = (point){ .x = x };
+    r->point[r->points++] = (item){ t, t->points };
+    return t->points++;
+}
+
+static void cell_at(task *t, int i, int left, int right, batch *r)
+{
+    t->cell[i] = (cell){ .left = left, .right = right };
+    r->cell[r->cells++] = (item){ t, i };
+}
+
+static void start(task *t, const rob_gate_problem *p, batch *r)
+{
+    t->p = p;
+    t->least = (sample){ INFINITY, p->x.lo, p->y.lo };
+    t->points = t->cells = t->worst = 0;
+    if (!is_moderate(p)) return;
+    int left = point_at(t, p->x.lo, r), right = point_at(t, p->x.up, r);
+    cell_at(t, t->cells++, left, right, r);
+}
+
+/* The worst cell in two, unless it is good enough. */
+static void refine(task *t, batch *r)
+{
+    if (t->cells == 0) return;
+    t->worst = lowest(t->cell, t->cells);
+    const cell c = t->cell[t->worst];
+    double least = t->least.value;
+    if (t->cells >= CELLS || !(c.bound < least - tolerance(t->p, least))) return;
+    if (!(c.split > t->point[c.left].x && c.split < t->point[c.right].x)) return;
+    int middle = point_at(t, c.split, r);
+    cell_at(t, t->worst, c.left, middle, r);
+    cell_at(t, t->cells++, middle, c.right, r);
+}
+
+void rob_priv_min_sigtanhs(int64_t n, const rob_gate_problem *p, double *bound,
+                           double (*at)[2])
+{
+    task all[TASKS];
+    for (int64_t first = 0; first < n; first += TASKS) {
+        const int count = (int)(n - first < TASKS ? n - first : TASKS);
+        batch r = { .points = 0, .cells = 0 };
+        for (int i = 0; i < count; i++) start(&all[i], &p[first + i], &r);
+        while (r.cells > 0) {
+            compute_points(&r);
+            compute_cells(&r);
+            r.points = r.cells = 0;
+            for (int i = 0; i < count; i++) refine(&all[i], &r);
+        }
+        for (int i = 0; i < count; i++) {
+            bound[first + i] = all[i].cells > 0 ? all[i].cell[all[i].worst].bound : -INFINITY;
+            at[first + i][0] = all[i].least.x;
+            at[first + i][1] = all[i].least.y;
+        }
     }
-    at[0] = least.x;
-    at[1] = least.y;
-    return cells[worst].bound;
 }

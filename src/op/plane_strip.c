@@ -65,17 +65,6 @@ static void strip_sigmul(const rob_interval *x, rob_strip *s)
     s->up = -rob_priv_min_sigmul(-a, b, x[0], mirrored(x[1]), at);
 }
 
-static void strip_sigtanh(const rob_interval *x, rob_strip *s)
-{
-    double a = middle_of(fp_tanh, x[1]) * chord(fp_sigmoid, &rob_priv_uni_sigmoid, x[0]);
-    double b = middle_of(fp_sigmoid, x[0]) * chord(fp_tanh, &rob_priv_uni_tanh, x[1]);
-    double at[2];
-    s->slope[0] = a;
-    s->slope[1] = b;
-    s->lo = rob_priv_min_sigtanh(a, b, x[0], x[1], at);
-    s->up = -rob_priv_min_sigtanh(-a, b, x[0], mirrored(x[1]), at);
-}
-
 /* n + sigmoid(z) (h - n) over (z, n, h) */
 static void strip_blend(const rob_interval *x, rob_strip *s)
 {
@@ -115,11 +104,17 @@ typedef struct rule { int32_t op; void (*strip)(const rob_interval *, rob_strip 
 static const rule RULES[] = {
     {ROB_OP_tanh, strip_tanh},       {ROB_OP_sigmoid, strip_sigmoid},
     {ROB_OP_relu, strip_relu},       {ROB_OP_mul, strip_mul},
-    {ROB_OP_sigmul, strip_sigmul},   {ROB_OP_sigtanh, strip_sigtanh},
-    {ROB_OP_blend, strip_blend},
+    {ROB_OP_sigmul, strip_sigmul},   {ROB_OP_blend, strip_blend},
 };
 
-bool rob_priv_strip(const rob_node *n, const rob_range *in, int64_t e, rob_strip *s)
+static bool is_strip(const rob_node *n, const rob_strip *s)
+{
+    bool fine = isfinite(s->lo) && isfinite(s->up) && s->lo <= s->up;
+    for (int32_t i = 0; i < n->ins; i++) fine = fine && isfinite(s->slope[i]);
+    return fine;
+}
+
+static bool one_strip(const rob_node *n, const rob_range *in, int64_t e, rob_strip *s)
 {
     rob_interval box[ROB_MAX_INS];
     for (int32_t i = 0; i < n->ins; i++) {
@@ -129,60 +124,133 @@ bool rob_priv_strip(const rob_node *n, const rob_range *in, int64_t e, rob_strip
     for (size_t k = 0; k < sizeof RULES / sizeof *RULES; k++) {
         if (RULES[k].op != n->op->id) continue;
         RULES[k].strip(box, s);
-        bool fine = isfinite(s->lo) && isfinite(s->up) && s->lo <= s->up;
-        for (int32_t i = 0; i < n->ins; i++) fine = fine && isfinite(s->slope[i]);
-        return fine;
+        return is_strip(n, s);
     }
     return false;
+}
+
+/* ---- many of sigmoid(x) tanh(y) --------------------------------------------------- */
+
+enum { SOME = 16 };
+
+static rob_gate_problem problem_of(const rob_strip *s, rob_interval x, rob_interval y)
+{
+    return (rob_gate_problem){ .a = s->slope[0], .b = s->slope[1], .x = x, .y = y };
+}
+
+/* an upper side is a lower one of tanh(-y) */
+static rob_gate_problem turned(rob_gate_problem p)
+{
+    p.a = -p.a;
+    p.y = mirrored(p.y);
+    for (int k = 0; k < p.joint.lines; k++) {
+        p.joint.slope[k] = -p.joint.slope[k];
+        p.joint.rest[k] = mirrored(p.joint.rest[k]);
+    }
+    return p;
+}
+
+static void slopes_of_sigtanh(rob_interval x, rob_interval y, rob_strip *s)
+{
+    s->slope[0] = middle_of(fp_tanh, y) * chord(fp_sigmoid, &rob_priv_uni_sigmoid, x);
+    s->slope[1] = middle_of(fp_sigmoid, x) * chord(fp_tanh, &rob_priv_uni_tanh, y);
+}
+
+static void some_sigtanh(const rob_node *n, const rob_range *in, const int64_t *which,
+                         int64_t count, rob_strip *s, bool *fine)
+{
+    rob_gate_problem p[2 * SOME];
+    double bound[2 * SOME], at[2 * SOME][2];
+    int64_t to[SOME], used = 0;
+    for (int64_t i = 0; i < count; i++) {
+        rob_interval x = rob_priv_range_at(&in[0], which[i]), y = rob_priv_range_at(&in[1], which[i]);
+        fine[i] = isfinite(x.lo) && isfinite(x.up) && isfinite(y.lo) && isfinite(y.up);
+        if (!fine[i]) continue;
+        slopes_of_sigtanh(x, y, &s[i]);
+        to[used] = i;
+        p[2 * used] = problem_of(&s[i], x, y);
+        p[2 * used + 1] = turned(p[2 * used]);
+        used++;
+    }
+    rob_priv_min_sigtanhs(2 * used, p, bound, at);
+    for (int64_t k = 0; k < used; k++) {
+        s[to[k]].lo = bound[2 * k];
+        s[to[k]].up = -bound[2 * k + 1];
+        fine[to[k]] = is_strip(n, &s[to[k]]);
+    }
+}
+
+void rob_priv_strips(const rob_node *n, const rob_range *in, const int64_t *which,
+                     int64_t count, rob_strip *s, bool *fine)
+{
+    if (n->op->id != ROB_OP_sigtanh) {
+        for (int64_t i = 0; i < count; i++) fine[i] = one_strip(n, in, which[i], &s[i]);
+        return;
+    }
+    for (int64_t i = 0; i < count; i += SOME)
+        some_sigtanh(n, in, which + i, count - i < SOME ? count - i : SOME, s + i, fine + i);
+}
+
+bool rob_priv_strip(const rob_node *n, const rob_range *in, int64_t e, rob_strip *s)
+{
+    bool fine;
+    rob_priv_strips(n, in, &e, 1, s, &fine);
+    return fine;
 }
 
 /* ---- joint domains ---------------------------------------------------------------- */
 
-static rob_joint mirrored_joint(const rob_joint *j)
-{
-    rob_joint m = *j;
-    for (int k = 0; k < j->lines; k++) {
-        m.slope[k] = -j->slope[k];
-        m.rest[k] = mirrored(j->rest[k]);
-    }
-    return m;
-}
-
-/* lo and up of sigmoid(x) g(y) - a x - b y; an upper side is a lower one of g(-y) */
-static void joint_ends(bool of_tanh, double a, double b, rob_interval x, rob_interval y,
-                       const rob_joint *joint, double enough, rob_strip *s)
-{
-    const rob_joint other = mirrored_joint(joint);
-    s->lo = rob_priv_min_joint(of_tanh, a, b, x, y, joint, enough);
-    s->up = -rob_priv_min_joint(of_tanh, -a, b, x, mirrored(y), &other, enough);
-}
-
 /* n + sigmoid(z) d = a z + (1 - b) n + b h + (sigmoid(z) d - a z - b d), exactly, when
  * 1 - b is: b is rounded to 30 bits. */
-static void joint_blend(rob_interval z, rob_interval d, const rob_joint *joint,
-                        double enough, rob_strip *s)
+static rob_gate_problem joint_blend(rob_interval z, rob_interval d, rob_strip *s)
 {
     double a = middle(d) * chord(fp_sigmoid, &rob_priv_uni_sigmoid, z);
     double b = rint(middle_of(fp_sigmoid, z) * 0x1p30) * 0x1p-30;
-    joint_ends(false, a, b, z, d, joint, enough, s);
     s->slope[0] = a;
     s->slope[1] = 1 - b;
     s->slope[2] = b;
+    return (rob_gate_problem){ .a = a, .b = b, .x = z, .y = d };
 }
 
-bool rob_priv_strip_joint(const rob_node *n, const rob_range *in, int64_t e,
-                          rob_interval second, const rob_joint *joint, rob_strip *s)
+static void some_joint(const rob_node *n, const rob_range *in, const int64_t *which,
+                       int64_t count, const rob_interval *second, const rob_joint *joint,
+                       rob_strip *s, bool *fine)
 {
-    rob_interval x = rob_priv_range_at(&in[0], e);
-    rob_strip box = *s;
-    double enough = 0.01 * (box.up - box.lo);
-    if (n->op->id == ROB_OP_blend) joint_blend(x, second, joint, enough, s);
-    else
-        joint_ends(n->op->id == ROB_OP_sigtanh, s->slope[0], s->slope[1], x, second, joint,
-                   enough, s);
-    bool fine = isfinite(s->lo) && isfinite(s->up) && s->lo <= s->up;
-    for (int32_t i = 0; i < n->ins; i++) fine = fine && isfinite(s->slope[i]);
-    if (fine && s->up - s->lo < box.up - box.lo) return true;
-    *s = box;
-    return false;
+    const bool blend = n->op->id == ROB_OP_blend;
+    rob_gate_problem p[2 * SOME];
+    rob_strip box[SOME];
+    double bound[2 * SOME];
+    int64_t to[SOME], used = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (!fine[i]) continue;
+        rob_interval x = rob_priv_range_at(&in[0], which[i]);
+        to[used] = i;
+        box[used] = s[i];
+        rob_gate_problem q = blend ? joint_blend(x, second[i], &s[i])
+                                   : problem_of(&s[i], x, second[i]);
+        q.joint = joint[i];
+        q.enough = 0.01 * (s[i].up - s[i].lo);
+        p[2 * used] = q;
+        p[2 * used + 1] = turned(q);
+        p[2 * used].known = blend ? -INFINITY : s[i].lo;
+        p[2 * used + 1].known = blend ? -INFINITY : -s[i].up;
+        used++;
+    }
+    rob_priv_min_joints(n->op->id == ROB_OP_sigtanh, 2 * used, p, bound);
+    for (int64_t k = 0; k < used; k++) {
+        rob_strip *t = &s[to[k]];
+        t->lo = fp_max(bound[2 * k], p[2 * k].known);
+        t->up = -fp_max(bound[2 * k + 1], p[2 * k + 1].known);
+        fine[to[k]] = is_strip(n, t) && t->up - t->lo < box[k].up - box[k].lo;
+        if (!fine[to[k]]) *t = box[k];
+    }
+}
+
+void rob_priv_strips_joint(const rob_node *n, const rob_range *in, const int64_t *which,
+                           int64_t count, const rob_interval *second, const rob_joint *joint,
+                           rob_strip *s, bool *fine)
+{
+    for (int64_t i = 0; i < count; i += SOME)
+        some_joint(n, in, which + i, count - i < SOME ? count - i : SOME, second + i, joint + i,
+                   s + i, fine + i);
 }

@@ -45,29 +45,43 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
 
 /* Slopes: McCormick of the two factors composed with a line of each; offset: exact. An
  * upper plane is a lower one of sigmoid(x) tanh(-y). */
-static void put_plane(bool is_above, const rob_interval x[2], const double *theta,
-                      int64_t e, rob_planes *out)
+typedef struct side { int64_t e; bool above; rob_interval x[2]; double slope[2], limit; } side;
+
+/* False: there is only the constant. */
+static bool make_side(side *p, const double *theta, rob_gate_problem *q)
 {
+    const rob_interval *x = p->x;
     rob_interval y = rob_priv_range_sigtanh(x[0], x[1]);
     rob_interval s = { fp_sigmoid_lo(x[0].lo), fp_sigmoid_up(x[0].up) };
     rob_interval t = { fp_tanh_lo(x[1].lo), fp_tanh_up(x[1].up) };
-    double limit = is_above ? y.up : y.lo, c[2], at[2];
-    if (!isfinite(x[0].up - x[0].lo) || !isfinite(x[1].up - x[1].lo)) {
-        rob_priv_plane_flat(out, 2, e, limit);
-        return;
-    }
-    rob_priv_product_slopes(is_above, s, t, theta ? theta[0] : 1, &c[0], &c[1]);
-    double slope[2] = {
-        rob_priv_gate_slope(&rob_priv_uni_sigmoid, is_above, c[0], x[0],
-                            theta ? theta + 1 : NULL),
-        rob_priv_gate_slope(&rob_priv_uni_tanh, is_above, c[1], x[1],
-                            theta ? theta + 2 : NULL),
+    double c[2], sign = p->above ? -1 : 1;
+    p->limit = p->above ? y.up : y.lo;
+    if (!isfinite(x[0].up - x[0].lo) || !isfinite(x[1].up - x[1].lo)) return false;
+    rob_priv_product_slopes(p->above, s, t, theta ? theta[0] : 1, &c[0], &c[1]);
+    p->slope[0] = rob_priv_gate_slope(&rob_priv_uni_sigmoid, p->above, c[0], x[0],
+                                      theta ? theta + 1 : NULL);
+    p->slope[1] = rob_priv_gate_slope(&rob_priv_uni_tanh, p->above, c[1], x[1],
+                                      theta ? theta + 2 : NULL);
+    *q = (rob_gate_problem){
+        .a = sign * p->slope[0], .b = p->slope[1], .x = x[0],
+        .y = p->above ? (rob_interval){ -x[1].up, -x[1].lo } : x[1],
     };
-    rob_interval v = is_above ? (rob_interval){ -x[1].up, -x[1].lo } : x[1];
-    double sign = is_above ? -1 : 1;
-    double offset = sign * rob_priv_min_sigtanh(sign * slope[0], slope[1], x[0], v, at);
-    at[1] *= sign;
-    rob_priv_plane_put(out, is_above, 2, e, x, slope, offset, at, limit);
+    return true;
+}
+
+enum { SIDES = 32 };
+
+static void put_sides(int64_t count, const side *p, const rob_gate_problem *q,
+                      rob_planes *below, rob_planes *above)
+{
+    double offset[SIDES], at[SIDES][2];
+    rob_priv_min_sigtanhs(count, q, offset, at);
+    for (int64_t i = 0; i < count; i++) {
+        double sign = p[i].above ? -1 : 1;
+        at[i][1] *= sign;
+        rob_priv_plane_put(p[i].above ? above : below, p[i].above, 2, p[i].e, p[i].x, p[i].slope,
+                           sign * offset[i], at[i], p[i].limit);
+    }
 }
 
 /* theta: McCormick's r, the touching points of sigmoid and tanh; below, then above */
@@ -75,11 +89,18 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
                   rob_planes *below, rob_planes *above)
 {
     (void)n;
-    for (int64_t e = 0; e < below->count; e++) {
-        rob_interval x[2] = { rob_priv_range_at(&in[0], e),
-                              rob_priv_range_at(&in[1], e) };
-        put_plane(false, x, theta ? theta + 6 * e : NULL, e, below);
-        put_plane(true, x, theta ? theta + 6 * e + 3 : NULL, e, above);
+    side p[SIDES];
+    rob_gate_problem q[SIDES];
+    int64_t used = 0;
+    for (int64_t k = 0; k < 2 * below->count; k++) {
+        const int64_t e = k / 2;
+        p[used] = (side){ .e = e, .above = k % 2 == 1,
+                          .x = { rob_priv_range_at(&in[0], e), rob_priv_range_at(&in[1], e) } };
+        if (make_side(&p[used], theta ? theta + 3 * k : NULL, &q[used])) used++;
+        else rob_priv_plane_flat(p[used].above ? above : below, 2, e, p[used].limit);
+        if (used < SIDES && k + 1 < 2 * below->count) continue;
+        put_sides(used, p, q, below, above);
+        used = 0;
     }
 }
 
