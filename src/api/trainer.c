@@ -57,6 +57,8 @@ static const struct curve {
     { "valid_loss", ROB_VALID_LOSS },
     { "valid_accuracy", ROB_VALID_ACCURACY },
     { "penalty", ROB_PENALTY },
+    { "certified", ROB_PROVED },
+    { "certified_loss", ROB_CERTIFIED_LOSS },
 };
 
 /* one number each; of forecasts alone but the first */
@@ -102,8 +104,8 @@ rob_status rob_trainer_get(rob_ctx *ctx, const rob_trainer *t, const char *what,
     const struct fact *fact = fact_named(what);
     CHECK(fact || column >= 0, ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are loss, accuracy, valid_loss, "
-          "valid_accuracy, penalty, best_epoch, spread, mean_loss, last_loss, "
-          "zero_loss",
+          "valid_accuracy, penalty, certified, certified_loss, best_epoch, spread, "
+          "mean_loss, last_loss, zero_loss",
           what);
     int64_t size = !fact ? t->epochs : fact->baseline == -2 || t->forecast;
     CHECK(!out || capacity >= size, ctx, ROB_ESHAPE, "capacity is %lld; '%s' has %lld",

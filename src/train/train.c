@@ -7,7 +7,8 @@
  * b1 = 0.9, b2 = 0.999, rate falling by cosine over the epochs. The order of an epoch
  * is a shuffle of (seed, epoch). Kept are the weights of the best epoch: highest
  * validation accuracy, then lowest validation loss (of a forecast, that alone);
- * without a validation set, lowest training loss. `patience` epochs without a better one end the training.
+ * without a validation set, lowest training loss; of certified training, the lowest loss
+ * with its part for boxes of full size. `patience` epochs without a better one end the training.
  * References: Kingma & Ba, ICLR 2015; Loshchilov & Hutter, ICLR 2019.
  * (docs/theory/train.md, section 2.)
  */
@@ -34,6 +35,9 @@ const rob_option rob_priv_train_options[ROB_TRAIN_OPTIONS] = {
     { "adversarial_norm", ROB_NORM_L2, ROB_NORM_L2, ROB_NORM_LINF, "ROB_NORM",
       "of that ball: ROB_NORM_L2 (2) or ROB_NORM_LINF (100)" },
     { "adversarial_steps", 10, 1, 1e6, "gradients", "of one ascent" },
+    { "certified", 0, 0, 1e30, "model units", "radius of the boxes intervals are trained on" },
+    { "certified_weight", 1, 1e-12, 1e30, "", "of the loss that intervals leave" },
+    { "certified_ramp", 0.5, 0, 1, "share", "of the epochs in which boxes grow to their size" },
 };
 
 typedef struct descent {
@@ -42,8 +46,9 @@ typedef struct descent {
     rob_fit fit;
     rob_penalty penalty[2]; /* Jacobian, Hessian; strength 0: not made */
     rob_disturb disturb;
+    rob_interval_term interval;
     rob_standard standard; /* of a forecast */
-    bool disturbed, forecast;
+    bool disturbed, certified, forecast;
     const rob_data *train, *valid;
     int64_t *order, *every; /* shuffled training series; 0 .. of the validation set */
     double *grad, *mean, *square, *best; /* (size) */
@@ -86,9 +91,16 @@ static void adam(descent *d, double rate)
 
 /* ---- one epoch ------------------------------------------------------------------- */
 
+/* Boxes grow in proportion to the series seen, up to the end of the ramp. */
+static double grown(const descent *d, double epochs)
+{
+    double ramp = d->t->option[ROB_CERTIFIED_RAMP] * d->t->option[ROB_EPOCHS];
+    return epochs < ramp ? epochs / ramp : 1;
+}
+
 /* The joint loss of rows first .. of the epoch's order, and its gradient. */
 static double batch_loss(descent *d, int64_t epoch, int64_t first, int64_t count,
-                         double *penalty, int64_t *right)
+                         double *penalty, int64_t *right, int64_t *proved)
 {
     rob_batch b = { .data = d->train,
                     .index = d->order + first,
@@ -105,6 +117,10 @@ static double batch_loss(descent *d, int64_t epoch, int64_t first, int64_t count
     for (int k = 0; k < 2; k++)
         if (d->penalty[k].strength > 0)
             *penalty += rob_priv_penalty_add(d->ctx, &d->penalty[k], &b, d->grad);
+    double seen = (double)epoch + (double)first / (double)d->train->count;
+    if (d->certified)
+        *penalty += rob_priv_interval_add(d->ctx, &d->interval, &b, grown(d, seen), d->grad,
+                                          proved);
     return loss + *penalty;
 }
 
@@ -117,22 +133,34 @@ static void validate(descent *d, double *curve)
                                               d->valid->count, NULL, &right);
     if (!d->forecast)
         curve[ROB_VALID_ACCURACY] = (double)right / (double)d->valid->count;
+    if (!d->certified) return;
+    rob_batch b = { .data = d->valid,
+                    .index = d->every,
+                    .count = d->valid->count,
+                    .theta = d->fit.theta,
+                    .weight = 1 / (double)d->valid->count,
+                    .standard = d->fit.standard };
+    curve[ROB_CERTIFIED_LOSS] =
+        rob_priv_interval_add(d->ctx, &d->interval, &b, 1, NULL, &right);
+    curve[ROB_PROVED] = d->forecast ? NAN : (double)right / (double)d->valid->count;
 }
 
 static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
 {
     rob_status status = ROB_OK;
     int64_t n = d->train->count, batch = (int64_t)d->t->option[ROB_BATCH], right = 0;
+    int64_t proved = 0;
     rob_random random = rob_priv_random(d->ctx->seed, (uint64_t)epoch);
     double loss = 0, penalties = 0;
     double rate = d->t->option[ROB_RATE] * rate_share(epoch, d->t->option[ROB_EPOCHS]);
     rob_priv_shuffle(&random, d->order, n);
     for (int64_t first = 0; first < n; first += batch) {
-        int64_t hits, count = n - first < batch ? n - first : batch;
+        int64_t hits, safe = 0, count = n - first < batch ? n - first : batch;
         double penalty;
-        loss += (double)count * batch_loss(d, epoch, first, count, &penalty, &hits);
+        loss += (double)count * batch_loss(d, epoch, first, count, &penalty, &hits, &safe);
         penalties += (double)count * penalty;
         right += hits;
+        proved += safe;
         CHECK(clip_gradient(d->grad, d->fit.tile.size, d->t->option[ROB_CLIP]), d->ctx,
               ROB_ENUMERIC,
               "epoch %lld: the gradient is not finite; a smaller rate (now %g) "
@@ -145,13 +173,20 @@ static rob_status run_epoch(descent *d, int64_t epoch, double *curve)
     curve[ROB_LOSS] = loss / (double)n;
     curve[ROB_PENALTY] = penalties / (double)n;
     curve[ROB_ACCURACY] = d->forecast ? NAN : (double)right / (double)n;
+    curve[ROB_PROVED] = d->certified && !d->forecast ? (double)proved / (double)n : NAN;
+    curve[ROB_CERTIFIED_LOSS] = NAN;
     validate(d, curve);
 done:
     return status;
 }
 
+/* While boxes grow, the latest is kept: losses at different sizes do not compare. */
 static bool is_better(const descent *d, const double *now, const double *best)
 {
+    if (d->certified && grown(d, (double)((best - d->curve) / ROB_CURVES)) < 1) return true;
+    if (d->certified && d->valid)
+        return now[ROB_VALID_LOSS] + now[ROB_CERTIFIED_LOSS]
+               < best[ROB_VALID_LOSS] + best[ROB_CERTIFIED_LOSS];
     if (!d->valid) return now[ROB_LOSS] < best[ROB_LOSS];
     if (!d->forecast && now[ROB_VALID_ACCURACY] != best[ROB_VALID_ACCURACY])
         return now[ROB_VALID_ACCURACY] > best[ROB_VALID_ACCURACY];
@@ -247,6 +282,11 @@ static rob_status prepare_terms(descent *d, const rob_model *model, int64_t step
           o[ROB_ADVERSARIAL_NORM]);
     if (d->disturbed)
         TRY(rob_priv_disturb_create(d->ctx, model, steps, differ, rows, &d->disturb));
+    d->certified = o[ROB_CERTIFIED] > 0;
+    if (!d->certified) goto done;
+    TRY(rob_priv_interval_create(d->ctx, model, steps, differ, rows, &d->interval));
+    d->interval.radius = o[ROB_CERTIFIED];
+    d->interval.weight = o[ROB_CERTIFIED_WEIGHT];
 done:
     return status;
 }
@@ -313,6 +353,7 @@ static void release(descent *d)
     rob_priv_fit_free(&d->fit);
     for (int k = 0; k < 2; k++) rob_priv_penalty_free(&d->penalty[k]);
     rob_priv_disturb_free(&d->disturb);
+    rob_priv_interval_free(&d->interval);
     rob_priv_release(m, d->order);
     rob_priv_release(m, d->every);
     rob_priv_release(m, d->grad);

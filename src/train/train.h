@@ -21,6 +21,9 @@ enum {
     ROB_ADVERSARIAL,
     ROB_ADVERSARIAL_NORM,
     ROB_ADVERSARIAL_STEPS,
+    ROB_CERTIFIED,
+    ROB_CERTIFIED_WEIGHT,
+    ROB_CERTIFIED_RAMP,
     ROB_TRAIN_OPTIONS
 };
 
@@ -38,6 +41,8 @@ enum {
     ROB_VALID_LOSS,
     ROB_VALID_ACCURACY,
     ROB_PENALTY,
+    ROB_PROVED,         /* share of series that intervals prove */
+    ROB_CERTIFIED_LOSS, /* what is left of the loss there, weighted */
     ROB_CURVES
 };
 
@@ -98,6 +103,23 @@ void rob_priv_penalty_free(rob_penalty *p);
 /* The penalty, times strength; its gradient is added to grad (NULL: not wanted). */
 double rob_priv_penalty_add(rob_ctx *ctx, rob_penalty *p, const rob_batch *b,
                             double *grad);
+
+/* ---- certified training (interval.c) --------------------------------------------- */
+
+typedef struct rob_interval_term {
+    rob_tile tile;
+    double radius, weight; /* model units; set after creation */
+    rob_id reach, upper, loss;
+} rob_interval_term;
+
+rob_status rob_priv_interval_create(rob_ctx *ctx, const rob_model *model, int64_t steps,
+                                    bool lengths_differ, int64_t rows,
+                                    rob_interval_term *e);
+void rob_priv_interval_free(rob_interval_term *e);
+/* weight times the loss that intervals of `share` of the radius leave; its gradient is
+ * added to grad (NULL: not wanted). proved: series that no point of their box fails. */
+double rob_priv_interval_add(rob_ctx *ctx, rob_interval_term *e, const rob_batch *b,
+                             double share, double *grad, int64_t *proved);
 
 /* ---- points trained at (disturb.c) ----------------------------------------------- */
 
