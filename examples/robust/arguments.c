@@ -97,7 +97,7 @@ int help(const char *command)
         {"attack", "attack MODEL DATA: how near is a misclassified series"},
         {"certify", "certify MODEL DATA: within which radius is none, proved"},
         {"check-certificate", "check-certificate MODEL CERT [DATA]: prove a certificate again"},
-        {"study", "study penalties DATA... --out DIR: four ways to train, compared"},
+        {"study", "study penalties DATA... --out DIR: five ways to train, compared"},
         {"probability", "probability MODEL DATA: how often a random change alters the answer"},
         {"geometry", "geometry MODEL DATA: the nearest boundary point, estimates, curvature"},
         {"condition", "condition MODEL DATA: condition numbers of every series"},

@@ -82,6 +82,23 @@ done:
     return status;
 }
 
+/* what intervals prove of the series held out, where that was trained for */
+static rob_status print_certified(const rob_trainer *trainer)
+{
+    rob_status status;
+    double best = -1, share[1 << 10];
+    int64_t epochs = 0;
+    TRY(rob_trainer_get(ctx, trainer, "certified", NULL, 0, &epochs));
+    TRY(rob_trainer_get(ctx, trainer, "best_epoch", &best, 1, NULL));
+    if (epochs > 1 << 10 || best < 0) goto done;
+    TRY(rob_trainer_get(ctx, trainer, "certified", share, 1 << 10, NULL));
+    if (share[(int64_t)best] >= 0)
+        printf("held-out series: %.4f proved by intervals at the radius trained for\n",
+               share[(int64_t)best]);
+done:
+    return status;
+}
+
 rob_status train(const arguments *a)
 {
     rob_status status;
@@ -100,6 +117,7 @@ rob_status train(const arguments *a)
     printf("trained in %.1f s, model saved to %s\n", seconds() - begun, a->out);
     TRY(print_score("fitted series", model, data));
     TRY(print_score("held-out series", model, valid));
+    TRY(print_certified(trainer));
 done:
     rob_trainer_free(trainer);
     rob_model_free(start);

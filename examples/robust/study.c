@@ -1,7 +1,7 @@
-/* study.c -- study penalties: the same data, splits and seeds, four ways to train.
+/* study.c -- study penalties: the same data, splits and seeds, five ways to train.
  *
- * plain, Jacobian penalty, Hessian penalty, adversarial training; for each seed a split
- * into fitted, validation and test series, a start and a training. What is asked of the
+ * plain, Jacobian penalty, Hessian penalty, adversarial and certified training; for each
+ * seed a split into fitted, validation and test series, a start and a training. What is asked of the
  * test series afterwards is asked of all models alike.
  */
 #include "robust.h"
@@ -18,7 +18,7 @@
 
 extern char **environ;
 
-enum { SEEDS = 3, WAYS = 4, MOST_SERIES = 1000 };
+enum { SEEDS = 3, WAYS = 5, MOST_SERIES = 1000 };
 enum {
     ACCURACY,
     ATTACKED,
@@ -43,6 +43,7 @@ static const struct way {
     { "jacobian", "jacobian", 0.05 },
     { "hessian", "hessian", 0.05 },
     { "adversarial", "adversarial", 0.3 },
+    { "certified", "certified", 0.02 },
 };
 
 /* One data set's answers. */

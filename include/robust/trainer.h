@@ -39,8 +39,15 @@
  *                  any, comes before, and penalties are taken where the series then is
  *   adversarial_norm 2    ROB_NORM_L2 or ROB_NORM_LINF
  *   adversarial_steps 10  gradients of an ascent, each 2.5 radius/steps long
+ *   certified 0    radius rho of certified training: weight times the loss that interval
+ *                  bounds leave when every number moves by at most rho is added (Gowal et
+ *                  al. 2018; of a forecast, the largest square). The boxes are around the
+ *                  points trained at: with adversarial = R - rho in ROB_NORM_LINF they are
+ *                  the small boxes of Mueller et al. 2023 for a radius R
+ *   certified_weight 1    that weight
+ *   certified_ramp 0.5    share of `epochs` in which the boxes grow to their size
  * f of a penalty is (f - m)/s of a forecast.
- * noise and adversarial are in model units. Validation is on the series as they are.
+ * noise, adversarial and certified are in model units. Validation is on the series as they are.
  *
  * What holds for all functions. A trainer keeps its options and the curves of its last
  * run; one thread at a time. The same seed, data, build and instruction set give the
@@ -85,6 +92,7 @@ ROB_API rob_status rob_trainer_set(rob_ctx *ctx, rob_trainer *t, const char *nam
  *
  * Kept are the weights of the best epoch: highest accuracy on valid, then lowest loss
  * on valid, of a forecast that alone; without valid, lowest loss on train, penalties included.
+ * Of certified training, after the ramp, the lowest loss on valid with the part of intervals.
  * @param ctx   context; its seed orders the batches; progress stage "train" counts
  *        epochs
  * @param t     trainer
@@ -98,7 +106,8 @@ ROB_API rob_status rob_trainer_set(rob_ctx *ctx, rob_trainer *t, const char *nam
  *         of the two; ROB_ESHAPE: not L targets; ROB_EDOMAIN: a target above 1e150;
  *         ROB_ENUMERIC: the gradient is not finite
  * Cost: epochs x (gradients of train + forward passes of valid); jacobian adds about
- * two gradients a product, hessian four, adversarial adversarial_steps.
+ * two gradients a product, hessian four, adversarial adversarial_steps, certified two to
+ * four.
  * Since 0.1.
  */
 ROB_API rob_status rob_trainer_run(rob_ctx *ctx, rob_trainer *t, const rob_model *model,
@@ -110,7 +119,10 @@ ROB_API rob_status rob_trainer_run(rob_ctx *ctx, rob_trainer *t, const rob_model
  *
  * "loss", "accuracy" of the training batches as they were met, "valid_loss",
  * "valid_accuracy" after the epoch (NaN without a validation set), "penalty" the share
- * of the penalties in "loss": one number an epoch; accuracies of a forecast are NaN.
+ * of the penalties and of certified training in "loss", "certified" the share of series
+ * that intervals prove at the radius (of valid; without it, of the batches as they were met)
+ * and "certified_loss" the weighted loss they leave on valid, NaN where not trained for: one
+ * number an epoch; accuracies and shares of a forecast are NaN.
  * "best_epoch": the one whose weights were kept, from 0; -1: none.
  * Of a forecast, one number each, of a classifier none: "spread": s above. What needs no
  * network has on valid (without it, on train) "mean_loss": f = m; "last_loss": the last

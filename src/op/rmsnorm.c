@@ -132,7 +132,8 @@ static double ratio_lo(double x, double least_rest, double most_rest, double n, 
     return fp_max(y, -fp_sqrt_up(n)); /* x^2 <= n v; also where y is no number */
 }
 
-/* Exact up to rounding: y_i rises with x_i, and falls in size with every other x_j^2. */
+/* Exact up to rounding: y_i rises with x_i, and falls in size with every other x_j^2, whose
+ * least (largest) sum is that of all less i's own term, which is in it as it was added. */
 static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_range *out)
 {
     (void)k;
@@ -146,31 +147,40 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
             most = fp_add_up(most, most_square(lo[j], up[j]));
         }
         for (int64_t i = 0; i < cols; i++) {
-            double low = fp_max(0, fp_or_lo(fp_add_lo(least,
-                                                      -fp_up(most_square(lo[i], up[i])))));
-            double high =
-                fp_or_up(fp_add_up(most, -fp_max(0, fp_lo(least_square(lo[i], up[i])))));
+            double low = fp_max(0, fp_or_lo(fp_add_lo(least, -least_square(lo[i], up[i]))));
+            double high = fp_or_up(fp_add_up(most, -most_square(lo[i], up[i])));
             rob_priv_range_put(out, r * cols + i, ratio_lo(lo[i], low, high, m, eps),
                                -ratio_lo(-up[i], low, high, m, eps));
         }
     }
 }
 
-/* u from the range of v, then a product with a factor that is not negative */
+/* a (a^2/m + rest)^(-1/2), the least or the most over the two rests */
+static rob_id ratio_at(rob_graph *g, rob_id a, const rob_id rest[2], int64_t m, bool least)
+{
+    rob_id own = g_affine(g, g_unary(g, "square", a), 1 / (double)m, 0), y[2];
+    for (int i = 0; i < 2; i++)
+        y[i] = g_mul(g, a, g_unary(g, "rsqrt", g_add(g, own, rest[i])));
+    return least ? rob_priv_enclose_least(g, y[0], y[1]) : rob_priv_enclose_most(g, y[0], y[1]);
+}
+
+/* y_i rises with x_i; the other squares are summed at both ends of their ranges. */
 static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
                     rob_id *ylo, rob_id *yup)
 {
-    rob_node n = rob_priv_node(g, y);
-    rob_id low = g_add(g, g_unary(g, "relu", lo[0]),
-                       g_unary(g, "relu", g_neg(g, up[0])));
-    rob_id high = rob_priv_enclose_most(g, g_unary(g, "abs", lo[0]),
-                                        g_unary(g, "abs", up[0]));
+    double eps = rob_priv_node(g, y).attr.x[0];
     rob_shape s = rob_priv_shape(g, lo[0]);
-    rob_id v[2] = { mean_of(g, g_unary(g, "square", high), n.attr.x[0]),
-                    mean_of(g, g_unary(g, "square", low), n.attr.x[0]) };
-    rob_id u[2] = { g_expand(g, g_unary(g, "rsqrt", v[0]), s),
-                    g_expand(g, g_unary(g, "rsqrt", v[1]), s) };
-    rob_priv_enclose_share(g, u, (rob_id[]){ lo[0], up[0] }, ylo, yup);
+    int64_t m = rob_priv_shape_cols(&s);
+    rob_id low = g_add(g, g_unary(g, "relu", lo[0]), g_unary(g, "relu", g_neg(g, up[0])));
+    rob_id high = rob_priv_enclose_most(g, g_unary(g, "abs", lo[0]), g_unary(g, "abs", up[0]));
+    rob_id square[2] = { g_unary(g, "square", low), g_unary(g, "square", high) }, rest[2];
+    for (int i = 0; i < 2; i++) {
+        rob_id own = g_affine(g, square[i], 1 / (double)m, 0);
+        rob_id others = g_sub(g, g_expand(g, mean_of(g, square[i], 0), s), own);
+        rest[i] = g_affine(g, g_unary(g, "relu", others), 1, eps);
+    }
+    *ylo = ratio_at(g, lo[0], rest, m, true);
+    *yup = ratio_at(g, up[0], rest, m, false);
 }
 
 const rob_op rob_priv_op_rmsnorm = {

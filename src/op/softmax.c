@@ -96,15 +96,20 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
 
 /* P d / (1 - P (1 - d)) and Q / (Q + (1 - Q) d), d = exp(l - u), P and Q the softmax of
  * u and l: the ends of the interval without a difference of sums. */
+/* p_i is least at lo_i beside the up_j and largest the other way. With p = softmax(up), q =
+ * softmax(lo), d = exp(lo - up):  p d / (1 - p (1 - d)) and q / (d + q (1 - d)). Where all
+ * of it underflows that is 0/0: 1e-15 leads to 0 and to 1, and moves nothing inwards. */
 static void enclose(rob_graph *g, rob_id y, const rob_id *lo, const rob_id *up,
                     rob_id *ylo, rob_id *yup)
 {
     (void)y;
-    rob_id d = g_unary(g, "exp", g_sub(g, lo[0], up[0])),
-           rest = rob_priv_one_minus(g, d);
+    const double tiny = 1e-15;
+    rob_id floor = rob_priv_fill_like(g, lo[0], -1e30);
+    rob_id width = g_sub(g, g_max(g, up[0], floor), g_max(g, lo[0], floor));
+    rob_id d = g_unary(g, "exp", g_neg(g, width)), rest = rob_priv_one_minus(g, d);
     rob_id p = g_softmax(g, up[0]), q = g_softmax(g, lo[0]);
-    *ylo = g_div(g, g_mul(g, p, d), rob_priv_one_minus(g, g_mul(g, p, rest)));
-    *yup = g_div(g, q, g_add(g, d, g_mul(g, q, rest)));
+    *ylo = g_div(g, g_mul(g, p, d), g_affine(g, g_mul(g, p, rest), -1, 1 + tiny));
+    *yup = g_div(g, g_affine(g, q, 1, tiny), g_affine(g, g_add(g, d, g_mul(g, q, rest)), 1, tiny));
 }
 
 const rob_op rob_priv_op_softmax = {

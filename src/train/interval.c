@@ -86,6 +86,7 @@ typedef struct last_layer {
 static bool last_layer_of(const rob_graph *g, rob_id logits, last_layer *out)
 {
     *out = (last_layer){ .bias = ROB_NONE, .factor = ROB_NONE, .scale = 1 };
+    if (rob_priv_graph_failed(g)) return false;
     rob_node n = rob_priv_node(g, logits);
     if (n.op == &rob_priv_op_add) {
         out->bias = n.in[1];

@@ -59,6 +59,7 @@ static const subject SUBJECTS[] = {
     {"softmax", &rob_priv_op_softmax, {.i = {0}}, 1, {M34}, -3, -1},
     {"logsumexp", &rob_priv_op_logsumexp, {.i = {0}}, 1, {M34}, -3, -1},
     {"max", &rob_priv_op_max, {.i = {0}}, 2, {V, V}, -3, -1},
+    {"rmsnorm", &rob_priv_op_rmsnorm, {.x = {1e-5}}, 1, {M34}, -3, -1},
     {"centre", &rob_priv_op_centre, {.i = {0}}, 1, {M34}, -3, -1},
     {"gelu", &rob_priv_op_gelu, {.i = {0}}, 1, {V}, -3, -1},
     {"gelu tanh", &rob_priv_op_gelu, {.i = {1}}, 1, {V}, -3, -1},
