@@ -185,6 +185,9 @@ typedef struct rob_work {
     double *most;                 /* largest |symbol| */
     double furthest;              /* largest magnitude of a symbol, at least 1 */
     bool sweeps;                  /* tight cells are swept (crown) */
+    bool sounding, found;         /* a sample of each is, to see which are worth it; some is */
+    bool *idle;                   /* (cells) those that are not */
+    double gain;                  /* least that sweeps are to win; 0: they always come */
     struct rob_single *single;    /* evaluation in float32 (single.h); NULL: real numbers */
     void (*fault_strip)(rob_strip *s); /* for tests, like fault */
     /* While a radius is searched for, a ball far too large is given up half way. */

@@ -208,13 +208,30 @@ static rob_status bend(rob_work *w, const rob_demand *d, rob_proof *row, rob_out
     return status;
 }
 
-/* Sweeps come after a pass without them, so that they never prove less; when a radius is
- * searched for, only if they are needed. */
+/* Sweeps come after a pass without them, so that they never prove less; that pass also
+ * finds which of them are worth it (range.c). When a radius is searched for, they come only
+ * if they are needed. *done: nothing is left for them. */
+static rob_status without_sweeps(rob_work *w, const rob_demand *d, rob_proof *row,
+                                 rob_outcome *out, bool *done)
+{
+    const bool more = w->second != NULL || w->alpha != NULL || w->branch != NULL;
+    memset(w->idle, 0, (size_t)w->net->cells * sizeof *w->idle);
+    w->sounding = w->gain > 0;
+    w->found = w->sweeps = false;
+    rob_status status = pass(w, d, true, row);
+    *done = w->sounding && !w->found && !w->broken && !w->hopeless && !more;
+    w->sounding = false;
+    w->sweeps = true;
+    if (status == ROB_OK) *out = judge(d, row);
+    *done = status != ROB_OK || *done || (w->search && out->margin > 0);
+    return status;
+}
+
 rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_demand *d,
                                bool crown, rob_proof *row, rob_outcome *out)
 {
     rob_status status = ROB_OK;
-    bool sweeps = w->sweeps;
+    bool done = false;
     if (!rob_priv_bound_room(w, ball)) return ROB_EMEMORY;
     w->ball = *ball;
     rob_priv_alpha_release(w);
@@ -223,13 +240,8 @@ rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_dema
         row[r] = (rob_proof){-INFINITY, -INFINITY, INFINITY};
     forget_affine(w, d->rows);
     if (d->groups == 0) return ROB_OK;
-    if (crown && sweeps && w->form != NULL) {
-        w->sweeps = false;
-        status = pass(w, d, true, row);
-        w->sweeps = true;
-        if (status == ROB_OK) *out = judge(d, row);
-        if (status != ROB_OK || (w->search && out->margin > 0)) return status;
-    }
+    if (crown && w->sweeps && w->form != NULL) status = without_sweeps(w, d, row, out, &done);
+    if (done) return status;
     status = pass(w, d, crown, row);
     if (status == ROB_OK) *out = judge(d, row);
     if (status == ROB_OK && w->second != NULL && crown) status = bend(w, d, row, out);

@@ -35,5 +35,7 @@ const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
      "2: crown, alpha: quadratic bounds of gates, for rows and for `chosen` ranges"},
     {"joint", 1, 0, 1, "",
      "1: planes of gates on the joint domain of their inputs, 0: on their box"},
+    {"gain", 1e-4, 0, 1, "",
+     "crown, alpha: least share that sweeps of a step's ranges are to win on affine forms"},
     {"cuts", 400, 0, 1e5, "", "rob_bound_universal: times that the ball is cut"},
 };

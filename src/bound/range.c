@@ -10,6 +10,7 @@
  * help.
  */
 #include "bound/order/second.h"
+#include "bound/forward.h"
 #include "bound/joint.h"
 #include "bound/branch/branch.h"
 #include "bound/single.h"
@@ -82,9 +83,8 @@ static int64_t some_with_width(const rob_work *w, const rob_cell *c, int64_t *ne
     return count;
 }
 
-/* Bounds of v_e, e in which, by rows +e_e and -e_e. */
-static rob_status tighten_some(rob_work *w, int32_t cell, const int64_t *which,
-                               int64_t count)
+/* Rows +e_e and -e_e, e in which. */
+static rob_status sweep_units(rob_work *w, int32_t cell, const int64_t *which, int64_t count)
 {
     const rob_cell *c = &w->net->cell[cell];
     memset(w->unit, 0, (size_t)(2 * count * c->size) * sizeof *w->unit);
@@ -92,7 +92,15 @@ static rob_status tighten_some(rob_work *w, int32_t cell, const int64_t *which,
         w->unit[2 * k * c->size + which[k]] = 1;
         w->unit[(2 * k + 1) * c->size + which[k]] = -1;
     }
-    rob_status status = rob_priv_sweep(w, cell, 2 * count, w->unit, c->size, NULL);
+    return rob_priv_sweep(w, cell, 2 * count, w->unit, c->size, NULL);
+}
+
+/* Bounds of v_e, e in which. */
+static rob_status tighten_some(rob_work *w, int32_t cell, const int64_t *which,
+                               int64_t count)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    rob_status status = sweep_units(w, cell, which, count);
     if (status == ROB_OK && w->halves == NULL)
         rob_priv_straight_keep(w, cell, which, count);
     for (int64_t k = 0; k < count && status == ROB_OK; k++) {
@@ -113,6 +121,59 @@ rob_status rob_priv_range_tighten(rob_work *w, int32_t cell)
         int64_t count = some_with_width(w, c, &next, w->tile / 2, w->which);
         if (count > 0) status = tighten_some(w, cell, w->which, count);
     }
+    return status;
+}
+
+/* ---- which sweeps are worth it ---------------------------------------------------- */
+
+/* Noises of the form just made of a cell: half widths that a sweep may take away. */
+static double noise_of(const rob_work *w, const rob_cell *c, int64_t e)
+{
+    return w->fresh[e] + w->spread[c->at + e];
+}
+
+/* The numbers of most noise, at most SAMPLE. */
+enum { SAMPLE = 12 };
+static int64_t most_noise(const rob_work *w, const rob_cell *c, int64_t *which)
+{
+    int64_t count = 0;
+    for (int64_t e = 0; e < c->size; e++) {
+        double noise = noise_of(w, c, e);
+        if (!(w->up[c->at + e] > w->lo[c->at + e])) continue;
+        if (count == SAMPLE && !(noise > noise_of(w, c, which[SAMPLE - 1]))) continue;
+        int64_t i = count < SAMPLE ? count++ : SAMPLE - 1;
+        for (; i > 0 && noise_of(w, c, which[i - 1]) < noise; i--) which[i] = which[i - 1];
+        which[i] = e;
+    }
+    return count;
+}
+
+/* A share g of the widths is noise, and a sweep can win at most 2 g of them: the function
+ * itself is at least so wide. Narrower ranges enter a margin through the planes' gaps,
+ * which are noise too: winning a share d of the widths moves it by about 2 d g. Ranges
+ * stay as they are; the next pass sweeps what is not idle. */
+static rob_status sound(rob_work *w, int32_t cell)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    double noise = 0, width = 0, before = 0, after = 0;
+    if (w->form[cell].block < 0) return ROB_OK;
+    for (int64_t e = 0; e < c->size; e++) {
+        noise += noise_of(w, c, e);
+        width += 0.5 * (w->up[c->at + e] - w->lo[c->at + e]);
+    }
+    w->idle[cell] = 2 * noise * noise < w->gain * width * width;
+    if (w->idle[cell] || w->broken) return ROB_OK;
+    const int64_t most = w->tile / 2 < SAMPLE ? w->tile / 2 : SAMPLE;
+    int64_t which[SAMPLE], count = most_noise(w, c, which);
+    count = count < most ? count : most;
+    rob_status status = sweep_units(w, cell, which, count);
+    for (int64_t k = 0; k < count && status == ROB_OK; k++) {
+        double lo = w->lo[c->at + which[k]], up = w->up[c->at + which[k]];
+        before += up - lo;
+        after += fp_min(up, -w->proof[2 * k + 1].value) - fp_max(lo, w->proof[2 * k].value);
+    }
+    w->idle[cell] = (before - after) * noise < w->gain * before * width;
+    w->found = w->found || !w->idle[cell];
     return status;
 }
 
@@ -156,6 +217,12 @@ static double width_of(const rob_work *w, const rob_cell *c)
     return sum;
 }
 
+/* What half-spaces or split numbers tell of a ball is news to forms. */
+static bool is_idle(const rob_work *w, int32_t cell)
+{
+    return w->idle != NULL && w->idle[cell] && w->halves == NULL;
+}
+
 /* The range of cell i, and what hangs on it. */
 static rob_status visit(rob_work *w, int32_t i)
 {
@@ -177,7 +244,8 @@ static rob_status visit(rob_work *w, int32_t i)
     if (!c->tight && !w->broken && w->bends)
         return rob_priv_second_visit(w->second, i);
     if (!c->tight || w->broken) return ROB_OK;
-    status = w->sweeps ? rob_priv_range_tighten(w, i) : ROB_OK;
+    if (w->sounding) status = sound(w, i);
+    else if (w->sweeps && !is_idle(w, i)) status = rob_priv_range_tighten(w, i);
     if (status == ROB_OK) rob_priv_range_seal(w, c);
     if (status == ROB_OK && w->bends)
         status = rob_priv_second_visit(w->second, i);
@@ -315,7 +383,8 @@ rob_status rob_priv_forward_open(rob_work *w)
                 && reserve(w, &w->ends, 2 * net->widest)
                 && reserve(w, &w->turned, 2 * net->widest * net->features);
     w->form = rob_priv_allocate(&w->memory, net->cells, (int64_t)sizeof *w->form);
-    if (!fine || w->form == NULL) return ROB_EMEMORY;
+    w->idle = rob_priv_allocate(&w->memory, net->cells, (int64_t)sizeof *w->idle);
+    if (!fine || w->form == NULL || w->idle == NULL) return ROB_EMEMORY;
     for (int32_t i = 0; i < net->cells; i++) w->form[i].block = -1;
     w->symbols_most = numbers + 1024 + 6 * noises_of(net) / net->steps;
     return ROB_OK;
@@ -334,7 +403,7 @@ void rob_priv_work_close(rob_work *w)
     void *const all[] = {
         w->kept, w->kept_x, w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,
         w->cost, w->measure, w->base2, w->loss2, w->which, w->proof, w->range, w->block,
-        w->pool, w->form, w->centre, w->spread, w->extent, w->reach, w->sum, w->seen, w->turned, w->ends,
+        w->pool, w->form, w->idle, w->centre, w->spread, w->extent, w->reach, w->sum, w->seen, w->turned, w->ends,
         w->symbol, w->most, w->held_lo, w->held_up,
     };
     for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&m, all[i]);

@@ -226,6 +226,7 @@ static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
     if (status != ROB_OK) return status;
     w->depth = t->depth;
     w->sweeps = t->sweeps;
+    w->gain = option[ROB_BOUND_GAIN];
     if (option[ROB_BOUND_SYMBOLS] > 0) w->symbols_most = (int64_t)option[ROB_BOUND_SYMBOLS];
     w->stop = must_stop_inside;
     w->stop_user = eye;

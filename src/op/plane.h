@@ -110,7 +110,7 @@ double rob_priv_min_joint(bool of_tanh, double a, double b, rob_interval x,
                           rob_interval y, const rob_joint *joint, double enough);
 
 /* Bounds of many minima: on the joint domain each as good as `enough` asks, and none worth
- * going on with that can no more be above `known` by as much. */
+ * going on with that can no more be above `known` by a tenth of that. */
 typedef struct rob_gate_problem {
     double a, b;
     rob_interval x, y;

@@ -283,7 +283,7 @@ static void refine(task *t, batch *r)
     t->worst = lowest(t->cell, t->cells);
     cell *c = &t->cell[t->worst];
     if (t->cells >= CELLS || !(c->bound < t->least - p->enough)) return;
-    if (t->least < p->known + p->enough) return;
+    if (t->least < p->known + 0.1 * p->enough) return;
     double x = split_point(t, c);
     if (!(x > t->edge[c->left].x && x < t->edge[c->right].x)) return;
     int middle = edge_at(t, x);

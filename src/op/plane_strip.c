@@ -229,7 +229,7 @@ static void some_joint(const rob_node *n, const rob_range *in, const int64_t *wh
         rob_gate_problem q = blend ? joint_blend(x, second[i], &s[i])
                                    : problem_of(&s[i], x, second[i]);
         q.joint = joint[i];
-        q.enough = 0.01 * (s[i].up - s[i].lo);
+        q.enough = 0.004 * (s[i].up - s[i].lo);
         p[2 * used] = q;
         p[2 * used + 1] = turned(q);
         p[2 * used].known = blend ? -INFINITY : s[i].lo;

@@ -392,6 +392,47 @@ START_TEST(forms_have_room_for_six_steps)
 }
 END_TEST
 
+/* What "crown" makes of a net, with a `gain`; "zonotope" where that is NAN. */
+static double margin_with(rob_ctx *ctx, rob_query *q, double gain)
+{
+    rob_bound *b;
+    double lower;
+    ck_assert_int_eq(rob_bound_create(ctx, isnan(gain) ? "zonotope" : "crown", &b), ROB_OK);
+    if (!isnan(gain)) ck_assert_int_eq(rob_bound_set(ctx, b, "gain", gain), ROB_OK);
+    ck_assert_int_eq(rob_bound_margin(ctx, b, q, &lower, 1), ROB_OK);
+    rob_bound_free(b);
+    return lower;
+}
+
+/* Sweeps may be left out: never below forms alone; and what is lost by the default is less than
+ * 1e-3 of the clean margin less the bound, ten times what `gain` says. */
+START_TEST(sweeps_left_out_cost_little)
+{
+    static const int32_t kinds[] = { ROB_KIND_LSTM, ROB_KIND_GRU, ROB_KIND_RNN_TANH };
+    static const double radii[] = { 0.01, 0.1, 0.4 };
+    rob_ctx *ctx;
+    ck_assert_int_eq(rob_ctx_create(&ctx), ROB_OK);
+    rob_model *m = test_model(ctx, kinds[_i / 3], FEATURES, 7, 3, ROB_READOUT_LAST, ROB_F64, 0.9);
+    double x[12 * FEATURES], clean;
+    int64_t count;
+    rob_query *q;
+    test_series(x, 12 * FEATURES, 5);
+    ck_assert_int_eq(rob_query_create(ctx, m, &q), ROB_OK);
+    ck_assert_int_eq(rob_query_add(ctx, q, x, 12, -1), ROB_OK);
+    ck_assert_int_eq(rob_query_get(ctx, q, "margin", 0, &clean, 1, &count), ROB_OK);
+    ck_assert_int_eq(rob_query_set_ball(ctx, q, _i % 2 ? ROB_NORM_LINF : ROB_NORM_L2,
+                                        radii[_i % 3] / (_i % 2 ? 3 : 1)), ROB_OK);
+    double forms = margin_with(ctx, q, NAN), all = margin_with(ctx, q, 0),
+           some = margin_with(ctx, q, 1e-4), none = margin_with(ctx, q, 1);
+    ck_assert(isfinite(forms) && isfinite(all));
+    ck_assert(some >= forms && none == forms);
+    ck_assert_msg(some >= all - 1e-3 * (clean - all), "%.9g, all %.9g, clean %.9g", some, all, clean);
+    rob_query_free(q);
+    rob_model_free(m);
+    rob_ctx_free(ctx);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("bound");
@@ -409,6 +450,7 @@ int main(void)
     tcase_add_test(c, failing_allocations_leave_no_trace);
     tcase_add_test(c, wrong_arguments_are_named);
     tcase_add_test(c, forms_have_room_for_six_steps);
+    tcase_add_loop_test(c, sweeps_left_out_cost_little, 0, 9);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
