@@ -10,10 +10,10 @@
  * that passes is a proof, whoever wrote it. docs/theory/certificate.md has the argument
  * and the file's bytes.
  *
- * Written and checked are Elman networks, LSTMs and GRUs with everything their recipes
- * allow, and other models of products with weights and of tanh, sigmoid, relu and gates;
- * other nonlinear operators of one variable count by their ranges alone. Models with
- * attention are refused: ROB_EUNSUPPORTED.
+ * Written and checked is every model that rob_bound takes: Elman networks, LSTMs, GRUs and
+ * encoders with everything their recipes allow, and what graphs have of products, tanh,
+ * sigmoid, relu, gelu, max, gates, softmax, log-sum-exp and norms; other nonlinear operators
+ * count by their ranges alone.
  *
  * What holds for all functions. A certificate is used by one thread at a time, by any.
  * ctx NULL: ROB_EARGUMENT; NULL handles: ROB_EARGUMENT; no memory: ROB_EMEMORY. On error

@@ -10,9 +10,13 @@
  * rows'.
  */
 #include "bound/alpha.h"
+#include "bound/couple.h"
 #include "cert/cert.h"
 
 #include <string.h>
+
+/* What is given away of most numbers. */
+static const double SHARE = 0x1p-30;
 
 /* most: turns a row may go back; 0: all. */
 typedef struct pass { rob_work *w; rob_cert *cert; double *lo, *up; int64_t most; } pass;
@@ -30,7 +34,7 @@ static void give_way(pass *p, int32_t cell)
     rob_work *w = p->w;
     const rob_cell *c = &w->net->cell[cell];
     const rob_bend b = rob_priv_plane_of(w, cell);
-    const double share = strcmp(c->node.op->name, "sigtanh") == 0 ? 0x1p-24 : 0x1p-30;
+    const double share = strcmp(c->node.op->name, "sigtanh") == 0 ? 0x1p-24 : SHARE;
     double *lo = (double *)b.lo_offset, *up = (double *)b.up_offset;
     for (int64_t e = 0; e < b.n; e++) {
         double below = fabs(lo[e]), above = fabs(up[e]);
@@ -64,10 +68,87 @@ static bool write_planes(pass *p, int32_t cell)
     return true;
 }
 
+/* ---- planes of rows -------------------------------------------------------------- */
+
+static void give_way_in_rows(const rob_couple_rows *r, const double *big)
+{
+    for (int side = 0; side < 2; side++)
+        for (int64_t g = 0; g < r->groups; g++) {
+            double sum = 0;
+            for (int64_t j = g * r->from; j < (g + 1) * r->from; j++)
+                sum += fabs(r->right[side][j]) * big[j];
+            for (int64_t e = g * r->per; e < (g + 1) * r->per; e++) {
+                double own = r->per == r->from ? fabs(r->slope[side][e]) * big[e] : 0;
+                double *o = &r->offset[side][e];
+                double more = SHARE * (fabs(*o) + own + fabs(r->left[side][e]) * sum) + 0x1p-900;
+                *o += side ? more : -more;
+            }
+        }
+}
+
+static bool write_rows(pass *p, int32_t cell, const rob_couple_rows *r)
+{
+    rob_claim say = claim_on(&p->w->net->cell[cell], ROB_CLAIM_ROWS);
+    say.ins = (int32_t)(r->m / r->n);
+    rob_claim *to = rob_priv_cert_add(p->cert, &say);
+    if (to == NULL) return false;
+    double *at = to->at;
+    for (int side = 0; side < 2; side++) {
+        const double *const part[] = { r->slope[side], r->left[side], r->offset[side] };
+        for (int k = 0; k < 3; k++, at += r->n) memcpy(at, part[k], (size_t)r->n * sizeof *at);
+        memcpy(at, r->right[side], (size_t)r->m * sizeof *at);
+        at += r->m;
+    }
+    return true;
+}
+
+/* Mean squares by rows <rho, x>, rho as couple.c has it, written before planes are made. */
+static rob_status square(pass *p, int32_t cell)
+{
+    rob_work *w = p->w;
+    const rob_cell *c = &w->net->cell[cell];
+    if (c->node.op->id != ROB_OP_rmsnorm || !w->sweeps) return ROB_OK;
+    w->depth = p->most;
+    rob_status status = rob_priv_couple_refine(w, cell);
+    if (status != ROB_OK) return status;
+    const rob_couple_rows r = rob_priv_couple_rows(w, cell);
+    const rob_range z = rob_priv_cell_range(w, w->net->link[c->link].cell);
+    rob_claim say = claim_on(c, ROB_CLAIM_SQUARES);
+    say.count = r.groups;
+    say.ins = (int32_t)r.from;
+    say.depth = w->depth;
+    rob_claim *to = rob_priv_cert_add(p->cert, &say);
+    if (to == NULL) return ROB_EMEMORY;
+    for (int64_t g = 0; g < r.groups; g++) {
+        double more = SHARE * r.mean[1][g];
+        to->at[g] = r.mean[0][g] = fp_max(r.mean[0][g] - more, 0);
+        to->at[r.groups + g] = r.mean[1][g] += more;
+    }
+    for (int64_t j = 0; j < r.m; j++)
+        to->at[2 * r.groups + j] = (z.lo[j] + z.up[j]) / (double)r.from;
+    return ROB_OK;
+}
+
+static rob_status make_rows(pass *p, int32_t cell)
+{
+    rob_work *w = p->w;
+    const rob_cell *c = &w->net->cell[cell];
+    if (c->node.op->id == ROB_OP_matmul) return ROB_OK;
+    const rob_couple_rows r = rob_priv_couple_rows(w, cell);
+    give_way_in_rows(&r, rob_priv_cell_big(w, w->net->link[c->link].cell));
+    rob_priv_couple_weigh(w, cell);
+    return write_rows(p, cell, &r) ? ROB_OK : ROB_EMEMORY;
+}
+
 static rob_status make_planes(pass *p, int32_t cell)
 {
     const rob_cell *c = &p->w->net->cell[cell];
+    if (c->kind == ROB_CELL_COUPLED) {
+        rob_status status = square(p, cell);
+        if (status != ROB_OK) return status;
+    }
     rob_priv_plane_prepare(p->w, cell);
+    if (c->kind == ROB_CELL_COUPLED) return make_rows(p, cell);
     if (c->kind != ROB_CELL_CURVED || !rob_priv_has_planes(&c->node)) return ROB_OK;
     if (!rob_priv_cert_knows(c->node.op->name)) {
         rob_priv_plane_constant(p->w, cell);
@@ -133,9 +214,11 @@ static rob_status write_range(pass *p, int32_t cell, int64_t depth)
     if (to == NULL) return ROB_EMEMORY;
     for (int64_t e = 0; e < c->size; e++) {
         double *lo = &w->lo[c->at + e], *up = &w->up[c->at + e];
-        double more = 0x1p-30 * fp_max(fabs(*lo), fabs(*up));
-        to->at[e] = *lo = *lo - more;
-        to->at[c->size + e] = *up = *up + more;
+        double more = SHARE * fp_max(fabs(*lo), fabs(*up));
+        to->at[e] = *lo - more;
+        to->at[c->size + e] = *up + more;
+        *lo = fp_max(*lo - more, p->lo[e]);
+        *up = fp_min(*up + more, p->up[e]);
     }
     return ROB_OK;
 }
@@ -197,7 +280,7 @@ static double margin_of(const rob_work *w, const rob_demand *d, const double *va
         double best = -INFINITY;
         for (int64_t r = 0; r < d->rows; r++)
             if (d->group[r] == g)
-                best = fp_max(value[r] - 0x1p-30 * size_of_row(w, d, r), best);
+                best = fp_max(value[r] - SHARE * size_of_row(w, d, r), best);
         margin = fp_min(best, margin);
     }
     return margin;

@@ -52,6 +52,21 @@ static sheet sheet_of(const rob_network *net, const rob_cell *c, double *p)
     return r;
 }
 
+rob_couple_rows rob_priv_couple_rows(const rob_work *w, int32_t cell)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    const sheet s = sheet_of(w->net, c, w->plane + c->plane);
+    rob_couple_rows r = { .n = s.n, .m = s.m, .groups = s.groups, .per = s.per, .from = s.from };
+    for (int k = 0; k < 2; k++) {
+        r.slope[k] = s.slope[k];
+        r.left[k] = s.left[k];
+        r.right[k] = s.right[k];
+        r.offset[k] = s.b.offset[k];
+        r.mean[k] = s.mean[k];
+    }
+    return r;
+}
+
 int64_t rob_priv_couple_numbers(const rob_network *net, const rob_cell *c,
                                 const rob_link *in)
 {
@@ -135,6 +150,16 @@ static void cut_by_range(const sheet *r, const rob_range *own)
         }
 }
 
+void rob_priv_couple_weigh(rob_work *w, int32_t cell)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    const int32_t of = w->net->link[c->link].cell;
+    const sheet r = sheet_of(w->net, c, w->plane + c->plane);
+    const rob_range z = rob_priv_cell_range(w, of);
+    measure_gaps(&r, &z);
+    weigh_rows(&r, rob_priv_cell_big(w, of), c->node.op->id == ROB_OP_softmax);
+}
+
 static void prepare_rows(rob_work *w, int32_t cell)
 {
     const rob_cell *c = &w->net->cell[cell];
@@ -149,13 +174,11 @@ static void prepare_rows(rob_work *w, int32_t cell)
     }
     rob_range own = rob_priv_cell_range(w, cell);
     cut_by_range(&r, &own);
-    measure_gaps(&r, &in[0]);
     if (w->fault != NULL) {
         rob_bend b = rob_priv_couple_bend(w, cell);
         w->fault(&b);
     }
-    weigh_rows(&r, rob_priv_cell_big(w, w->net->link[c->link].cell),
-               c->node.op->id == ROB_OP_softmax);
+    rob_priv_couple_weigh(w, cell);
 }
 
 /* ---- rmsnorm: the mean square by sweeps ------------------------------------------ */
@@ -236,14 +259,37 @@ static double balance(const double *l, const double *gap, int64_t n)
     return 0.5 * lo + 0.5 * up;
 }
 
+/* About the same by four steps of Weiszfeld's: continuous in l, so a checker whose l are rounded
+ * otherwise finds nearly the same (certificates). */
+static double settle(const double *l, const double *gap, int64_t n)
+{
+    double sum = 0, total = 0, spread = 0;
+    for (int64_t e = 0; e < n; e++) sum += gap[e] * l[e], total += gap[e];
+    double c = sum / total;
+    for (int64_t e = 0; e < n; e++) spread += gap[e] * fabs(l[e] - c);
+    spread = 0.05 * spread / total + 1e-300;
+    for (int step = 0; step < 4; step++) {
+        sum = total = 0;
+        for (int64_t e = 0; e < n; e++) {
+            double share = gap[e] / (fabs(l[e] - c) + spread);
+            sum += share * l[e];
+            total += share;
+        }
+        c = sum / total;
+    }
+    return isfinite(c) ? c : 0;
+}
+
+typedef double shift_of(const double *l, const double *gap, int64_t n);
+
 /* One row of L (n), shifted in place, to the input's numbers; the constant returned. */
-static double move_group(const sheet *r, int64_t g, bool shifts, double *l, double *to)
+static double move_group(const sheet *r, int64_t g, shift_of *shift, double *l, double *to)
 {
     const int64_t first = g * r->per, from = g * r->from;
     double sum[2] = { 0, 0 }, c = 0;
     if (rob_priv_all_zero(l + first, r->per)) return 0;
-    if (shifts) {
-        c = balance(l + first, r->gap[0] + first, r->per);
+    if (shift != NULL) {
+        c = shift(l + first, r->gap[0] + first, r->per);
         for (int64_t e = first; e < first + r->per; e++) l[e] -= c;
     }
     for (int64_t e = first; e < first + r->per; e++)
@@ -264,15 +310,15 @@ static void move_rows(rob_work *w, int32_t cell, int64_t count, const double *a,
     const rob_cell *c = &w->net->cell[cell];
     const sheet r = sheet_of(w->net, c, w->plane + c->plane);
     const rob_bend b = rob_priv_couple_bend(w, cell);
-    const bool shifts = c->node.op->id == ROB_OP_softmax;
+    shift_of *shift = c->node.op->id != ROB_OP_softmax ? NULL : w->plain ? settle : balance;
     double *l = w->fresh;
     for (int64_t k = 0; k < count; k++) {
         double total = 0, size = 0;
         memcpy(l, a + k * r.n, (size_t)r.n * sizeof *l);
         for (int64_t g = 0; g < r.groups; g++) {
-            double shift = move_group(&r, g, shifts, l, to + k * r.m);
-            total += shift;
-            size += fabs(shift);
+            double moved = move_group(&r, g, shift, l, to + k * r.m);
+            total += moved;
+            size += fabs(moved);
         }
         w->base[k] += total;
         w->net->kernel->bend(&b, 1, l, r.n, NULL, NULL, w->base + k, w->cost + k);

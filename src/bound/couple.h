@@ -20,6 +20,16 @@ void rob_priv_pair_prepare(rob_work *w, int32_t cell);
 void rob_priv_pair_pull(rob_work *w, int32_t cell, int64_t count, const double *a,
                         int operand, double *to);
 
+/* Rows: the planes of a cell, groups of `per` numbers from `from`; mean (rmsnorm): range of
+ * every group's mean square, set by rob_priv_couple_refine. */
+typedef struct rob_couple_rows {
+    int64_t n, m, groups, per, from;
+    double *slope[2], *left[2], *right[2], *offset[2], *mean[2];
+} rob_couple_rows;
+rob_couple_rows rob_priv_couple_rows(const rob_work *w, int32_t cell);
+/* What hangs on planes of rows, once these were changed. */
+void rob_priv_couple_weigh(rob_work *w, int32_t cell);
+
 static inline bool rob_priv_all_zero(const double *l, int64_t n)
 {
     for (int64_t e = 0; e < n; e++)

@@ -67,15 +67,6 @@ done:
     return status;
 }
 
-/* Coupled cells (attention) have planes of their own kind. */
-static const char *unknown_to_checkers(const rob_network *net)
-{
-    for (int32_t i = 0; i < net->cells; i++)
-        if (net->cell[i].live && net->cell[i].kind == ROB_CELL_COUPLED)
-            return net->cell[i].node.op->name;
-    return NULL;
-}
-
 static bool must_stop(void *user) { return rob_priv_cancelled(user); }
 
 static rob_status prove(rob_ctx *ctx, const rob_bound *b, const rob_query *q,
@@ -115,10 +106,6 @@ rob_status rob_priv_bound_certificate(rob_ctx *ctx, const rob_bound *b, rob_quer
     rob_priv_query_region(q, i, &region);
     TRY(state(ctx, q, i, radius, &region, out));
     TRY(rob_priv_bound_network(ctx, q->model, out->steps, &net));
-    const char *unknown = unknown_to_checkers(net);
-    CHECK(unknown == NULL, ctx, ROB_EUNSUPPORTED,
-          "certificates are not written for models with %s of values that depend on x",
-          unknown);
     rob_priv_cert_network(net->graph, net->x, net->y, out->digest);
     status = prove(ctx, b, q, &q->cases[i], &region, net, out);
 done:

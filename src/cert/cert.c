@@ -1,6 +1,6 @@
 /* cert.c -- certificates as bytes: words of eight bytes, least significant first.
  *
- *     "robcert1", the network's digest (4 words),
+ *     "robcert2", the network's digest (4 words),
  *     steps, features, outputs, norm, parts, eps,
  *     x, and as parts say: 1 scale, 2 low and high, 4 budget,
  *     rows, groups, c, b, group, depth, margin,
@@ -15,14 +15,15 @@
 #include <math.h>
 #include <string.h>
 
-static const char MAGIC[8] = "robcert1";
+/* The first knew claims of the first two kinds only. */
+static const char MAGIC[8] = "robcert2", FIRST[8] = "robcert1";
 enum { SCALE = 1, WALLS = 2, BUDGET = 4, PARTS = 7, CLAIM_WORDS = 9, WORD = 8 };
 enum { DIGEST_WORDS = ROB_CERT_DIGEST / WORD };
 
 bool rob_priv_cert_knows(const char *op)
 {
     static const char *const names[] = { "tanh", "sigmoid", "relu", "sigtanh",
-                                         "sigmul", "blend", "mul" };
+                                         "sigmul", "blend", "mul", "gelu", "max" };
     for (int64_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(names[i], op) == 0) return true;
     return false;
@@ -30,7 +31,9 @@ bool rob_priv_cert_knows(const char *op)
 
 int64_t rob_priv_claim_size(const rob_claim *c)
 {
-    return c->count * (c->kind == ROB_CLAIM_RANGE ? 2 : 2 * (c->ins + 1));
+    const int64_t each[ROB_CLAIM_KINDS] = { 0, 2, 2 * ((int64_t)c->ins + 1),
+                                            2 * ((int64_t)c->ins + 3), 2 + (int64_t)c->ins };
+    return c->count * each[c->kind];
 }
 
 /* ---- in memory ------------------------------------------------------------------- */
@@ -160,6 +163,7 @@ rob_status rob_priv_cert_print(rob_ctx *ctx, const rob_cert *c, rob_bytes *out)
 
 typedef struct reader {
     const uint8_t *at, *end;
+    int32_t kinds;                /* of claims, that the format has */
     bool bad;                     /* read behind the end, or a number out of place */
 } reader;
 
@@ -244,16 +248,16 @@ static void get_statement(reader *r, rob_cert *c)
 
 static bool get_claim(reader *r, rob_cert *c)
 {
-    rob_claim k = { .kind = (int32_t)get_integer(r, 1, 2) };
+    rob_claim k = { .kind = (int32_t)get_integer(r, 1, r->kinds) };
     k.row = (int32_t)get_integer(r, -1, c->rows - 1);
     k.loop = (int32_t)get_integer(r, -1, INT32_MAX);
     k.step = (int32_t)get_integer(r, -1, INT32_MAX);
     k.node = (int32_t)get_integer(r, 0, INT32_MAX);
-    k.ins = (int32_t)get_integer(r, 0, 3);
+    k.ins = (int32_t)get_integer(r, 0, k.kind == ROB_CLAIM_PLANES ? 3 : INT32_MAX);
     k.depth = get_integer(r, 0, INT32_MAX);
     k.first = get_integer(r, 0, INT32_MAX);
     k.count = get_integer(r, 1, left_in(r));
-    if (r->bad || rob_priv_claim_size(&k) > left_in(r)) {
+    if (r->bad || k.count > left_in(r) / (k.ins + 1) || rob_priv_claim_size(&k) > left_in(r)) {
         r->bad = true;
         return true;
     }
@@ -316,13 +320,15 @@ rob_status rob_priv_cert_parse(rob_ctx *ctx, const uint8_t *bytes, int64_t count
     rob_status status = ROB_OK;
     const int64_t head = (int64_t)sizeof MAGIC + ROB_CERT_DIGEST;
     *out = (rob_cert){ .memory = ctx->memory };
-    CHECK(count >= (int64_t)sizeof MAGIC && memcmp(bytes, MAGIC, sizeof MAGIC) == 0, ctx,
-          ROB_EFORMAT, "%s is no certificate: it does not begin with robcert1", path);
+    const bool now = count >= WORD && memcmp(bytes, MAGIC, sizeof MAGIC) == 0;
+    CHECK(now || (count >= WORD && memcmp(bytes, FIRST, sizeof FIRST) == 0), ctx, ROB_EFORMAT,
+          "%s is no certificate: it begins neither with robcert2 nor with robcert1", path);
     CHECK(count % WORD == 0 && count >= head + ROB_CERT_DIGEST && is_whole(bytes, count),
           ctx, ROB_EFORMAT, "%s is damaged or cut: its digest does not fit its %lld bytes",
           path, (long long)count);
     memcpy(out->digest, bytes + sizeof MAGIC, ROB_CERT_DIGEST);
-    reader r = { bytes + head, bytes + count - ROB_CERT_DIGEST, false };
+    reader r = { bytes + head, bytes + count - ROB_CERT_DIGEST,
+                 now ? ROB_CLAIM_KINDS - 1 : ROB_CLAIM_PLANES, false };
     TRY(read_all(ctx, &r, path, out));
 done:
     if (status < ROB_OK) rob_priv_cert_clear(out);

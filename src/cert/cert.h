@@ -15,8 +15,12 @@ enum { ROB_CERT_DIGEST = 32 };
 
 /* RANGE: lo (count), up (count); depth: turns of loops a row goes back (0: all).
  * PLANES: below, then above: slopes (ins, count), offsets (count); ins counts operands
- * that depend on x. row -1: planes for all; else for that row of the specification. */
-enum { ROB_CLAIM_RANGE = 1, ROB_CLAIM_PLANES = 2 };
+ * that depend on x. row -1: planes for all; else for that row of the specification.
+ * ROWS: of softmax and the like, with rows of ins numbers for each of count: below, then
+ * above: slopes, lefts, offsets (count), right (ins, count).
+ * SQUARES: mean square of count rows: lo, up (count), rho (count, ins); depth as of a range. */
+enum { ROB_CLAIM_RANGE = 1, ROB_CLAIM_PLANES = 2, ROB_CLAIM_ROWS = 3, ROB_CLAIM_SQUARES = 4,
+       ROB_CLAIM_KINDS = 5 };
 typedef struct rob_claim {
     int32_t kind, row, loop, step, node, ins;
     int64_t depth, first, count;

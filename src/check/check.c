@@ -9,14 +9,10 @@
  * So what is claimed follows from the model and the rules of src/op and src/fp alone.
  * docs/theory/certificate.md has the argument.
  */
-#include "check/check.h"
-#include "core/text.h"
+#include "check/claims.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_ROWS = 64 };
 
 static int by_name(const rob_claim *a, const rob_claim *b)
 {
@@ -47,30 +43,14 @@ static int64_t find(const rob_check_work *w, const rob_claim *name)
 }
 
 static const rob_claim *claim_of(const rob_check_work *w, const rob_check_value *v,
-                                 int32_t kind, int32_t row)
+                                 int32_t kind, int64_t count)
 {
-    rob_claim name = { .kind = kind, .row = row, .loop = v->loop,
+    rob_claim name = { .kind = kind, .row = -1, .loop = v->loop,
                        .step = v->step, .node = v->node, .first = v->part,
-                       .count = v->size };
+                       .count = count };
     int64_t at = find(w, &name);
     if (at == w->cert->claims || by_name(w->order[at], &name) != 0) return NULL;
     return w->order[at];
-}
-
-__attribute__((format(printf, 3, 4))) static rob_status
-refuse(const rob_check_work *w, const rob_claim *c, const char *format, ...)
-{
-    char what[256];
-    va_list list;
-    va_start(list, format);
-    rob_priv_format(what, sizeof what, format, list);
-    va_end(list);
-    if (c->loop < 0)
-        return rob_priv_fail(w->ctx, ROB_EDOMAIN, "%s: refused: %s, node %d", w->path,
-                             what, (int)c->node);
-    return rob_priv_fail(w->ctx, ROB_EDOMAIN,
-                         "%s: refused: %s, node %d in turn %d of loop %d", w->path, what,
-                         (int)c->node, (int)c->step, (int)c->loop);
 }
 
 /* ---- ranges ---------------------------------------------------------------------- */
@@ -129,96 +109,30 @@ static bool seal(const rob_check_value *v)
     return fine;
 }
 
-/* The rows a claim needs, up to a tile of them, from number *next on. */
-static int64_t some_units(const rob_check_value *v, const rob_claim *c, int64_t *next,
-                          int64_t most, rob_check_unit *unit)
-{
-    int64_t count = 0;
-    for (; *next < c->count && count + 2 <= most; (*next)++) {
-        if (c->at[*next] > v->lo[*next]) unit[count++] = (rob_check_unit){ *next, 1 };
-        if (c->at[c->count + *next] < v->up[*next])
-            unit[count++] = (rob_check_unit){ *next, -1 };
-    }
-    return count;
-}
-
-static rob_status prove_range(rob_check_work *w, int32_t value, const rob_claim *c)
-{
-    rob_check_value *v = &w->net->value[value];
-    rob_check_unit unit[MOST_ROWS];
-    for (int64_t next = 0; next < c->count;) {
-        int64_t count = some_units(v, c, &next, w->tile, unit);
-        if (count == 0) continue;
-        if (!rob_priv_check_units(w, value, unit, count, c->depth))
-            return rob_priv_no_memory(w->ctx);
-        for (int64_t r = 0; r < count; r++) {
-            bool low = unit[r].sign > 0;
-            double claimed = c->at[(low ? 0 : c->count) + unit[r].e];
-            double found = low ? w->value[r] : -w->value[r];
-            if (low ? found >= claimed : found <= claimed) continue;
-            return refuse(w, c, "%s %.17g is claimed, %.17g follows: number %lld",
-                          low ? "at least" : "at most", claimed, found,
-                          (long long)unit[r].e);
-        }
-    }
-    for (int64_t e = 0; e < c->count; e++) {
-        v->lo[e] = fp_max(c->at[e], v->lo[e]);
-        v->up[e] = fp_min(c->at[c->count + e], v->up[e]);
-    }
-    w->ranges += c->count;
-    return ROB_OK;
-}
-
-/* ---- planes ---------------------------------------------------------------------- */
-
-static int32_t live_operands(const rob_check_work *w, const rob_check_value *v)
-{
-    int32_t live = 0;
-    for (int32_t i = 0; i < v->ins; i++)
-        live += w->net->value[w->net->link[v->link + i].value].live;
-    return live;
-}
-
-static bool element_holds(const rob_check_work *w, const rob_check_value *v,
-                          const rob_range *in, const rob_check_plane *p, int64_t e)
-{
-    rob_check_box box[ROB_MAX_INS];
-    for (int side = 0; side < 2; side++) {
-        double slope[ROB_MAX_INS] = { 0 };
-        for (int32_t i = 0, k = 0; i < v->ins; i++) {
-            box[i] = (rob_check_box){ in[i].lo[e], in[i].up[e] };
-            if (w->net->value[w->net->link[v->link + i].value].live)
-                slope[i] = p->slope[side][k++][e];
-        }
-        if (!rob_priv_check_plane(&v->of, box, slope, p->offset[side][e], side == 1))
-            return false;
-    }
-    return true;
-}
-
-static rob_status prove_planes(rob_check_work *w, int32_t value, const rob_claim *c,
-                               rob_check_plane *p)
-{
-    rob_check_value *v = &w->net->value[value];
-    const rob_range *in = rob_priv_check_operands(w, v);
-    const double *at = c->at;
-    if (c->ins != live_operands(w, v))
-        return refuse(w, c, "%d slopes are claimed", (int)c->ins);
-    for (int side = 0; side < 2; side++) {
-        for (int32_t k = 0; k < c->ins; k++, at += c->count) p->slope[side][k] = at;
-        p->offset[side] = at;
-        at += c->count;
-    }
-    for (int64_t e = 0; e < v->size; e++) {
-        if (element_holds(w, v, in, p, e)) continue;
-        return refuse(w, c, "a plane of %s does not hold: number %lld", v->of.op->name,
-                      (long long)e);
-    }
-    w->planes += 2 * v->size;
-    return rob_priv_check_weigh(w, value, p) ? ROB_OK : rob_priv_no_memory(w->ctx);
-}
-
 /* ---- values in order ------------------------------------------------------------- */
+
+/* Planes of a value whose operands have their ranges. */
+static rob_status shape_of(rob_check_work *w, int32_t i)
+{
+    rob_status status = ROB_OK;
+    rob_check_value *v = &w->net->value[i];
+    const rob_claim *planes = claim_of(w, v, ROB_CLAIM_PLANES, v->size);
+    const rob_claim *rows = claim_of(w, v, ROB_CLAIM_ROWS, v->size);
+    if (planes != NULL && v->kind != ROB_CHECK_CURVE)
+        return rob_priv_check_refuse(w, planes, "planes of what has none");
+    if (rows != NULL && v->kind != ROB_CHECK_ROW)
+        return rob_priv_check_refuse(w, rows, "planes of a row of what is none");
+    if (planes != NULL) TRY(rob_priv_check_prove_planes(w, i, planes, &v->plane));
+    if (v->kind == ROB_CHECK_ROW) {
+        int64_t groups = v->size / rob_priv_shape_cols(&v->of.shape);
+        const rob_claim *mean = claim_of(w, v, ROB_CLAIM_SQUARES, groups);
+        if (rows != NULL) TRY(rob_priv_check_prove_rows(w, i, rows, mean));
+    }
+    if (v->kind == ROB_CHECK_PAIR && !rob_priv_check_couple(w, i))
+        return rob_priv_no_memory(w->ctx);
+done:
+    return status;
+}
 
 static rob_status visit(rob_check_work *w, int32_t i)
 {
@@ -227,16 +141,13 @@ static rob_status visit(rob_check_work *w, int32_t i)
     const rob_claim name = { .loop = v->loop, .step = v->step, .node = v->node };
     if (!v->live || v->kind == ROB_CHECK_WINDOW) return ROB_OK;
     image_of(w, v);
-    if (!seal(v)) return refuse(w, &name, "no finite range");
+    if (!seal(v)) return rob_priv_check_refuse(w, &name, "no finite range");
     if (v->kind == ROB_CHECK_PRODUCT && !rob_priv_check_weigh(w, i, &v->plane))
         return rob_priv_no_memory(w->ctx);
-    const rob_claim *planes = claim_of(w, v, ROB_CLAIM_PLANES, -1);
-    const rob_claim *range = claim_of(w, v, ROB_CLAIM_RANGE, -1);
-    if (planes != NULL && v->kind != ROB_CHECK_CURVE)
-        return refuse(w, planes, "planes of what has none");
-    if (planes != NULL) TRY(prove_planes(w, i, planes, &v->plane));
-    if (range != NULL) TRY(prove_range(w, i, range));
-    if (!seal(v)) return refuse(w, &name, "an empty range");
+    TRY(shape_of(w, i));
+    const rob_claim *range = claim_of(w, v, ROB_CLAIM_RANGE, v->size);
+    if (range != NULL) TRY(rob_priv_check_prove_range(w, i, range));
+    if (!seal(v)) return rob_priv_check_refuse(w, &name, "an empty range");
 done:
     return status;
 }
@@ -289,7 +200,7 @@ static rob_status prove_all(rob_check_work *w, double *margin)
 static int64_t rows_at_a_time(const rob_check_net *net)
 {
     int64_t rows = (1 << 15) / net->widest / 8 * 8;
-    return rows < 8 ? 8 : rows > MOST_ROWS ? MOST_ROWS : rows;
+    return rows < 8 ? 8 : rows > ROB_CHECK_MOST_ROWS ? ROB_CHECK_MOST_ROWS : rows;
 }
 
 static bool open_work(rob_check_work *w)
@@ -304,7 +215,8 @@ static bool open_work(rob_check_work *w)
     w->block = rob_priv_check_own(net, net->values, (int64_t)sizeof *w->block);
     w->spare = rob_priv_check_own(net, net->values + 4, (int64_t)sizeof *w->spare);
     w->base = rob_priv_check_own(net, 7 * w->tile, (int64_t)sizeof *w->base);
-    if (!w->order || !w->range || !w->block || !w->spare || !w->base) return false;
+    w->fresh = rob_priv_check_own(net, net->widest + 1, (int64_t)sizeof *w->fresh);
+    if (!w->fresh || !w->order || !w->range || !w->block || !w->spare || !w->base) return false;
     w->loss = w->base + w->tile;
     w->value = w->loss + w->tile;
     w->cost = w->value + w->tile;

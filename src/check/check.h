@@ -25,13 +25,18 @@ enum {
     ROB_CHECK_SUM,     /* in[0] + sign in[1] */
     ROB_CHECK_PRODUCT, /* in[0] (rows, K) times numbers (K, N) */
     ROB_CHECK_AFFINE,  /* by the operator's pull */
-    ROB_CHECK_CURVE    /* between planes, or between constants */
+    ROB_CHECK_CURVE,   /* between planes, or between constants */
+    ROB_CHECK_ROW,     /* softmax and the like: planes that couple a row's numbers */
+    ROB_CHECK_PAIR     /* in[0] times in[1], both depend on x */
 };
 enum { ROB_CHECK_PAD = 16 };
 
-/* Planes of a curve for rows of one kind: slopes of operands that depend on x, offsets. */
+/* Planes of a curve for rows of one kind: slopes of operands that depend on x, offsets.
+ * Of a row: slope_k s_k - left_k <right, s> + offset_k. Of a pair: packed (rows, pad) ends
+ * of the operands, low[0] of the first, low[1] and high of the second. */
 typedef struct rob_check_plane {
-    const double *slope[2][ROB_MAX_INS], *offset[2];
+    const double *slope[2][ROB_MAX_INS], *offset[2], *left[2], *right[2], *gap;
+    double *low[2], *high;
     double *weight;               /* (size) what a coefficient may cost, and its slack */
 } rob_check_plane;
 
@@ -113,6 +118,8 @@ const rob_range *rob_priv_check_operands(rob_check_work *w, const rob_check_valu
 typedef struct rob_check_box { double lo, up; } rob_check_box;
 bool rob_priv_check_plane(const rob_node *n, const rob_check_box *box,
                           const double *slope, double offset, bool above);
+/* Below k sigmoid(x) - a x on [l, u]. */
+double rob_priv_check_sigmoid(double k, double a, double l, double u);
 
 /* rows.c: rows unit (or c b) on a value back by `depth` turns (0: all), lower bounds in
  * w->value. sign_e: numbers and signs, one a row. */
@@ -120,8 +127,19 @@ typedef struct rob_check_unit { int64_t e; double sign; } rob_check_unit;
 bool rob_priv_check_units(rob_check_work *w, int32_t value, const rob_check_unit *unit,
                           int64_t count, int64_t depth);
 bool rob_priv_check_row(rob_check_work *w, const double *c, double b, int64_t depth);
+/* The same of any rows (count <= tile) on a value. */
+bool rob_priv_check_rows(rob_check_work *w, int32_t value, const double *row,
+                         int64_t count, int64_t depth);
 /* Weights of loss of a PRODUCT or CURVE. */
 bool rob_priv_check_weigh(rob_check_work *w, int32_t value, rob_check_plane *p);
+const double *rob_priv_check_big(const rob_check_net *net, int32_t value);
+
+/* couple.c: what ROW and PAIR need once their operands have ranges (of a ROW, the claimed
+ * planes); coefficients a (count, size) to those on operand i, to (count, its size), cleared
+ * before; constants and losses come with operand 0. */
+bool rob_priv_check_couple(rob_check_work *w, int32_t value);
+bool rob_priv_check_uncouple(rob_check_work *w, int32_t value, int64_t count,
+                             const double *a, int32_t i, double *to);
 
 /* region.c: the least and largest x_k, and what a row's coefficients on x can lose. */
 void rob_priv_check_x(const rob_cert *c, int64_t k, double *lo, double *up);

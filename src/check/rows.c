@@ -59,7 +59,7 @@ static bool place_of(rows *s, int32_t value, place *p)
 
 /* ---- losses ---------------------------------------------------------------------- */
 
-static const double *big_of(const rob_check_net *net, int32_t value)
+const double *rob_priv_check_big(const rob_check_net *net, int32_t value)
 {
     const rob_check_value *v = &net->value[value];
     return v->kind == ROB_CHECK_WINDOW ? net->value[v->root].big + v->first : v->big;
@@ -103,7 +103,7 @@ static void charge_sizes(rows *s, int64_t n, const double *a, int64_t ld,
 static void charge_place(rows *s, int32_t value, const place *p, double factor)
 {
     const int64_t n = s->net->value[value].size;
-    const double *big = big_of(s->net, value);
+    const double *big = rob_priv_check_big(s->net, value);
     charge_sizes(s, n, p->at, p->ld, big, factor, slack_of(big, n, 1));
 }
 
@@ -114,7 +114,7 @@ static void end_on(rows *s, int32_t value, const double *a, int64_t ld)
 {
     const rob_range v = rob_priv_check_range(s->w, value, (rob_shape){ 0 });
     const int64_t n = s->net->value[value].size;
-    const double *big = big_of(s->net, value);
+    const double *big = rob_priv_check_big(s->net, value);
     s->w->kernel->ends(s->count, n, a, ld, v.lo, v.up, big, s->w->base, s->w->cost);
     charge(s, n, (double)n + 6, slack_of(big, n, 1));
 }
@@ -208,6 +208,24 @@ static bool by_pull(rows *s, const rob_check_value *v, double *a)
     return fine;
 }
 
+/* A block of its own for each operand, then to its place. */
+static bool by_couple(rows *s, int32_t i, const double *a)
+{
+    const rob_check_value *v = &s->net->value[i];
+    const rob_check_link *in = &s->net->link[v->link];
+    bool fine = true;
+    for (int32_t k = 0; k < v->ins && fine; k++) {
+        const rob_check_value *z = &s->net->value[in[k].value];
+        double *to = take_block(s->w);
+        if (to == NULL) return false;
+        memset(to, 0, (size_t)(s->count * z->size) * sizeof *to);
+        fine = rob_priv_check_uncouple(s->w, i, s->count, a, k, to)
+               && pass(s, in[k].value, 1, to, z->size);
+        give_back(s->w, to);
+    }
+    return fine;
+}
+
 static bool by_planes(rows *s, const rob_check_value *v, const rob_check_plane *q,
                       const double *a)
 {
@@ -237,6 +255,8 @@ static bool move(rows *s, int32_t i, double *a)
     if (v->kind == ROB_CHECK_PRODUCT) return by_product(s, v, a);
     if (v->kind == ROB_CHECK_AFFINE) return by_pull(s, v, a);
     if (v->kind == ROB_CHECK_CURVE && q->weight != NULL) return by_planes(s, v, q, a);
+    if (v->kind == ROB_CHECK_PAIR || (v->kind == ROB_CHECK_ROW && q->weight != NULL))
+        return by_couple(s, i, a);
     if (v->kind != ROB_CHECK_X) {
         end_on(s, i, a, v->size);
         return true;
@@ -300,6 +320,15 @@ bool rob_priv_check_units(rob_check_work *w, int32_t value, const rob_check_unit
     return walk(&s, value, depth);
 }
 
+bool rob_priv_check_rows(rob_check_work *w, int32_t value, const double *row,
+                         int64_t count, int64_t depth)
+{
+    rows s = { w, w->net, count, (count + 3) / 4 * 4, false };
+    begin(&s);
+    if (!pass(&s, value, 1, row, w->net->value[value].size)) return false;
+    return walk(&s, value, depth);
+}
+
 bool rob_priv_check_row(rob_check_work *w, const double *c, double b, int64_t depth)
 {
     rows s = { w, w->net, 1, 4, false };
@@ -319,7 +348,7 @@ static void weigh_product(rob_check_work *w, rob_check_value *v, double *weight)
     const rob_check_link *in = &w->net->link[v->link];
     const bool tb = v->of.attr.i[1] != 0;
     const int64_t n = in[1].shape.dim[!tb], k = in[1].shape.dim[tb];
-    const double *big = big_of(w->net, in[0].value);
+    const double *big = rob_priv_check_big(w->net, in[0].value);
     double slack = (double)v->size;
     for (int64_t e = 0; e < v->size; e++) {
         const double *m = v->turned + e % n * v->pad, *z = big + e / n * k;
@@ -340,7 +369,7 @@ static void weigh_planes(rob_check_work *w, rob_check_value *v, rob_check_plane 
         weight[e] = (double)(n + 6) * fp_max(fabs(p->offset[0][e]), fabs(p->offset[1][e]));
     for (int32_t i = 0, k = 0; i < v->ins; i++) {
         if (!w->net->value[in[i].value].live) continue;
-        const double *big = big_of(w->net, in[i].value);
+        const double *big = rob_priv_check_big(w->net, in[i].value);
         for (int64_t e = 0; e < n; e++) {
             double s = fp_max(fabs(p->slope[0][k][e]), fabs(p->slope[1][k][e]));
             weight[e] = (weight[e] + 2 * s * big[e]) * (1 + 4 * ROB_U);

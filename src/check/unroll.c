@@ -66,13 +66,23 @@ static piece piece_of(const frame *f, const rob_node *split, int64_t k)
     return p;
 }
 
+/* Some of the steps of a sequence in parts. */
+static bool is_by_steps(const frame *f, const rob_node *split)
+{
+    rob_shape in = rob_priv_shape(f->graph, split->in[0]);
+    return split->attr.i[0] == 0 && f->parts[split->in[0]] > 1
+           && in.dim[0] == f->parts[split->in[0]];
+}
+
 static int64_t parts_of_pick(const frame *f, const rob_node *n)
 {
     rob_node of = rob_priv_node(f->graph, n->in[0]);
     int64_t k = n->attr.i[0];
     if (of.scan != NULL) return k < of.scan->carries ? 1 : of.scan->steps;
     int64_t parts = f->parts[of.in[0]];
-    return piece_of(f, &of, k).outer == parts ? parts : 1;
+    piece p = piece_of(f, &of, k);
+    if (is_by_steps(f, &of)) return p.size / (p.period / parts);
+    return p.outer == parts ? parts : 1;
 }
 
 static int64_t count_parts(const frame *f, rob_id id)
@@ -243,6 +253,8 @@ static int32_t part_of_split(frame *f, rob_id id, const rob_node *split, int64_t
     piece p = piece_of(f, split, k);
     rob_id of = split->in[0];
     bool together = f->parts[id] == f->parts[of];
+    if (is_by_steps(f, split))
+        return part_of(f, of, p.first / (p.period / f->parts[of]) + b);
     if (together && p.outer == f->parts[of]) {
         int32_t from = part_of(f, of, b);
         return from == ROB_NONE ? from : rob_priv_check_window(f, from, p.first, p.size);

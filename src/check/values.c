@@ -189,6 +189,17 @@ static bool is_product(const rob_check_frame *f, const rob_node *n, const rob_ch
            && in[1].shape.rank == 2 && is_exact(&f->net->value[in[1].value]);
 }
 
+static bool is_pair(const rob_check_frame *f, const rob_node *n, const rob_check_link *in)
+{
+    return n->op->id == ROB_OP_matmul && f->net->value[in[0].value].live
+           && f->net->value[in[1].value].live;
+}
+
+static bool is_row(const rob_node *n)
+{
+    return n->op->relax != NULL && (n->op->kind & ROB_OP_ELEMENTWISE) == 0;
+}
+
 int32_t rob_priv_check_apply(rob_check_frame *f, rob_id id, int64_t part, const rob_node *n, int32_t k,
                      const rob_check_link *in)
 {
@@ -213,6 +224,10 @@ int32_t rob_priv_check_apply(rob_check_frame *f, rob_id id, int64_t part, const 
         if (v.turned == NULL) return ROB_NONE;
     } else if (is_affine(f, n, in)) {
         v.kind = ROB_CHECK_AFFINE;
+    } else if (is_pair(f, n, in)) {
+        v.kind = ROB_CHECK_PAIR;
+    } else if (is_row(n)) {
+        v.kind = ROB_CHECK_ROW;
     }
     return rob_priv_check_add(f, v, in);
 }

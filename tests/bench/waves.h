@@ -53,14 +53,11 @@ static rob_data *waves(int steps, int count, uint64_t seed)
     return data;
 }
 
-static rob_model *fitted(int kind, int steps, int hidden)
+static inline rob_model *trained(const char *recipe, int steps)
 {
-    char recipe[128];
     rob_model *start, *model;
     rob_trainer *trainer;
     rob_data *train = waves(steps, 1000, 1), *valid = waves(steps, 200, 2);
-    snprintf(recipe, sizeof recipe, "%s hidden=%d features=1 outputs=2 readout=last",
-             RECIPE[kind], hidden);
     must(rob_model_create(ctx, recipe, &start));
     must(rob_trainer_create(ctx, &trainer));
     must(rob_trainer_run(ctx, trainer, start, train, valid, &model));
@@ -69,6 +66,14 @@ static rob_model *fitted(int kind, int steps, int hidden)
     rob_data_free(train);
     rob_data_free(valid);
     return model;
+}
+
+static rob_model *fitted(int kind, int steps, int hidden)
+{
+    char recipe[128];
+    snprintf(recipe, sizeof recipe, "%s hidden=%d features=1 outputs=2 readout=last",
+             RECIPE[kind], hidden);
+    return trained(recipe, steps);
 }
 
 #endif

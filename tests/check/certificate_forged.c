@@ -38,6 +38,7 @@ static void forge_ranges(scene *s, rob_cert *k, double by)
         if (c->kind != ROB_CLAIM_RANGE) continue;
         for (int64_t e = 0; e < 2 * c->count; e++) {
             double was = c->at[e], width = c->at[c->count + e % c->count] - c->at[e % c->count];
+            if (by * width < 1e-8 * fabs(was)) continue;   /* what is given away, nearly */
             c->at[e] += (e < c->count ? by : -by) * width;
             is_refused(s, k, "range");
             c->at[e] = was;
@@ -56,6 +57,31 @@ static void forge_offsets(scene *s, rob_cert *k, double by)
             *at += e < c->count ? by : -by;
             is_refused(s, k, "offset");
             *at = was;
+        }
+    }
+}
+
+/* Planes of rows: the offsets lifted by more than the operator's whole range, a mean square
+ * narrowed, rho exchanged, shares below 0. */
+static void forge_rows(scene *s, rob_cert *k)
+{
+    for (int64_t i = 0; i < k->claims; i++) {
+        rob_claim *c = &k->claim[i];
+        for (int64_t e = 0; c->kind == ROB_CLAIM_ROWS && e < 2 * c->count; e++) {
+            const int64_t side = e / c->count, at = side * (3 + c->ins) * c->count + 2 * c->count;
+            double *offset = &c->at[at + e % c->count], was = *offset;
+            *offset += side ? -8 : 8;
+            is_refused(s, k, "offset of a row");
+            *offset = was;
+        }
+        for (int64_t g = 0; c->kind == ROB_CLAIM_SQUARES && g < 2 * c->count; g++) {
+            double was = c->at[g], width = c->at[c->count + g % c->count] - c->at[g % c->count];
+            c->at[g] += (g < c->count ? 0.5 : -0.5) * width;  /* the box may say a little */
+            is_refused(s, k, "mean square");
+            c->at[g] = was;
+            c->at[2 * c->count + g % c->count * c->ins] += 10;
+            is_refused(s, k, "rho");
+            c->at[2 * c->count + g % c->count * c->ins] -= 10;
         }
     }
 }
@@ -89,6 +115,29 @@ START_TEST(forged_claims_are_refused)
     forge_slopes(&s, &k, &refused, &tried);
     ck_assert_msg(10 * refused >= 8 * tried, "%d slopes of %d refused", (int)refused,
                   (int)tried);
+    rob_priv_cert_clear(&k);
+    close_scene(&s);
+}
+END_TEST
+
+static const char *const ENCODERS[] = {
+    "activation=gelu norm=first readout=mean",
+    "activation=relu norm=last readout=last",
+    "activation=gelu_tanh norm=last readout=cls positions=sinusoid",
+};
+enum { ENCODER_COUNT = 3 };
+
+START_TEST(forged_claims_of_encoders_are_refused)
+{
+    scene s = open_encoder(ENCODERS[_i], 3, 4, 6);
+    double radius;
+    rob_cert k = opened(&s, &radius);
+    ck_assert_int_eq(check_forged(&s, &k, s.model), ROB_OK);
+    forge_ranges(&s, &k, 1e-5);
+    forge_offsets(&s, &k, 1e-2);
+    forge_rows(&s, &k);
+    k.eps *= 1.001;
+    is_refused(&s, &k, "radius");
     rob_priv_cert_clear(&k);
     close_scene(&s);
 }
@@ -194,6 +243,32 @@ START_TEST(faults_of_the_search_are_refused)
 }
 END_TEST
 
+static void lift_rows(rob_bend *b)
+{
+    for (int64_t e = 0; b->ins == 0 && e < b->n; e++) ((double *)b->lo_offset)[e] += 1e-4;
+}
+
+static void drop_rows(rob_bend *b)
+{
+    for (int64_t e = 0; b->ins == 0 && e < b->n; e++) ((double *)b->up_offset)[e] -= 1e-4;
+}
+
+/* Planes of rows and products are those without slopes of their own here. */
+START_TEST(faults_of_planes_of_rows_are_refused)
+{
+    static void (*const faults[])(rob_bend *) = { lift_rows, drop_rows };
+    scene s = open_encoder(ENCODERS[_i / 2], 3, 4, 6);
+    double radius;
+    rob_certificate *c = certificate_of(&s, ROB_NORM_L2, &radius);
+    rob_certificate_free(c);
+    s.bound->fault = faults[_i % 2];
+    fine(s.ctx, rob_certificate_create(s.ctx, s.bound, s.query, 0, 0.8 * radius, &c));
+    ck_assert_int_eq(rob_certificate_check(s.ctx, c, s.model), ROB_EDOMAIN);
+    rob_certificate_free(c);
+    close_scene(&s);
+}
+END_TEST
+
 /* Any word of the file replaced by any of these, the digest made right again: nothing
  * breaks, and what passes claims no more than before about the same series. */
 START_TEST(hostile_words_do_no_harm)
@@ -201,7 +276,8 @@ START_TEST(hostile_words_do_no_harm)
     static const uint64_t words[] = { 0, 1, UINT64_MAX, 1ull << 62, 0x7ff0000000000000ull,
                                       0x7fefffffffffffffull, 0xffefffffffffffffull,
                                       0x7ff8000000000000ull, 3, 1ull << 31 };
-    scene s = open_scene(KINDS[_i], 1, ROB_READOUT_LAST, 2, 2, 6);
+    scene s = _i < KIND_COUNT ? open_scene(KINDS[_i], 1, ROB_READOUT_LAST, 2, 2, 6)
+                              : open_encoder("activation=gelu norm=first readout=mean", 2, 2, 6);
     double radius;
     rob_bytes bytes;
     rob_cert k = opened(&s, &radius), again;
@@ -238,10 +314,12 @@ int main(void)
     Suite *s = suite_create("certificate_forged");
     TCase *t = tcase_create("certificate_forged");
     tcase_add_loop_test(t, forged_claims_are_refused, 0, KIND_COUNT);
+    tcase_add_loop_test(t, forged_claims_of_encoders_are_refused, 0, ENCODER_COUNT);
     tcase_add_loop_test(t, forged_statements_are_refused, 0, KIND_COUNT);
     tcase_add_loop_test(t, other_models_are_refused, 0, KIND_COUNT);
     tcase_add_loop_test(t, faults_of_the_search_are_refused, 0, 4 * KIND_COUNT);
-    tcase_add_loop_test(t, hostile_words_do_no_harm, 0, KIND_COUNT);
+    tcase_add_loop_test(t, faults_of_planes_of_rows_are_refused, 0, 2 * ENCODER_COUNT);
+    tcase_add_loop_test(t, hostile_words_do_no_harm, 0, KIND_COUNT + 1);
     suite_add_tcase(s, t);
     return run_with_file(s);
 }

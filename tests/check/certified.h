@@ -43,6 +43,29 @@ static inline scene open_scene(int32_t kind, int32_t layers, int32_t readout, in
     return s;
 }
 
+/* An encoder of `width` in two heads, with words of a recipe; weights drawn, biases too. */
+static inline scene open_encoder(const char *words, int64_t T, int32_t width, uint64_t seed)
+{
+    scene s = { .T = T };
+    char recipe[200];
+    snprintf(recipe, sizeof recipe, "transformer heads=2 hidden=%d features=%d outputs=3 %s",
+             (int)width, D, words);
+    ck_assert_int_eq(rob_ctx_create(&s.ctx), ROB_OK);
+    fine(s.ctx, rob_model_create(s.ctx, recipe, &s.model));
+    rob_random r = rob_priv_random(seed, 11);
+    for (int32_t p = 0; p < s.model->parameters; p++) {
+        rob_tensor *t = s.model->parameter[p].tensor;
+        float *v = t->data;
+        for (int64_t i = 0; i < rob_priv_shape_size(&t->shape); i++)
+            v[i] += (float)(0.2 * rob_priv_normal(&r));
+    }
+    for (int64_t i = 0; i < T * D; i++) s.x[i] = rob_priv_normal(&r);
+    fine(s.ctx, rob_query_create(s.ctx, s.model, &s.query));
+    fine(s.ctx, rob_query_add(s.ctx, s.query, s.x, T, -1));
+    fine(s.ctx, rob_bound_create(s.ctx, "crown", &s.bound));
+    return s;
+}
+
 static inline void close_scene(scene *s)
 {
     rob_bound_free(s->bound);
@@ -91,6 +114,7 @@ static inline rob_cert opened(scene *s, double *radius)
     rob_bytes bytes;
     rob_cert k;
     rob_certificate *c = certificate_of(s, ROB_NORM_L2, radius);
+    fine(s->ctx, rob_certificate_check(s->ctx, c, s->model));
     fine(s->ctx, rob_certificate_save(s->ctx, c, file));
     fine(s->ctx, rob_priv_io_read(s->ctx, file, 1 << 24, &bytes));
     fine(s->ctx, rob_priv_cert_parse(s->ctx, bytes.at, bytes.count, file, &k));

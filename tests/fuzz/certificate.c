@@ -15,7 +15,9 @@ static const char *const FUZZ_RECIPES[] = {
     "rnn nonlinearity=tanh hidden=2 outputs=2 features=1 readout=last",
     "lstm hidden=2 outputs=2 features=1 readout=mean",
     "gru hidden=2 outputs=2 features=1 readout=last",
+    "transformer heads=1 hidden=2 outputs=2 features=1 readout=mean activation=gelu norm=first",
 };
+enum { FUZZ_RECIPE_COUNT = 4 };
 
 static inline rob_status fuzz_model(rob_ctx *ctx, const char *recipe, rob_model **out)
 {
@@ -59,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
         rob_priv_sha256_add(&s, right, (int64_t)count - ROB_CERT_DIGEST);
         rob_priv_sha256_end(&s, right + count - ROB_CERT_DIGEST);
         if (rob_priv_cert_parse(ctx, right, (int64_t)count, "fuzz", &c) == ROB_OK) {
-            for (int k = 0; k < 3; k++) fuzz_claims(ctx, &c, FUZZ_RECIPES[k]);
+            for (int k = 0; k < FUZZ_RECIPE_COUNT; k++) fuzz_claims(ctx, &c, FUZZ_RECIPES[k]);
             rob_priv_cert_clear(&c);
         }
     }
