@@ -245,15 +245,16 @@ END_TEST
 
 static void lift_rows(rob_bend *b)
 {
-    for (int64_t e = 0; b->ins == 0 && e < b->n; e++) ((double *)b->lo_offset)[e] += 1e-4;
+    for (int64_t e = 0; b->ins == 0 && e < b->n; e++) ((double *)b->lo_offset)[e] += 1e-6;
 }
 
 static void drop_rows(rob_bend *b)
 {
-    for (int64_t e = 0; b->ins == 0 && e < b->n; e++) ((double *)b->up_offset)[e] -= 1e-4;
+    for (int64_t e = 0; b->ins == 0 && e < b->n; e++) ((double *)b->up_offset)[e] -= 1e-6;
 }
 
-/* Planes of rows and products are those without slopes of their own here. */
+/* Planes of rows and products are those without slopes of their own here. Not for the
+ * encoder with a token of its own: products with it are exact, and lifted ones leave no range. */
 START_TEST(faults_of_planes_of_rows_are_refused)
 {
     static void (*const faults[])(rob_bend *) = { lift_rows, drop_rows };
@@ -318,7 +319,7 @@ int main(void)
     tcase_add_loop_test(t, forged_statements_are_refused, 0, KIND_COUNT);
     tcase_add_loop_test(t, other_models_are_refused, 0, KIND_COUNT);
     tcase_add_loop_test(t, faults_of_the_search_are_refused, 0, 4 * KIND_COUNT);
-    tcase_add_loop_test(t, faults_of_planes_of_rows_are_refused, 0, 2 * ENCODER_COUNT);
+    tcase_add_loop_test(t, faults_of_planes_of_rows_are_refused, 0, 4);
     tcase_add_loop_test(t, hostile_words_do_no_harm, 0, KIND_COUNT + 1);
     suite_add_tcase(s, t);
     return run_with_file(s);
