@@ -201,6 +201,7 @@ typedef struct rob_work {
     double steep_fault;           /* share of derivatives' widths that tests leave out */
     bool plain;                   /* rows have one end, at `depth` (certificates) */
     bool empty;                   /* a range has no number in it: neither has the set */
+    bool again;                   /* ranges start from those that the pass before has proved */
     bool broken;                  /* a range is empty or infinite: nothing is proved */
     double ops;                   /* roundings in any chain of losses so far */
     bool (*stop)(void *user);     /* asked once a step; NULL: never stop */

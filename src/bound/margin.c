@@ -231,7 +231,7 @@ rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_dema
                                bool crown, rob_proof *row, rob_outcome *out)
 {
     rob_status status = ROB_OK;
-    bool done = false;
+    bool done = w->found = false;
     if (!rob_priv_bound_room(w, ball)) return ROB_EMEMORY;
     w->ball = *ball;
     rob_priv_alpha_release(w);
@@ -242,7 +242,9 @@ rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_dema
     if (d->groups == 0) return ROB_OK;
     if (crown && w->sweeps && w->form != NULL) status = without_sweeps(w, d, row, out, &done);
     if (done) return status;
+    w->again = w->found && !w->broken && !w->hopeless;
     status = pass(w, d, crown, row);
+    w->again = false;
     if (status == ROB_OK) *out = judge(d, row);
     if (status == ROB_OK && w->second != NULL && crown) status = bend(w, d, row, out);
     if (status == ROB_OK && w->alpha != NULL && crown) status = refine(w, d, row, out);

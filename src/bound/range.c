@@ -260,7 +260,7 @@ static rob_status visit(rob_work *w, int32_t i)
 static bool is_hopeless(rob_work *w)
 {
     bool wide = w->by_all > 0.95 * w->by_interval;
-    bool hopeless = w->search && w->was_narrow && wide;
+    bool hopeless = w->search && w->was_narrow && wide && !w->again;
     w->was_narrow = w->was_narrow || w->by_all < 0.5 * w->by_interval;
     w->by_all = w->by_interval = 0;
     return hopeless;
@@ -270,7 +270,7 @@ rob_status rob_priv_ranges(rob_work *w, bool crown)
 {
     w->broken = w->empty = false;
     forget_planes(w);
-    by_intervals(w);
+    if (!w->again) by_intervals(w);
     if (crown && w->form != NULL) rob_priv_forward_begin(w);
     if (w->bends) rob_priv_second_begin(w->second);
     w->hopeless = w->was_narrow = false;

@@ -43,22 +43,22 @@ static double middle(double l, double u)
     return fp_min(fp_max(0.5 * l + 0.5 * u, l), u);
 }
 
-/* > 0: the tangent at d passes above f(u) */
-static double overshoot(shape_of s, double d, double u)
+/* > 0: the tangent at d passes above f(u) = end */
+static double overshoot(shape_of s, double d, double u, double end)
 {
-    return value_near(s, d) + slope_near(s, d) * (u - d) - value_near(s, u);
+    return value_near(s, d) + slope_near(s, d) * (u - d) - end;
 }
 
 /* the last d in [l, r] whose tangent does not overshoot; it does not at l, it does at r
  */
-static double last_valid_tangent(shape_of s, double l, double r, double u)
+static double last_valid_tangent(shape_of s, double l, double r, double u, double end)
 {
-    double low = overshoot(s, l, u), high = overshoot(s, r, u);
-    for (int k = 0; k < 40 && r - l > 1e-7 * (1 + fabs(l) + fabs(r)); k++) {
+    double low = overshoot(s, l, u, end), high = overshoot(s, r, u, end);
+    for (int k = 0; k < 40 && r - l > 1e-6 * (u - l); k++) {
         double d = l - low * (r - l) / (high - low);
         if (k % 3 == 2 || !(d > l && d < r))
             d = middle(l, r);
-        double h = overshoot(s, d, u);
+        double h = overshoot(s, d, u, end);
         if (h <= 0) {
             l = d;
             low = h;
@@ -92,17 +92,18 @@ static double between(double l, double p, double r, double theta)
 
 static rob_line choose(shape_of s, double l, double u, const double *theta)
 {
-    double m = middle(l, u), r = fp_min(u, s.bend);
+    double m = middle(l, u), r = fp_min(u, s.bend), end;
     if (l >= s.bend)
         return chord(s, l, u);
     if (u <= s.bend)
         return tangent(s, theta ? between(l, m, u, *theta) : m);
-    if (!theta && m <= s.bend && overshoot(s, m, u) <= 0)
+    end = value_near(s, u);
+    if (!theta && m <= s.bend && overshoot(s, m, u, end) <= 0)
         return tangent(s, m);
-    if (!(overshoot(s, l, u) < 0))
+    if (!(overshoot(s, l, u, end) < 0))
         return chord(s, l, u);
-    if (overshoot(s, r, u) > 0)
-        r = last_valid_tangent(s, l, r, u);
+    if (overshoot(s, r, u, end) > 0)
+        r = last_valid_tangent(s, l, r, u, end);
     m = fp_min(m, r);
     return tangent(s, theta ? between(l, m, r, *theta) : m);
 }

@@ -45,19 +45,31 @@ static void interval(const rob_node *n, const rob_range *in, int32_t k, rob_rang
 
 /* Slopes: McCormick of the two factors composed with a line of each; offset: exact. An
  * upper plane is a lower one of sigmoid(x) tanh(-y). */
-typedef struct side { int64_t e; bool above; rob_interval x[2]; double slope[2], limit; } side;
+typedef struct side {
+    int64_t e;
+    bool above;
+    rob_interval x[2], factor[2]; /* of sigmoid and of tanh */
+    double slope[2], limit;
+} side;
+
+static side side_below(const rob_range *in, int64_t e)
+{
+    side p = { .e = e, .x = { rob_priv_range_at(&in[0], e), rob_priv_range_at(&in[1], e) } };
+    p.factor[0] = (rob_interval){ fp_sigmoid_lo(p.x[0].lo), fp_sigmoid_up(p.x[0].up) };
+    p.factor[1] = (rob_interval){ fp_tanh_lo(p.x[1].lo), fp_tanh_up(p.x[1].up) };
+    return p;
+}
 
 /* False: there is only the constant. */
 static bool make_side(side *p, const double *theta, rob_gate_problem *q)
 {
     const rob_interval *x = p->x;
-    rob_interval y = rob_priv_range_sigtanh(x[0], x[1]);
-    rob_interval s = { fp_sigmoid_lo(x[0].lo), fp_sigmoid_up(x[0].up) };
-    rob_interval t = { fp_tanh_lo(x[1].lo), fp_tanh_up(x[1].up) };
+    rob_interval y = rob_priv_range_product(p->factor[0], p->factor[1]);
     double c[2], sign = p->above ? -1 : 1;
     p->limit = p->above ? y.up : y.lo;
     if (!isfinite(x[0].up - x[0].lo) || !isfinite(x[1].up - x[1].lo)) return false;
-    rob_priv_product_slopes(p->above, s, t, theta ? theta[0] : 1, &c[0], &c[1]);
+    rob_priv_product_slopes(p->above, p->factor[0], p->factor[1], theta ? theta[0] : 1, &c[0],
+                            &c[1]);
     p->slope[0] = rob_priv_gate_slope(&rob_priv_uni_sigmoid, p->above, c[0], x[0],
                                       theta ? theta + 1 : NULL);
     p->slope[1] = rob_priv_gate_slope(&rob_priv_uni_tanh, p->above, c[1], x[1],
@@ -91,11 +103,13 @@ static void relax(const rob_node *n, const rob_range *in, const double *theta,
     (void)n;
     side p[SIDES];
     rob_gate_problem q[SIDES];
+    side both = { .e = -1 };
     int64_t used = 0;
     for (int64_t k = 0; k < 2 * below->count; k++) {
         const int64_t e = k / 2;
-        p[used] = (side){ .e = e, .above = k % 2 == 1,
-                          .x = { rob_priv_range_at(&in[0], e), rob_priv_range_at(&in[1], e) } };
+        if (k % 2 == 0) both = side_below(in, e);
+        both.above = k % 2 == 1;
+        p[used] = both;
         if (make_side(&p[used], theta ? theta + 3 * k : NULL, &q[used])) used++;
         else rob_priv_plane_flat(p[used].above ? above : below, 2, e, p[used].limit);
         if (used < SIDES && k + 1 < 2 * below->count) continue;
