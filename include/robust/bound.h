@@ -21,9 +21,9 @@
  *   "crown"     linear relaxations, substituted backwards to the input, for every range
  *               the relaxations need and for the rows (Zhang et al. 2018); intersected
  *               with forms and intervals
- *   "alpha"     crown, and where that does not prove: for every open row the planes'
- *               mixtures and touching points are chosen by ascent on the row's own bound
- *               (Xu et al. 2021), for the ranges it hangs on most likewise
+ *   "alpha"     crown with `order` 2, and where that does not prove: for every open row
+ *               the planes' mixtures and slopes are chosen by ascent on the row's own
+ *               bound (Xu et al. 2021), for the ranges it hangs on most likewise
  *   "branch"    alpha, and for groups that stay open branch and bound: the ball is cut by
  *               what the rows' own bounds leave to be proved, and in two where a number
  *               of a gate or state gains most, ranges and rows are bounded again on the
@@ -54,12 +54,13 @@
  *                    2: all proofs are of evaluation in float32, and so of real numbers
  *   ulps      4      units in the last place by which elementary functions in float32
  *                    may be off
- *   order     1      2, with crown and alpha on L2 and Linf balls: gates are also bounded
+ *   order     0      2, with crown, alpha, branch on L2 and Linf balls: gates are also bounded
  *                    by quadratics of x, summed and minimised over the whole ball, for
  *                    all ranges once more and for rows that are not proved; with `rounds`
  *                    above 1 then with slopes of their own for `chosen` ranges they hang
  *                    on, and again (docs/theory/orders.md 4). Smooth gates only, no
- *                    region but a mask; where it does not apply it changes nothing
+ *                    region but a mask; where it does not apply it changes nothing.
+ *                    1: none; 0: 2 with alpha and branch, 1 with the others
  *   rings     8      rob_bound_lipschitz: balls that gradients are bounded on
  *   curvature 0      1: rob_bound_lipschitz also bounds Hessians ("curvature")
  *   joint     1      1: where there are forms, planes of gates on the joint domain of their

@@ -21,11 +21,11 @@
  * 2021; Arora, Hazan, Kale, Theory of Computing 8 (2012); docs/theory/bound.md 7.
  */
 #include "bound/alpha.h"
-#include "bound/branch/half.h"
 
 #include <string.h>
 
-enum { K = ROB_ALPHA_PLANES, FLAT = K - 2, KEPT = K - 1 };
+enum { K = ROB_ALPHA_PLANES, FLAT = ROB_ALPHA_FLAT, MOVED = ROB_ALPHA_MOVED,
+       KEPT = ROB_ALPHA_KEPT };
 
 bool rob_priv_alpha_get(rob_work *w, double **p, int64_t count)
 {
@@ -37,11 +37,23 @@ void rob_priv_alpha_close(rob_alpha *s)
 {
     if (s == NULL) return;
     rob_memory m = s->w->memory;
+    const rob_slopes *t = &s->slope;
     void *const all[] = {s->a, s->z, s->weight, s->best, s->point, s->lo, s->up, s->score,
-                         s->theta, s->touched};
+                         s->theta, s->touched, t->start, t->best, t->touch, t->touch0,
+                         t->unit, t->mean, t->size};
     for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&m, all[i]);
     for (int k = 0; k < K; k++) rob_priv_release(&m, s->plane[k]);
     rob_priv_release(&m, s);
+}
+
+static bool get_slopes(rob_work *w, rob_slopes *m)
+{
+    const int64_t planes = w->net->plane_size, n = 2 * ROB_MAX_INS * w->net->range_size;
+    m->rate = 0.15;
+    return rob_priv_alpha_get(w, &m->start, planes) && rob_priv_alpha_get(w, &m->best, planes)
+           && rob_priv_alpha_get(w, &m->touch, n) && rob_priv_alpha_get(w, &m->touch0, n)
+           && rob_priv_alpha_get(w, &m->unit, n) && rob_priv_alpha_get(w, &m->mean, n)
+           && rob_priv_alpha_get(w, &m->size, n);
 }
 
 rob_status rob_priv_alpha_open(rob_work *w, rob_alpha **out)
@@ -57,17 +69,13 @@ rob_status rob_priv_alpha_open(rob_work *w, rob_alpha **out)
                 && rob_priv_alpha_get(w, &s->point, x) && rob_priv_alpha_get(w, &s->lo, x) && rob_priv_alpha_get(w, &s->up, x)
                 && rob_priv_alpha_get(w, &s->theta, 8 * net->widest);
     for (int k = 0; fine && k < K; k++) fine = rob_priv_alpha_get(w, &s->plane[k], net->plane_size);
+    fine = fine && get_slopes(w, &s->slope);
     s->touched = rob_priv_allocate(&w->memory, net->cells, (int64_t)sizeof *s->touched);
     if (fine && w->held_lo == NULL)
         fine = rob_priv_alpha_get(w, &w->held_lo, n) && rob_priv_alpha_get(w, &w->held_up, n);
     if (fine && s->touched != NULL) *out = s;
     else rob_priv_alpha_close(s);
     return *out != NULL ? ROB_OK : ROB_EMEMORY;
-}
-
-static bool is_mixed(const rob_cell *c)
-{
-    return c->live && c->kind == ROB_CELL_CURVED && rob_priv_has_planes(&c->node);
 }
 
 /* ---- the planes ------------------------------------------------------------------ */
@@ -103,6 +111,7 @@ static void prepare_cell(rob_alpha *s, int32_t i, int64_t e)
         }
     }
     w->plane = own;
+    rob_priv_slope_begin(s, i, e);
 }
 
 /* All planes on the ranges as they are. w->plane holds the default ones. */
@@ -113,14 +122,15 @@ void rob_priv_alpha_prepare(rob_alpha *s)
     s->count = w->inherited != NULL ? K : K - 1;
     for (int k = 0; k < s->count; k++)
         memcpy(s->plane[k], k == KEPT ? w->inherited : w->plane, bytes);
+    memcpy(s->slope.start, w->plane, bytes);
     for (int32_t i = 0; i < w->net->cells; i++)
-        if (is_mixed(&w->net->cell[i])) prepare_cell(s, i, -1);
+        if (rob_priv_alpha_mixes(&w->net->cell[i])) prepare_cell(s, i, -1);
 }
 
 void rob_priv_alpha_renew(rob_alpha *s, int32_t cell, int64_t e)
 {
     double *own = s->w->plane;
-    if (!is_mixed(&s->w->net->cell[cell])) return;
+    if (!rob_priv_alpha_mixes(&s->w->net->cell[cell])) return;
     rob_priv_plane_curved(s->w, cell, e, NULL);
     s->w->plane = s->plane[0];
     rob_priv_plane_curved(s->w, cell, e, NULL);
@@ -140,246 +150,9 @@ static void start_weights(rob_alpha *s)
     int64_t n = s->w->net->range_size;
     for (int side = 0; side < 2; side++)
         for (int k = 0; k < s->count; k++) {
-            double share = k == 0 ? 0.9 : 0.1 / (s->count - 1);
+            double share = k == 0 ? 0.5 : k == MOVED ? 0.4 : 0.1 / (s->count - 2);
             for (int64_t e = 0; e < n; e++) s->weight[(side * K + k) * n + e] = share;
         }
-}
-
-/* ---- one substitution ------------------------------------------------------------ */
-
-static rob_bend bend_of(const rob_alpha *s, int k, int32_t cell)
-{
-    rob_work view = *s->w;
-    view.plane = s->plane[k];
-    return rob_priv_plane_of(&view, cell);
-}
-
-static double *on(const rob_alpha *s, double *numbers, int32_t cell)
-{
-    return numbers + s->w->net->cell[cell].at;
-}
-
-static void touch(rob_alpha *s, int32_t cell)
-{
-    s->touched[s->w->net->cell[cell].root] = true;
-}
-
-static void back_curved(rob_alpha *s, int32_t i)
-{
-    const rob_network *net = s->w->net;
-    const rob_cell *c = &net->cell[i];
-    const double *a = on(s, s->a, i);
-    double *to[ROB_MAX_INS];
-    int32_t live = 0;
-    for (int32_t k = 0; k < c->ins; k++) {
-        int32_t in = net->link[c->link + k].cell;
-        if (!net->cell[in].live) continue;
-        to[live++] = on(s, s->a, in);
-        touch(s, in);
-    }
-    for (int k = 0; k < s->count; k++) {
-        const rob_bend b = bend_of(s, k, i);
-        const double *w[2] = {mixture(s, s->weight, 0, k, c),
-                              mixture(s, s->weight, 1, k, c)};
-        for (int64_t e = 0; e < c->size; e++) {
-            bool above = a[e] < 0;
-            double share = a[e] * w[above][e];
-            s->base += share * (above ? b.up_offset : b.lo_offset)[e];
-            for (int32_t j = 0; j < live; j++)
-                to[j][e] += share * (above ? b.up : b.lo)[j][e];
-        }
-    }
-}
-
-static void back_product(rob_alpha *s, int32_t i)
-{
-    const rob_network *net = s->w->net;
-    const rob_cell *c = &net->cell[i];
-    const rob_link *in = &net->link[c->link];
-    const bool tb = c->node.attr.i[1] != 0;
-    const int64_t n = in[1].shape.dim[!tb], k = in[1].shape.dim[tb], rows = c->size / n;
-    double *to = on(s, s->a, in[0].cell);
-    touch(s, in[0].cell);
-    if (k > ROB_NARROW)
-        net->la->product(rows, k, n, on(s, s->a, i), n, 1, c->packed, to, k, 1);
-    else net->kernel->narrow(rows, n, k, on(s, s->a, i), n, c->packed, to, k);
-}
-
-static void back_linear(rob_alpha *s, int32_t i)
-{
-    rob_work *w = s->w;
-    const rob_cell *c = &w->net->cell[i];
-    const rob_rows row = {1, c->size, on(s, s->a, i)};
-    double loss = 0;
-    for (int32_t k = 0; k < c->ins; k++) {
-        int32_t in = w->net->link[c->link + k].cell;
-        if (!w->net->cell[in].live) continue;
-        rob_rows to = {1, w->net->cell[in].size, on(s, s->a, in)};
-        touch(s, in);
-        c->node.op->pull(&c->node, rob_priv_operands(w, c), c->output, &row, k, &to,
-                         &s->base, &loss);
-    }
-}
-
-/* Sums and joins: each operand reads its part of the coefficients, by sign. */
-static void back_parts(rob_alpha *s, int32_t i)
-{
-    const rob_network *net = s->w->net;
-    const rob_cell *c = &net->cell[i];
-    const double *a = on(s, s->a, i);
-    for (int32_t k = 0; k < c->ins; k++) {
-        int32_t in = net->link[c->link + k].cell;
-        const rob_cell *z = &net->cell[in];
-        double sign = c->kind == ROB_CELL_SUM && k == 1 ? c->sign : 1;
-        if (z->live) {
-            double *to = on(s, s->a, in);
-            touch(s, in);
-            for (int64_t e = 0; e < z->size; e++) to[e] += sign * a[e];
-        } else {
-            for (int64_t e = 0; e < z->size; e++) s->base += sign * a[e] * z->lo[e];
-        }
-        if (c->kind == ROB_CELL_JOIN) a += z->size;
-    }
-}
-
-/* The row a (on numbers of `cell`) back to x. */
-static void substitute(rob_alpha *s, int32_t cell, const double *row, double base)
-{
-    const rob_network *net = s->w->net;
-    memset(s->a, 0, (size_t)net->range_size * sizeof *s->a);
-    memset(s->touched, 0, (size_t)net->cells * sizeof *s->touched);
-    memcpy(on(s, s->a, cell), row, (size_t)net->cell[cell].size * sizeof *row);
-    touch(s, cell);
-    s->base = base;
-    for (int32_t i = net->cell[cell].root; i >= 0; i--) {
-        const rob_cell *c = &net->cell[i];
-        if (s->w->turns > 0) rob_priv_turn_row(s, i);
-        if (!s->touched[i] || !c->live || c->kind == ROB_CELL_VIEW) continue;
-        if (c->kind == ROB_CELL_CURVED && is_mixed(c)) back_curved(s, i);
-        else if (c->kind == ROB_CELL_PRODUCT) back_product(s, i);
-        else if (c->kind == ROB_CELL_LINEAR) back_linear(s, i);
-        else if (c->kind != ROB_CELL_INPUT) back_parts(s, i);
-    }
-}
-
-/* ---- where it is least ----------------------------------------------------------- */
-
-static void gather_gradient(rob_alpha *s, double *g)
-{
-    const rob_network *net = s->w->net;
-    memset(g, 0, (size_t)(net->steps * net->features) * sizeof *g);
-    for (int32_t i = 0; i < net->cells; i++) {
-        const rob_cell *c = &net->cell[i];
-        if (c->kind == ROB_CELL_INPUT && s->touched[i])
-            memcpy(g + c->first, on(s, s->a, i), (size_t)c->size * sizeof *g);
-    }
-}
-
-/* x*, within the numbers' ranges, and the bound there. */
-static double go_to_minimum(rob_alpha *s)
-{
-    const rob_ball *b = &s->w->ball;
-    const int64_t n = s->w->net->steps * s->w->net->features;
-    double *g = s->point, size = 0, value = s->base;
-    int64_t most = 0;
-    gather_gradient(s, g);
-    if (s->w->halves != NULL && s->w->halves->count > 0)
-        return value + rob_priv_half_minimum(s->w->halves, b->x, s->point);
-    for (int64_t k = 0; k < n; k++) {
-        bool fixed = s->lo[k] == s->up[k];
-        size += fixed ? 0 : g[k] * g[k];
-        if (!fixed && fabs(g[k]) > fabs(g[most])) most = k;
-    }
-    size = sqrt(size);
-    for (int64_t k = 0; k < n; k++) {
-        double a = g[k], x = b->x[k], to = a > 0 ? s->lo[k] : s->up[k];
-        if (b->norm == ROB_NORM_L2) to = size > 0 ? x - b->eps * a / size : x;
-        if (b->norm == ROB_NORM_L1 && k != most) to = x;
-        to = fp_min(fp_max(to, s->lo[k]), s->up[k]);
-        value += a * to;
-        s->point[k] = to;
-    }
-    return value;
-}
-
-/* ---- forwards on the chosen planes ----------------------------------------------- */
-
-static void fore_curved(rob_alpha *s, int32_t i)
-{
-    const rob_network *net = s->w->net;
-    const rob_cell *c = &net->cell[i];
-    const double *a = on(s, s->a, i), *z[ROB_MAX_INS];
-    double *y = on(s, s->z, i);
-    int32_t live = 0;
-    for (int32_t k = 0; k < c->ins; k++) {
-        int32_t in = net->link[c->link + k].cell;
-        if (net->cell[in].live) z[live++] = on(s, s->z, in);
-    }
-    memset(y, 0, (size_t)c->size * sizeof *y);
-    for (int k = 0; k < s->count; k++) {
-        const rob_bend b = bend_of(s, k, i);
-        for (int64_t e = 0; e < c->size; e++) {
-            bool above = a[e] < 0;
-            double v = (above ? b.up_offset : b.lo_offset)[e];
-            for (int32_t j = 0; j < live; j++) v += (above ? b.up : b.lo)[j][e] * z[j][e];
-            y[e] += mixture(s, s->weight, above, k, c)[e] * v;
-        }
-    }
-}
-
-static void fore_operator(rob_alpha *s, int32_t i)
-{
-    rob_work *w = s->w;
-    const rob_cell *c = &w->net->cell[i];
-    const rob_range *in = rob_priv_operands(w, c);
-    for (int32_t k = 0; k < c->ins; k++) {
-        int32_t z = w->net->link[c->link + k].cell;
-        if (w->net->cell[z].live) w->range[k].lo = w->range[k].up = on(s, s->z, z);
-    }
-    rob_range out = {c->node.shape, on(s, s->z, i), w->fresh};
-    c->node.op->interval(&c->node, in, c->output, &out);
-}
-
-static void fore_parts(rob_alpha *s, int32_t i)
-{
-    const rob_network *net = s->w->net;
-    const rob_cell *c = &net->cell[i];
-    double *y = on(s, s->z, i);
-    memset(y, 0, (size_t)c->size * sizeof *y);
-    for (int32_t k = 0; k < c->ins; k++) {
-        int32_t in = net->link[c->link + k].cell;
-        const rob_cell *z = &net->cell[in];
-        const double *v = z->live ? on(s, s->z, in) : z->lo;
-        double sign = c->kind == ROB_CELL_SUM && k == 1 ? c->sign : 1;
-        for (int64_t e = 0; e < z->size; e++) y[e] += sign * v[e];
-        if (c->kind == ROB_CELL_JOIN) y += z->size;
-    }
-}
-
-static void fore_product(rob_alpha *s, int32_t i)
-{
-    const rob_network *net = s->w->net;
-    const rob_cell *c = &net->cell[i];
-    const rob_link *in = &net->link[c->link];
-    const bool tb = c->node.attr.i[1] != 0;
-    const int64_t n = in[1].shape.dim[!tb], k = in[1].shape.dim[tb];
-    net->la->product(c->size / n, n, k, on(s, s->z, in[0].cell), k, 1, c->onward,
-                     on(s, s->z, i), n, 0);
-}
-
-static void evaluate(rob_alpha *s, int32_t root)
-{
-    const rob_network *net = s->w->net;
-    for (int32_t i = 0; i <= root; i++) {
-        const rob_cell *c = &net->cell[i];
-        if (!c->live || !s->touched[i] || c->kind == ROB_CELL_VIEW) continue;
-        if (c->kind == ROB_CELL_INPUT)
-            memcpy(on(s, s->z, i), s->point + c->first, (size_t)c->size * sizeof(double));
-        else if (is_mixed(c)) fore_curved(s, i);
-        else if (c->kind == ROB_CELL_PRODUCT) fore_product(s, i);
-        else if (c->kind == ROB_CELL_SUM || c->kind == ROB_CELL_JOIN) fore_parts(s, i);
-        else fore_operator(s, i);
-    }
 }
 
 /* ---- the step -------------------------------------------------------------------- */
@@ -409,9 +182,9 @@ static void step_cell(rob_alpha *s, int32_t i, double step)
     int32_t live = 0;
     for (int32_t k = 0; k < c->ins; k++) {
         int32_t in = net->link[c->link + k].cell;
-        if (net->cell[in].live) z[live++] = on(s, s->z, in);
+        if (net->cell[in].live) z[live++] = s->z + net->cell[in].at;
     }
-    for (int k = 0; k < s->count; k++) b[k] = bend_of(s, k, i);
+    for (int k = 0; k < s->count; k++) b[k] = rob_priv_alpha_bend(s, k, i);
     for (int64_t e = 0; e < c->size; e++) {
         double a = s->a[c->at + e], gain[K];
         if (a == 0) continue;
@@ -432,21 +205,27 @@ static double search(rob_alpha *s, int32_t cell, const double *row, double base,
     const rob_network *net = s->w->net;
     double best = -INFINITY;
     if (!s->warm) start_weights(s);
+    rob_priv_slope_reset(s);
     rob_priv_turn_begin(s);
     for (int64_t t = 0; t < steps; t++) {
-        substitute(s, cell, row, base);
-        double value = go_to_minimum(s);
+        rob_priv_alpha_back(s, cell, row, base);
+        double value = rob_priv_alpha_least(s);
         if (value > best) {
             best = value;
             memcpy(s->best, s->weight, (size_t)(2 * K * net->range_size) * sizeof(double));
+            rob_priv_slope_keep(s);
             rob_priv_turn_keep(s);
         }
         if (t + 1 == steps) break;
-        evaluate(s, net->cell[cell].root);
+        rob_priv_alpha_forth(s, net->cell[cell].root);
         rob_priv_turn_step(s);
         double step = 1.5 / (1 + 0.15 * (double)t);
-        for (int32_t i = 0; i <= net->cell[cell].root; i++)
-            if (s->touched[i] && is_mixed(&net->cell[i])) step_cell(s, i, step);
+        rob_priv_slope_tick(s);
+        for (int32_t i = 0; i <= net->cell[cell].root; i++) {
+            if (!s->touched[i] || !rob_priv_alpha_mixes(&net->cell[i])) continue;
+            step_cell(s, i, step);
+            rob_priv_slope_step(s, i);
+        }
     }
     rob_priv_turn_end(s);
     return best;
@@ -456,13 +235,15 @@ static double search(rob_alpha *s, int32_t cell, const double *row, double base,
 static void put_planes(rob_alpha *s, int32_t cell)
 {
     rob_work *w = s->w;
+    const double *plane[K];
+    for (int k = 0; k < K; k++) plane[k] = k == MOVED ? s->slope.best : s->plane[k];
     for (int32_t i = 0; i <= w->net->cell[cell].root; i++) {
         const rob_cell *c = &w->net->cell[i];
-        if (!s->touched[i] || !is_mixed(c)) continue;
+        if (!s->touched[i] || !rob_priv_alpha_mixes(c)) continue;
         const double *weight[2] = {mixture(s, s->best, 0, 0, c),
                                    mixture(s, s->best, 1, 0, c)};
-        rob_priv_plane_mix(w, i, (const double *const *)s->plane, s->count, weight,
-                           w->net->range_size);
+        rob_priv_plane_mix(w, i, plane, s->count, weight, w->net->range_size);
+        rob_priv_slope_lift(s, i);
     }
 }
 

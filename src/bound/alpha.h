@@ -4,7 +4,17 @@
 
 #include "bound/bound.h"
 
-enum { ROB_ALPHA_PLANES = 6, ROB_TURNS_MOST = 32 };
+/* Planes of an element on one side: the default and three fixed ones; the constant; the one
+ * that moves (slope.c); one of a larger set. */
+enum { ROB_ALPHA_FLAT = 4, ROB_ALPHA_MOVED, ROB_ALPHA_KEPT, ROB_ALPHA_PLANES };
+enum { ROB_TURNS_MOST = 32 };
+
+/* slope.c: planes that move; (plane_size) where they start, the best; (2, ROB_MAX_INS,
+ * range_size) touching points now and at the start, units of slope, Adam's moments. */
+typedef struct rob_slopes {
+    double *start, *best, *touch, *touch0, *unit, *mean, *size;
+    double time, rate, first_power, second_power;
+} rob_slopes;
 
 /* One search: numbers are those of all cells (range_size) unless said otherwise. */
 typedef struct rob_alpha {
@@ -16,6 +26,7 @@ typedef struct rob_alpha {
     double *lo, *up, *score;      /* (numbers of x; of x; range_size) */
     double *theta;                /* parameters of one cell */
     bool *touched;                /* (cells) roots with coefficients */
+    rob_slopes slope;
     double base;
     int count;                    /* planes there are: without inherited ones, one less */
     bool warm;                    /* a search begins with the mixtures of the last */
@@ -39,6 +50,27 @@ rob_status rob_priv_alpha_row(rob_alpha *s, int32_t cell, const double *row, dou
                               int64_t steps, rob_proof *proof);
 /* Rows for the `most` numbers with the largest scores; what they prove is held. */
 rob_status rob_priv_alpha_ranges(rob_alpha *s, int64_t most, int64_t steps);
+
+/* trace.c: the planes k of a cell; the row back to x; x* and the bound there; every cell up
+ * to `root` at x*. */
+static inline bool rob_priv_alpha_mixes(const rob_cell *c)
+{
+    return c->live && c->kind == ROB_CELL_CURVED && rob_priv_has_planes(&c->node);
+}
+rob_bend rob_priv_alpha_bend(const rob_alpha *s, int k, int32_t cell);
+void rob_priv_alpha_back(rob_alpha *s, int32_t cell, const double *row, double base);
+double rob_priv_alpha_least(rob_alpha *s);
+void rob_priv_alpha_forth(rob_alpha *s, int32_t root);
+
+/* slope.c: once the other planes of a cell (e < 0) or of its element e are there; a search
+ * begins; its clock; a step of a cell; the best is kept; at the slopes in the work, for the
+ * signs of s->a, the planes that touch. */
+void rob_priv_slope_begin(rob_alpha *s, int32_t cell, int64_t e);
+void rob_priv_slope_reset(rob_alpha *s);
+void rob_priv_slope_tick(rob_alpha *s);
+void rob_priv_slope_step(rob_alpha *s, int32_t cell);
+void rob_priv_slope_keep(rob_alpha *s);
+void rob_priv_slope_lift(rob_alpha *s, int32_t cell);
 
 /* multiplier.c: multipliers w->turn enter a row at root i of a search, or rows of a sweep
  * at (rows, ld); a search begins, steps along the derivatives, keeps the best, ends. */

@@ -17,6 +17,15 @@ void rob_priv_alpha_release(rob_work *w)
     }
 }
 
+/* What is proved of the ball by now is not forgotten by ranges made again. */
+static void hold_all(rob_work *w)
+{
+    for (int64_t e = 0; e < w->net->range_size; e++) {
+        w->held_lo[e] = fp_max(w->held_lo[e], w->lo[e]);
+        w->held_up[e] = fp_min(w->held_up[e], w->up[e]);
+    }
+}
+
 typedef struct candidate { double score; int32_t cell; int64_t e; } candidate;
 
 static int by_score(const void *a, const void *b)
@@ -57,6 +66,7 @@ rob_status rob_priv_alpha_ranges(rob_alpha *s, int64_t most, int64_t steps)
         rob_priv_release(&w->memory, all);
         return ROB_EMEMORY;
     }
+    hold_all(w);
     for (int32_t i = 0; i < net->cells; i++) {
         const rob_cell *c = &net->cell[i];
         for (int64_t e = 0; c->live && c->tight && e < c->size; e++)

@@ -198,6 +198,12 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
     return status;
 }
 
+static bool bends(const rob_bound *b)
+{
+    const double order = b->option[ROB_BOUND_ORDER];
+    return order == 2 || (order == 0 && (b->method == ROB_BOUND_ALPHA || b->method == ROB_BOUND_BRANCH));
+}
+
 /* A workspace for one series, as the bound's options say. */
 static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
                             bool single, rob_work **out)
@@ -205,7 +211,7 @@ static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
     const double *option = s->bound->option;
     rob_work *w = NULL;
     rob_status status = rob_priv_work_open(t->net, &w);
-    if (status == ROB_OK && t->sweeps && option[ROB_BOUND_ORDER] == 2)
+    if (status == ROB_OK && t->sweeps && !single && bends(s->bound))
         status = rob_priv_second_open(w, &w->second);
     if (status == ROB_OK && t->alpha) status = rob_priv_alpha_open(w, &w->alpha);
     if (status == ROB_OK && (t->alpha || w->second != NULL)) {

@@ -121,6 +121,12 @@ void rob_priv_min_joints(bool of_tanh, int64_t n, const rob_gate_problem *p, dou
 /* On the box, of sigmoid(x) tanh(y) - a x - b y; at: about where. */
 void rob_priv_min_sigtanhs(int64_t n, const rob_gate_problem *p, double *bound,
                            double (*at)[2]);
+/* plane_free.c: the offset of the plane of slopes s that touches the graph of an operator
+ * on a box, rounded outward, and where it touches: d offset / d s = -at. Infinite where
+ * there is no rule, or nothing finite. */
+bool rob_priv_free_has(const rob_node *n);
+double rob_priv_free_offset(const rob_node *n, bool above, const rob_interval *box,
+                            const double *slope, double *at);
 
 /* Parallel planes: lo <= phi(z) - slope.z <= up on the box. */
 typedef struct rob_strip { double slope[ROB_MAX_INS], lo, up; } rob_strip;

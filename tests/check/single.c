@@ -356,6 +356,30 @@ static rob_status live(rob_ctx *ctx)
     return status;
 }
 
+/* Quadratics of gates are of real numbers: they may not enter what is proved of float32. */
+START_TEST(second_order_adds_nothing_in_float32)
+{
+    double rows[2][2 * L], real[2 * L];
+    scene s = open_scene(KINDS[_i], 1, 4, 5, 0.8, 3);
+    for (int order = 1; order <= 2; order++) {
+        rob_bound *b;
+        fine(s.ctx, rob_query_set_ball(s.ctx, s.query, ROB_NORM_LINF, 0.1));
+        fine(s.ctx, rob_bound_create(s.ctx, "crown", &b));
+        fine(s.ctx, rob_bound_set(s.ctx, b, "order", order));
+        fine(s.ctx, rob_bound_set(s.ctx, b, "enough", 1e6));
+        fine(s.ctx, rob_bound_margin(s.ctx, b, s.query, NULL, 0));
+        fine(s.ctx, rob_bound_get(s.ctx, b, "rows", 0, real, 2 * L, NULL));
+        fine(s.ctx, rob_bound_set(s.ctx, b, "float32", 2));
+        fine(s.ctx, rob_bound_margin(s.ctx, b, s.query, NULL, 0));
+        fine(s.ctx, rob_bound_get(s.ctx, b, "rows", 0, rows[order - 1], 2 * L, NULL));
+        for (int k = 0; k < 2 * L; k++) ck_assert(rows[order - 1][k] < real[k]);
+        rob_bound_free(b);
+    }
+    ck_assert_mem_eq(rows[0], rows[1], sizeof rows[0]);
+    close_scene(&s);
+}
+END_TEST
+
 START_TEST(memory_may_end_anywhere) { rob_live_poorly(live); }
 END_TEST
 
@@ -368,6 +392,7 @@ int main(void)
     tcase_add_loop_test(t, the_bound_says_something, 0, KIND_COUNT);
     tcase_add_loop_test(t, errors_left_out_are_seen, 0, KIND_COUNT);
     tcase_add_loop_test(t, margins_by_name, 0, KIND_COUNT);
+    tcase_add_loop_test(t, second_order_adds_nothing_in_float32, 0, KIND_COUNT);
     tcase_add_test(t, memory_may_end_anywhere);
     suite_add_tcase(s, t);
     return rob_run_suite(s);
