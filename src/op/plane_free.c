@@ -85,9 +85,17 @@ static double free_sigmul(bool above, const rob_interval *x, const double *s, do
     return free_gate(rob_priv_min_sigmul, above, x, s, at);
 }
 
+static double least_sigtanh(double a, double b, rob_interval x, rob_interval y, double at[2])
+{
+    const rob_gate_problem p = {.a = a, .b = b, .x = x, .y = y};
+    double bound;
+    rob_priv_min_sigtanhs(1, &p, &bound, (double (*)[2])at);
+    return bound;
+}
+
 static double free_sigtanh(bool above, const rob_interval *x, const double *s, double *at)
 {
-    return free_gate(rob_priv_min_sigtanh, above, x, s, at);
+    return free_gate(least_sigtanh, above, x, s, at);
 }
 
 static double free_blend(bool above, const rob_interval *x, const double *s, double *at)
