@@ -35,17 +35,17 @@ typedef struct rob_certificate rob_certificate;
  *
  * @param ctx    context
  * @param b      bound; "crown", "alpha", "branch" and "auto" all go the way of "crown", "interval"
- *               its own; `steps` is heeded
+ *               its own; `steps` and `joint` are heeded
  * @param q      query; its norm, units, region and specification are stated
  * @param i      series, counted from 0
  * @param radius of the ball, in the units of the query, finite; an answer of
- *               rob_bound_radius may need a little less, since affine forms do not count
- *               here and everything is given away by some 1e-9 for the checker
+ *               rob_bound_radius may need a little less (some hundredths), since affine forms
+ *               do not count here and all is given away by some 1e-9 for the checker
  * @param out    receives the certificate; NULL on error
  * @return ROB_EDOMAIN: no positive margin is proved at that radius; ROB_EUNSUPPORTED: a
  *         model or region that certificates have no words for, or method "zonotope"; else
  *         as rob_bound_margin
- * Cost: about twice rob_bound_margin with "crown". Since 0.1.
+ * Cost: about four sweeps of every range. Since 0.1.
  */
 ROB_API rob_status rob_certificate_create(rob_ctx *ctx, const rob_bound *b, rob_query *q,
                                           int64_t i, double radius,

@@ -5,23 +5,25 @@
  * and end on ranges there; k is the one of 0 (all), 1, 2, 4, ... that proves the
  * narrowest ranges. A checker computes the same with roundings of its own, so what is
  * claimed is given away a little: ranges grow by 2^-30 of their magnitude before planes
- * are made on them, offsets by 2^-30 (sigmoid times tanh, whose least value a checker
- * has to search for: 2^-24) of the plane's largest terms, the margin by 2^-30 of the
- * rows'.
+ * are made on them, offsets by 2^-30 (where a checker has to search for the least value,
+ * sigmoid times tanh: 2^-24, on octagons: 2^-20) of the plane's largest terms, the margin
+ * by 2^-30 of the rows'.
  */
 #include "bound/alpha.h"
+#include "bound/certify.h"
 #include "bound/couple.h"
-#include "cert/cert.h"
+#include "bound/joint.h"
 
 #include <string.h>
 
-/* What is given away of most numbers. */
-static const double SHARE = 0x1p-30;
+static const double SHARE = ROB_CERTIFY_SHARE;
+/* Strips of so much of the height of planes of the box take their place: there are no affine
+ * forms here, that would use strips beside sweeps on planes. */
+static const double THINNER = 1;
 
-/* most: turns a row may go back; 0: all. */
-typedef struct pass { rob_work *w; rob_cert *cert; double *lo, *up; int64_t most; } pass;
+typedef rob_certify pass;
 
-static rob_claim claim_on(const rob_cell *c, int32_t kind)
+rob_claim rob_priv_certify_claim(const rob_cell *c, int32_t kind)
 {
     return (rob_claim){ .kind = kind, .row = -1, .loop = c->loop, .step = c->time,
                         .node = c->id, .first = c->part, .count = c->size };
@@ -29,15 +31,21 @@ static rob_claim claim_on(const rob_cell *c, int32_t kind)
 
 /* ---- planes ---------------------------------------------------------------------- */
 
+static double share_of(const rob_work *w, int32_t cell, int64_t e)
+{
+    rob_strip s;
+    if (rob_priv_joint_strip(w, cell, e, &s)) return 0x1p-20;
+    return w->net->cell[cell].node.op->id == ROB_OP_sigtanh ? 0x1p-24 : SHARE;
+}
+
 static void give_way(pass *p, int32_t cell)
 {
     rob_work *w = p->w;
     const rob_cell *c = &w->net->cell[cell];
     const rob_bend b = rob_priv_plane_of(w, cell);
-    const double share = strcmp(c->node.op->name, "sigtanh") == 0 ? 0x1p-24 : SHARE;
     double *lo = (double *)b.lo_offset, *up = (double *)b.up_offset;
     for (int64_t e = 0; e < b.n; e++) {
-        double below = fabs(lo[e]), above = fabs(up[e]);
+        double below = fabs(lo[e]), above = fabs(up[e]), share = share_of(w, cell, e);
         for (int32_t i = 0, k = 0; k < b.ins; i++) {
             int32_t in = w->net->link[c->link + i].cell;
             if (!w->net->cell[in].live) continue;
@@ -53,7 +61,7 @@ static bool write_planes(pass *p, int32_t cell)
 {
     const rob_cell *c = &p->w->net->cell[cell];
     const rob_bend b = rob_priv_plane_of(p->w, cell);
-    rob_claim say = claim_on(c, ROB_CLAIM_PLANES);
+    rob_claim say = rob_priv_certify_claim(c, ROB_CLAIM_PLANES);
     say.ins = b.ins;
     rob_claim *to = rob_priv_cert_add(p->cert, &say);
     if (to == NULL) return false;
@@ -88,7 +96,7 @@ static void give_way_in_rows(const rob_couple_rows *r, const double *big)
 
 static bool write_rows(pass *p, int32_t cell, const rob_couple_rows *r)
 {
-    rob_claim say = claim_on(&p->w->net->cell[cell], ROB_CLAIM_ROWS);
+    rob_claim say = rob_priv_certify_claim(&p->w->net->cell[cell], ROB_CLAIM_ROWS);
     say.ins = (int32_t)(r->m / r->n);
     rob_claim *to = rob_priv_cert_add(p->cert, &say);
     if (to == NULL) return false;
@@ -113,7 +121,7 @@ static rob_status square(pass *p, int32_t cell)
     if (status != ROB_OK) return status;
     const rob_couple_rows r = rob_priv_couple_rows(w, cell);
     const rob_range z = rob_priv_cell_range(w, w->net->link[c->link].cell);
-    rob_claim say = claim_on(c, ROB_CLAIM_SQUARES);
+    rob_claim say = rob_priv_certify_claim(c, ROB_CLAIM_SQUARES);
     say.count = r.groups;
     say.ins = (int32_t)r.from;
     say.depth = w->depth;
@@ -140,7 +148,7 @@ static rob_status make_rows(pass *p, int32_t cell)
     return write_rows(p, cell, &r) ? ROB_OK : ROB_EMEMORY;
 }
 
-static rob_status make_planes(pass *p, int32_t cell)
+static rob_status make_planes(pass *p, int32_t cell, bool joint)
 {
     const rob_cell *c = &p->w->net->cell[cell];
     if (c->kind == ROB_CELL_COUPLED) {
@@ -149,6 +157,7 @@ static rob_status make_planes(pass *p, int32_t cell)
     }
     rob_priv_plane_prepare(p->w, cell);
     if (c->kind == ROB_CELL_COUPLED) return make_rows(p, cell);
+    if (joint) rob_priv_joint_replace(p->w, cell, THINNER);
     if (c->kind != ROB_CELL_CURVED || !rob_priv_has_planes(&c->node)) return ROB_OK;
     if (!rob_priv_cert_knows(c->node.op->name)) {
         rob_priv_plane_constant(p->w, cell);
@@ -179,7 +188,7 @@ static rob_status try_depth(pass *p, int32_t cell, int64_t depth)
     return rob_priv_range_tighten(w, cell);
 }
 
-static rob_status narrow(pass *p, int32_t cell, int64_t *depth)
+rob_status rob_priv_certify_narrow(rob_certify *p, int32_t cell, int64_t *depth)
 {
     rob_work *w = p->w;
     const rob_cell *c = &w->net->cell[cell];
@@ -208,7 +217,7 @@ static rob_status write_range(pass *p, int32_t cell, int64_t depth)
 {
     rob_work *w = p->w;
     const rob_cell *c = &w->net->cell[cell];
-    rob_claim say = claim_on(c, ROB_CLAIM_RANGE);
+    rob_claim say = rob_priv_certify_claim(c, ROB_CLAIM_RANGE);
     say.depth = depth;
     rob_claim *to = rob_priv_cert_add(p->cert, &say);
     if (to == NULL) return ROB_EMEMORY;
@@ -223,22 +232,34 @@ static rob_status write_range(pass *p, int32_t cell, int64_t depth)
     return ROB_OK;
 }
 
+static void take_image(rob_work *w, const rob_cell *c)
+{
+    const size_t bytes = (size_t)c->size * sizeof(double);
+    rob_priv_range_image(w, c);
+    memcpy(w->lo + c->at, w->fresh, bytes);
+    memcpy(w->up + c->at, w->fresh + w->net->widest, bytes);
+    rob_priv_range_seal(w, c);
+}
+
 static rob_status visit(pass *p, int32_t cell)
 {
     rob_work *w = p->w;
     const rob_cell *c = &w->net->cell[cell];
     const size_t bytes = (size_t)c->size * sizeof(double);
     int64_t depth = 0;
-    rob_priv_range_image(w, c);
-    memcpy(w->lo + c->at, w->fresh, bytes);
-    memcpy(w->up + c->at, w->fresh + w->net->widest, bytes);
-    rob_priv_range_seal(w, c);
+    take_image(w, c);
     if (w->broken) return ROB_OK;
-    rob_status status = make_planes(p, cell);
+    rob_status status = ROB_OK;
+    const bool joint = rob_priv_certify_is_gate(w, cell);
+    if (joint) {
+        status = rob_priv_certify_octagon(p, cell);
+        take_image(w, c);
+    }
+    if (status == ROB_OK) status = make_planes(p, cell, joint);
     if (status != ROB_OK || !c->tight || !w->sweeps) return status;
     memcpy(p->lo, w->lo + c->at, bytes);
     memcpy(p->up, w->up + c->at, bytes);
-    status = narrow(p, cell, &depth);
+    status = rob_priv_certify_narrow(p, cell, &depth);
     if (status == ROB_OK) status = write_range(p, cell, depth);
     rob_priv_range_seal(w, c);
     return status;

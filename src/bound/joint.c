@@ -202,12 +202,12 @@ static double gap_at_middle(const rob_bend *b, const rob_range *in, int64_t e)
     return gap;
 }
 
-static void replace_planes(rob_work *w, int32_t cell, const rob_range *in)
+static void replace_planes(rob_work *w, int32_t cell, const rob_range *in, double share)
 {
     rob_pairs *p = w->joint;
     const rob_bend b = rob_priv_plane_of(w, cell);
     for (int64_t e = 0; e < b.n; e++) {
-        if (!(p->up[e] - p->lo[e] < SHARE * gap_at_middle(&b, in, e))) continue;
+        if (!(p->up[e] - p->lo[e] < share * gap_at_middle(&b, in, e))) continue;
         ((double *)b.lo_offset)[e] = p->lo[e];
         ((double *)b.up_offset)[e] = p->up[e];
         for (int32_t k = 0; k < b.ins; k++)
@@ -226,6 +226,16 @@ static bool is_gate(const rob_work *w, const rob_cell *c)
     return true;
 }
 
+void rob_priv_joint_replace(rob_work *w, int32_t cell, double share)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    const rob_range *in = rob_priv_operands(w, c);
+    strips(w, c, in);
+    w->joint->cell = cell;
+    replace_planes(w, cell, in, share);
+    rob_priv_plane_weigh(w, cell);
+}
+
 bool rob_priv_joint_prepare(rob_work *w, int32_t cell)
 {
     rob_pairs *p = w->joint;
@@ -241,10 +251,7 @@ bool rob_priv_joint_prepare(rob_work *w, int32_t cell)
         p->second_up[e] = in[1].up[e];
     }
     if (!octagons(w, c, in, blend)) return false;
-    strips(w, c, in);
-    p->cell = cell;
-    replace_planes(w, cell, in);
-    rob_priv_plane_weigh(w, cell);
+    rob_priv_joint_replace(w, cell, SHARE);
     return true;
 }
 

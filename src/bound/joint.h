@@ -17,6 +17,9 @@ void rob_priv_joint_close(rob_work *w);
 /* Strips of a curved cell whose planes are made; thinner ones become its planes. False: no
  * memory. */
 bool rob_priv_joint_prepare(rob_work *w, int32_t cell);
+/* The same from octagons that are there: m, rest_lo, rest_up, second_lo, second_up; strips
+ * with less than `share` of the planes' height become planes. */
+void rob_priv_joint_replace(rob_work *w, int32_t cell, double share);
 /* The strip of element e, if there is one that the joint domain made thinner. */
 bool rob_priv_joint_strip(const rob_work *w, int32_t cell, int64_t e, rob_strip *s);
 

@@ -5,6 +5,7 @@
  * are converted the region is rounded up; parts that a bound drops are not stated, so the
  * region is larger than the query's.
  */
+#include "bound/joint.h"
 #include "bound/solve.h"
 #include "cert/cert.h"
 
@@ -80,10 +81,12 @@ static rob_status prove(rob_ctx *ctx, const rob_bound *b, const rob_query *q,
     rob_work *w = NULL;
     rob_fp_state host = rob_priv_fp_enter();
     rob_status status = rob_priv_work_open(net, &w);
+    if (status == ROB_OK && b->option[ROB_BOUND_JOINT] != 0) status = rob_priv_joint_open(w);
     if (status == ROB_OK) {
         w->sweeps = b->method != ROB_BOUND_INTERVAL;
         w->depth = (int64_t)b->option[ROB_BOUND_STEPS];
         w->fault = b->fault;
+        w->fault_strip = b->fault_strip;
         w->stop = must_stop;
         w->stop_user = ctx;
         status = rob_priv_bound_certify(w, &ball, &d, c);

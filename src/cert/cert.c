@@ -32,7 +32,7 @@ bool rob_priv_cert_knows(const char *op)
 int64_t rob_priv_claim_size(const rob_claim *c)
 {
     const int64_t each[ROB_CLAIM_KINDS] = { 0, 2, 2 * ((int64_t)c->ins + 1),
-                                            2 * ((int64_t)c->ins + 3), 2 + (int64_t)c->ins };
+                                            2 * ((int64_t)c->ins + 3), 2 + (int64_t)c->ins, 3 };
     return c->count * each[c->kind];
 }
 
@@ -249,7 +249,7 @@ static void get_statement(reader *r, rob_cert *c)
 static bool get_claim(reader *r, rob_cert *c)
 {
     rob_claim k = { .kind = (int32_t)get_integer(r, 1, r->kinds) };
-    k.row = (int32_t)get_integer(r, -1, c->rows - 1);
+    k.row = (int32_t)get_integer(r, -1, INT32_MAX);
     k.loop = (int32_t)get_integer(r, -1, INT32_MAX);
     k.step = (int32_t)get_integer(r, -1, INT32_MAX);
     k.node = (int32_t)get_integer(r, 0, INT32_MAX);

@@ -18,9 +18,11 @@ enum { ROB_CERT_DIGEST = 32 };
  * that depend on x. row -1: planes for all; else for that row of the specification.
  * ROWS: of softmax and the like, with rows of ins numbers for each of count: below, then
  * above: slopes, lefts, offsets (count), right (ins, count).
+ * STRIP: lo <= y - m x <= up of a gate's inputs x, y (the blend's: z, h - n): m, lo, up (count);
+ * row tells two apart, 2: of h - n itself, m 0.
  * SQUARES: mean square of count rows: lo, up (count), rho (count, ins); depth as of a range. */
 enum { ROB_CLAIM_RANGE = 1, ROB_CLAIM_PLANES = 2, ROB_CLAIM_ROWS = 3, ROB_CLAIM_SQUARES = 4,
-       ROB_CLAIM_KINDS = 5 };
+       ROB_CLAIM_STRIP = 5, ROB_CLAIM_KINDS = 6 };
 typedef struct rob_claim {
     int32_t kind, row, loop, step, node, ins;
     int64_t depth, first, count;

@@ -43,9 +43,9 @@ static int64_t find(const rob_check_work *w, const rob_claim *name)
 }
 
 static const rob_claim *claim_of(const rob_check_work *w, const rob_check_value *v,
-                                 int32_t kind, int64_t count)
+                                 int32_t kind, int32_t row, int64_t count)
 {
-    rob_claim name = { .kind = kind, .row = -1, .loop = v->loop,
+    rob_claim name = { .kind = kind, .row = row, .loop = v->loop,
                        .step = v->step, .node = v->node, .first = v->part,
                        .count = count };
     int64_t at = find(w, &name);
@@ -116,16 +116,20 @@ static rob_status shape_of(rob_check_work *w, int32_t i)
 {
     rob_status status = ROB_OK;
     rob_check_value *v = &w->net->value[i];
-    const rob_claim *planes = claim_of(w, v, ROB_CLAIM_PLANES, v->size);
-    const rob_claim *rows = claim_of(w, v, ROB_CLAIM_ROWS, v->size);
+    const rob_claim *planes = claim_of(w, v, ROB_CLAIM_PLANES, -1, v->size);
+    const rob_claim *rows = claim_of(w, v, ROB_CLAIM_ROWS, -1, v->size);
     if (planes != NULL && v->kind != ROB_CHECK_CURVE)
         return rob_priv_check_refuse(w, planes, "planes of what has none");
     if (rows != NULL && v->kind != ROB_CHECK_ROW)
         return rob_priv_check_refuse(w, rows, "planes of a row of what is none");
+    const rob_claim *strip[ROB_CHECK_STRIPS + 1];
+    for (int32_t k = 0; k <= ROB_CHECK_STRIPS; k++)
+        strip[k] = claim_of(w, v, ROB_CLAIM_STRIP, k, v->size);
+    TRY(rob_priv_check_prove_strips(w, i, strip));
     if (planes != NULL) TRY(rob_priv_check_prove_planes(w, i, planes, &v->plane));
     if (v->kind == ROB_CHECK_ROW) {
         int64_t groups = v->size / rob_priv_shape_cols(&v->of.shape);
-        const rob_claim *mean = claim_of(w, v, ROB_CLAIM_SQUARES, groups);
+        const rob_claim *mean = claim_of(w, v, ROB_CLAIM_SQUARES, -1, groups);
         if (rows != NULL) TRY(rob_priv_check_prove_rows(w, i, rows, mean));
     }
     if (v->kind == ROB_CHECK_PAIR && !rob_priv_check_couple(w, i))
@@ -145,7 +149,7 @@ static rob_status visit(rob_check_work *w, int32_t i)
     if (v->kind == ROB_CHECK_PRODUCT && !rob_priv_check_weigh(w, i, &v->plane))
         return rob_priv_no_memory(w->ctx);
     TRY(shape_of(w, i));
-    const rob_claim *range = claim_of(w, v, ROB_CLAIM_RANGE, v->size);
+    const rob_claim *range = claim_of(w, v, ROB_CLAIM_RANGE, -1, v->size);
     if (range != NULL) TRY(rob_priv_check_prove_range(w, i, range));
     if (!seal(v)) return rob_priv_check_refuse(w, &name, "an empty range");
 done:

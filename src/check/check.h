@@ -40,6 +40,15 @@ typedef struct rob_check_plane {
     double *weight;               /* (size) what a coefficient may cost, and its slack */
 } rob_check_plane;
 
+/* Of an element of a gate with inputs x, y: lo_k <= y - m_k x <= up_k, y in second. m_k 0:
+ * nothing. The blend's y is h - n. */
+enum { ROB_CHECK_STRIPS = 2 };
+typedef struct rob_check_box { double lo, up; } rob_check_box;
+typedef struct rob_check_joint {
+    double m[ROB_CHECK_STRIPS];
+    rob_check_box rest[ROB_CHECK_STRIPS], second;
+} rob_check_joint;
+
 typedef struct rob_check_value {
     int32_t kind, root, time, age, ins, output;
     int32_t loop, step, node;     /* its name in certificates, with part */
@@ -51,6 +60,7 @@ typedef struct rob_check_value {
     int64_t pad;
     rob_node of;
     rob_check_plane plane;        /* CURVE: for all rows; PRODUCT: weight */
+    rob_check_joint *joint;       /* (size) of a gate; NULL: its box */
 } rob_check_value;
 
 typedef struct rob_check_link { int32_t value; rob_shape shape; } rob_check_link;
@@ -115,9 +125,12 @@ const rob_range *rob_priv_check_operands(rob_check_work *w, const rob_check_valu
 
 /* planes.c: does slope.z + offset stay below (above) the operator on the box? Only by
  * enclosures of tanh and sigmoid and one-line arguments. */
-typedef struct rob_check_box { double lo, up; } rob_check_box;
 bool rob_priv_check_plane(const rob_node *n, const rob_check_box *box,
                           const double *slope, double offset, bool above);
+/* joint.c: the same of a gate where also the strips hold. */
+bool rob_priv_check_joint(const rob_node *n, const rob_check_box *box,
+                          const rob_check_joint *j, const double *slope, double offset,
+                          bool is_above);
 /* Below k sigmoid(x) - a x on [l, u]. */
 double rob_priv_check_sigmoid(double k, double a, double l, double u);
 

@@ -2,7 +2,8 @@
  * their ranges.
  *
  *     RANGE     each end by a row +e_i or -e_i, where the operator's rule gives less
- *     PLANES    element by element on the box of the operands' ranges (planes.c)
+ *     PLANES    element by element on the box of the operands' ranges (planes.c), of gates
+ *               also where STRIPS hold (octagon.c, joint.c)
  *     ROWS      planes of softmax and the like, row by row (row.c)
  *     SQUARES   the mean square of a row, from that of x and a row <rho, x>: what is left,
  *               sum x (x / n - rho), has its range on the box; rho is any
@@ -33,24 +34,24 @@ rob_priv_check_refuse(const rob_check_work *w, const rob_claim *c, const char *f
 /* ---- ranges ---------------------------------------------------------------------- */
 
 /* The rows a claim needs, up to a tile of them, from number *next on. */
-static int64_t some_units(const rob_check_value *v, const rob_claim *c, int64_t *next,
-                          int64_t most, rob_check_unit *unit)
+static int64_t some_units(const rob_claim *c, const double *lo, const double *up,
+                          int64_t *next, int64_t most, rob_check_unit *unit)
 {
     int64_t count = 0;
     for (; *next < c->count && count + 2 <= most; (*next)++) {
-        if (c->at[*next] > v->lo[*next]) unit[count++] = (rob_check_unit){ *next, 1 };
-        if (c->at[c->count + *next] < v->up[*next])
+        if (c->at[*next] > lo[*next]) unit[count++] = (rob_check_unit){ *next, 1 };
+        if (c->at[c->count + *next] < up[*next])
             unit[count++] = (rob_check_unit){ *next, -1 };
     }
     return count;
 }
 
-rob_status rob_priv_check_prove_range(rob_check_work *w, int32_t value, const rob_claim *c)
+rob_status rob_priv_check_prove_ends(rob_check_work *w, int32_t value, const rob_claim *c,
+                                     const double *lo, const double *up)
 {
-    rob_check_value *v = &w->net->value[value];
     rob_check_unit unit[ROB_CHECK_MOST_ROWS];
     for (int64_t next = 0; next < c->count;) {
-        int64_t count = some_units(v, c, &next, w->tile, unit);
+        int64_t count = some_units(c, lo, up, &next, w->tile, unit);
         if (count == 0) continue;
         if (!rob_priv_check_units(w, value, unit, count, c->depth))
             return rob_priv_no_memory(w->ctx);
@@ -60,16 +61,23 @@ rob_status rob_priv_check_prove_range(rob_check_work *w, int32_t value, const ro
             double found = low ? w->value[r] : -w->value[r];
             if (low ? found >= claimed : found <= claimed) continue;
             return rob_priv_check_refuse(w, c, "%s %.17g is claimed, %.17g follows: number %lld",
-                          low ? "at least" : "at most", claimed, found,
-                          (long long)unit[r].e);
+                                         low ? "at least" : "at most", claimed, found,
+                                         (long long)unit[r].e);
         }
-    }
-    for (int64_t e = 0; e < c->count; e++) {
-        v->lo[e] = fp_max(c->at[e], v->lo[e]);
-        v->up[e] = fp_min(c->at[c->count + e], v->up[e]);
     }
     w->ranges += c->count;
     return ROB_OK;
+}
+
+rob_status rob_priv_check_prove_range(rob_check_work *w, int32_t value, const rob_claim *c)
+{
+    rob_check_value *v = &w->net->value[value];
+    rob_status status = rob_priv_check_prove_ends(w, value, c, v->lo, v->up);
+    for (int64_t e = 0; e < c->count && status == ROB_OK; e++) {
+        v->lo[e] = fp_max(c->at[e], v->lo[e]);
+        v->up[e] = fp_min(c->at[c->count + e], v->up[e]);
+    }
+    return status;
 }
 
 /* ---- planes ---------------------------------------------------------------------- */
@@ -96,7 +104,9 @@ static bool element_holds(const rob_check_work *w, const rob_check_value *v,
             flat = flat && slope[i] == 0;
         }
         if (flat && (side == 0 ? offset <= v->lo[e] : offset >= v->up[e])) continue;
-        if (!rob_priv_check_plane(&v->of, box, slope, offset, side == 1))
+        if (!rob_priv_check_plane(&v->of, box, slope, offset, side == 1)
+            && !(v->joint != NULL
+                 && rob_priv_check_joint(&v->of, box, &v->joint[e], slope, offset, side == 1)))
             return false;
     }
     return true;

@@ -4,7 +4,8 @@
  * finds; what the operators' own rules offer, a little lowered, it takes; what is lifted
  * above a point seen, it does not. Boxes from 1e-9 to 80 wide, gates saturated or not.
  */
-#include "check/row.h"
+#include "check/check.h"
+#include "op/plane.h"
 
 #include <check.h>
 #include "check/harness.h"
@@ -208,194 +209,123 @@ START_TEST(hostile_numbers_are_refused)
 }
 END_TEST
 
-/* ---- rows ------------------------------------------------------------------------ */
+/* ---- gates on octagons ------------------------------------------------------------ */
 
-enum { WIDE = 6, NUMBERS = 3 * WIDE + WIDE };
-static const char *const ROWS[] = { "softmax", "logsumexp", "rmsnorm" };
-enum { ROW_COUNT = 3 };
-static const double EPS = 1e-5;
+static const char *const GATES[] = { "sigtanh", "sigmul", "blend" };
+enum { GATE_COUNT = 3, CLOUD = 40 };
 
-/* A row in a box, planes of all its outputs. */
-typedef struct drawn {
-    int64_t n, per;
-    double lo[WIDE], up[WIDE], slope[2][WIDE], left[2][WIDE], offset[2][WIDE], right[2][WIDE];
-    double limit[2][WIDE];
-} drawn;
+/* A box, strips about a slanted cloud of points of it; y of the blend is h - n. */
+typedef struct octagon { rob_check_box box[3]; rob_check_joint j; rob_joint of; } octagon;
 
-static double row_value(int op, int64_t n, const double *z, int64_t k)
+static octagon draw_octagon(int gate, rob_random *r)
 {
-    double most = z[0], sum = 0, square = 0;
-    for (int64_t j = 0; j < n; j++) most = fmax(most, z[j]), square += z[j] * z[j];
-    for (int64_t j = 0; j < n; j++) sum += exp(z[j] - most);
-    if (op == 0) return exp(z[k] - most) / sum;
-    return op == 1 ? most + log(sum) : z[k] / sqrt(square / (double)n + EPS);
-}
-
-static rob_node row_node(int op, int64_t n)
-{
-    rob_node node = { .op = rob_priv_op_by_name(ROWS[op]), .ins = 1, .outs = 1,
-                      .shape = rob_priv_shape1(op == 1 ? 1 : n) };
-    node.attr.x[0] = EPS;
-    return node;
-}
-
-static drawn draw_row(int op, rob_random *r)
-{
-    drawn d = { .n = 2 + (int64_t)rob_priv_below(r, WIDE - 1) };
-    double touch[2][3 * WIDE], width = exp(-12 + 14 * rob_priv_uniform(r));
-    const double about = exp(3 * rob_priv_uniform(r) - 1);
-    d.per = op == 1 ? 1 : d.n;
-    for (int64_t j = 0; j < d.n; j++) {
-        double middle = rob_priv_normal(r) * about, w = width * rob_priv_uniform(r);
-        d.lo[j] = middle - w;
-        d.up[j] = rob_priv_below(r, 8) == 0 ? d.lo[j] : middle + w;
+    octagon o = { .j = { .m = { 0 } } };
+    const double wide = exp(-6 + 8 * rob_priv_uniform(r)), ratio = exp(rob_priv_normal(r));
+    const double x = 2 * rob_priv_normal(r), y = 2 * rob_priv_normal(r), n = rob_priv_normal(r);
+    const double thin = 0.05 + rob_priv_uniform(r);
+    o.box[0] = (rob_check_box){ x - wide, x + wide };
+    o.j.second = (rob_check_box){ y - wide * ratio, y + wide * ratio };
+    o.box[1] = gate < 2 ? o.j.second : (rob_check_box){ n - wide, n + wide };
+    o.box[2] = (rob_check_box){ y + n - wide, y + n + wide };
+    for (int k = 0; k < 2; k++) {
+        const double m = k ? -ratio : ratio, about = y - m * x;
+        const double half = (k ? 1.9 : 2 * thin) * wide * ratio;
+        o.j.m[k] = m;
+        o.j.rest[k] = (rob_check_box){ about - half, about + half };
     }
-    rob_node n = row_node(op, d.n);
-    rob_range in = { rob_priv_shape1(d.n), d.lo, d.up };
-    rob_range own = { n.shape, d.limit[0], d.limit[1] };
-    rob_planes p[2];
-    for (int k = 0; k < 2; k++)
-        p[k] = (rob_planes){ .count = d.per, .slope = { d.slope[k] }, .offset = d.offset[k],
-                             .touch = { touch[k] }, .left = d.left[k], .right = d.right[k] };
-    n.op->interval(&n, &in, 0, &own);
-    n.op->relax(&n, &in, NULL, &p[0], &p[1]);
-    for (int k = 0; k < 2; k++)     /* no slope is stored where outputs are not inputs */
-        for (int64_t e = 0; e < WIDE; e++)
-            if (op == 1) d.slope[k][e] = 0;
-    return d;
+    o.of = (rob_joint){ 2, { o.j.m[0], o.j.m[1] },
+                        { { o.j.rest[0].lo, o.j.rest[0].up }, { o.j.rest[1].lo, o.j.rest[1].up } } };
+    return o;
 }
 
-static int64_t fault_of(int op, drawn *d, int side)
+/* A point of the octagon; near its edges where `edge`. */
+static bool draw_point(const octagon *o, int gate, bool edge, rob_random *r, double *z)
 {
-    double room[6 * WIDE];
-    rob_check_row r = { .n = d->n, .per = d->per, .lo = d->lo, .up = d->up, .slope = d->slope[side],
-                        .left = d->left[side], .offset = d->offset[side], .right = d->right[side],
-                        .limit = d->limit[side], .eps = EPS, .room = room, .above = side == 1 };
-    r.mean = rob_priv_check_squares(d->n, d->lo, d->up);
-    return rob_priv_check_row_fault(rob_priv_op_by_name(ROWS[op])->id, &r);
-}
-
-static double row_gap(int op, const drawn *d, int side, int64_t k, const double *z)
-{
-    double v = row_value(op, d->n, z, k) - d->offset[side][k];
-    if (op != 1) v -= d->slope[side][k] * z[k];
-    for (int64_t j = 0; j < d->n; j++) v += d->left[side][k] * d->right[side][j] * z[j];
-    return side ? -v : v;
-}
-
-/* Corners, random points, and a walk along the edges from the best. */
-static double least_row_gap(int op, const drawn *d, int side, int64_t k, rob_random *r)
-{
-    double z[WIDE], best[WIDE], least = INFINITY;
-    for (int t = 0; t < 100; t++) {
-        for (int64_t j = 0; j < d->n; j++) {
-            double u = t < 64 ? t >> j & 1 : rob_priv_uniform(r);
-            z[j] = d->lo[j] + u * (d->up[j] - d->lo[j]);
-        }
-        double v = row_gap(op, d, side, k, z);
-        if (v < least) least = v, memcpy(best, z, sizeof z);
+    z[0] = within(&o->box[0], r, (int)rob_priv_below(r, 6));
+    double lo = o->j.second.lo, up = o->j.second.up;
+    for (int k = 0; k < 2; k++) {
+        lo = fmax(lo, o->j.m[k] * z[0] + o->j.rest[k].lo);
+        up = fmin(up, o->j.m[k] * z[0] + o->j.rest[k].up);
     }
-    for (double step = 0.3; step > 1e-3; step /= 2)
-        for (int64_t i = 0; i < 2 * d->n; i++) {
-            int64_t j = i / 2;
-            memcpy(z, best, sizeof z);
-            z[j] += (i & 1 ? step : -step) * (d->up[j] - d->lo[j]);
-            z[j] = fmin(fmax(z[j], d->lo[j]), d->up[j]);
-            double v = row_gap(op, d, side, k, z);
-            if (v < least) least = v, memcpy(best, z, sizeof z);
-        }
+    if (lo > up) return false;
+    double t = edge ? (double)rob_priv_below(r, 2) : rob_priv_uniform(r), y = lo + t * (up - lo);
+    if (gate < 2) z[1] = y;
+    else z[1] = within(&o->box[1], r, (int)rob_priv_below(r, 3)), z[2] = z[1] + y;
+    return true;
+}
+
+static double least_on_octagon(const octagon *o, int gate, const plane *p, double sign,
+                               rob_random *r)
+{
+    const int op = gate == 0 ? 3 : gate == 1 ? 4 : 5;
+    double least = INFINITY, z[3] = { 0 };
+    for (int k = 0; k < 10 * CLOUD; k++)
+        if (draw_point(o, gate, k % 3, r, z))
+            least = fmin(least, sign * gap(op, gate == 2 ? 3 : 2, p, z));
     return least;
 }
 
-static double row_size(const drawn *d, int side, int64_t k)
+/* What the search offers on octagons, a little lowered, is taken; what is taken holds at all
+ * points seen; lifted above one it is refused. Any other slopes: raised to the last taken. */
+START_TEST(planes_on_octagons)
 {
-    double size = fabs(d->offset[side][k]) + 1;
-    for (int64_t j = 0; j < d->n; j++) {
-        double most = fmax(fabs(d->lo[j]), fabs(d->up[j]));
-        size += (fabs(d->left[side][k] * d->right[side][j]) + (j == k ? fabs(d->slope[side][k]) : 0)) * most;
-    }
-    return size;
-}
-
-START_TEST(planes_of_rows)
-{
-    int64_t trials = rob_long() ? 30000 : 1500;
+    int64_t trials = rob_long() ? 20000 : 300, taken = 0;
+    const rob_op *op = rob_priv_op_by_name(GATES[_i]);
+    rob_node n = { .op = op, .shape = rob_priv_shape1(1), .ins = op->ins, .outs = 1 };
     for (int64_t t = 0; t < trials; t++) {
-        rob_random r = rob_priv_random((uint64_t)t, 300 + (uint64_t)_i);
-        drawn d = draw_row(_i, &r);
-        for (int side = 0; side < 2; side++) {
-            const double sign = side ? -1 : 1;
-            for (int64_t k = 0; k < d.per; k++)
-                d.offset[side][k] -= sign * 0x1p-30 * row_size(&d, side, k);
-            int64_t fault = fault_of(_i, &d, side);
-            ck_assert_msg(fault < 0, "%s, trial %d, side %d, number %d: its own plane is refused",
-                          ROWS[_i], (int)t, side, (int)fault);
-            for (int64_t k = 0; k < d.per; k++) {
-                double noise = 64 * 0x1p-52 * row_size(&d, side, k), was = d.offset[side][k];
-                double seen = least_row_gap(_i, &d, side, k, &r);
-                ck_assert_msg(seen >= -noise, "%s, trial %d: %g below", ROWS[_i], (int)t, seen);
-                d.offset[side][k] += sign * (fmax(seen, 0) + 4 * noise);
-                ck_assert_msg(fault_of(_i, &d, side) == k, "%s, trial %d: a lifted plane is taken",
-                              ROWS[_i], (int)t);
-                d.offset[side][k] = was;
-            }
+        rob_random r = rob_priv_random((uint64_t)t, 500 + (uint64_t)_i);
+        octagon o = draw_octagon(_i, &r);
+        rob_range in[3];
+        rob_strip s = { .lo = -INFINITY, .up = INFINITY };
+        const rob_interval second = { o.j.second.lo, o.j.second.up };
+        const int64_t which = 0;
+        bool fine = false;
+        for (int i = 0; i < 3; i++)
+            in[i] = (rob_range){ rob_priv_shape1(1), &o.box[i].lo, &o.box[i].up };
+        rob_priv_strips(&n, in, &which, 1, &s, &fine);
+        if (fine) rob_priv_strips_joint(&n, in, &which, 1, &second, &o.of, &s, &fine);
+        if (!fine) continue;
+        const bool above = t % 2;
+        const double sign = above ? -1 : 1;
+        plane p = { { s.slope[0], s.slope[1], s.slope[2] }, above ? s.up : s.lo };
+        const double size = size_of(n.ins, o.box, &p) + 1;
+        const bool own = t % 3 != 0;
+        p.offset -= sign * 0x1p-20 * size;
+        if (own) {
+            ck_assert_msg(rob_priv_check_joint(&n, o.box, &o.j, p.slope, p.offset, above),
+                          "%s, trial %d: its own strip is refused", GATES[_i], (int)t);
+        } else {
+            for (int i = 0; i < n.ins; i++) p.slope[i] += 0.1 * rob_priv_normal(&r);
+            p.offset = sign * (least_on_octagon(&o, _i, &(plane){ { p.slope[0], p.slope[1], p.slope[2] }, 0 },
+                                                sign, &r) - 1e-3 * size);
+            if (!rob_priv_check_joint(&n, o.box, &o.j, p.slope, p.offset, above)) continue;
         }
-    }
-}
-END_TEST
-
-/* Any slopes, lefts and rights, the offset raised to the last that is taken. */
-START_TEST(any_planes_of_rows_that_are_taken_hold)
-{
-    int64_t trials = rob_long() ? 5000 : 300, taken = 0;
-    for (int64_t t = 0; t < trials; t++) {
-        rob_random r = rob_priv_random((uint64_t)t, 400 + (uint64_t)_i);
-        drawn d = draw_row(_i, &r);
-        const int side = (int)(t & 1);
-        const double sign = side ? -1 : 1, twist = 0.5 * rob_priv_uniform(&r);
-        for (int64_t j = 0; j < d.n; j++) {
-            if (_i != 1) d.slope[side][j] *= 1 + twist * rob_priv_normal(&r);
-            d.left[side][j] *= 1 + twist * rob_priv_normal(&r);
-            d.right[side][j] *= 1 + twist * rob_priv_uniform(&r);
-        }
-        const int64_t k = (int64_t)rob_priv_below(&r, (uint32_t)d.per);
-        double least = least_row_gap(_i, &d, side, k, &r), far = 1 + row_size(&d, side, k), near = -1;
-        const double first = d.offset[side][k] + sign * least;
-        for (int64_t e = 0; e < d.per; e++)
-            if (e != k) d.slope[side][e] = d.left[side][e] = 0, d.offset[side][e] = -sign * 1e300;
-        for (int i = 0; i < 45; i++) {
-            double middle = 0.5 * near + 0.5 * far;
-            d.offset[side][k] = first - sign * middle;
-            if (fault_of(_i, &d, side) < 0) far = middle;
-            else near = middle;
-        }
-        d.offset[side][k] = first - sign * far;
-        if (fault_of(_i, &d, side) >= 0) continue;
         taken++;
-        double seen = least_row_gap(_i, &d, side, k, &r);
-        ck_assert_msg(seen >= -64 * 0x1p-52 * row_size(&d, side, k), "%s, trial %d: %g below",
-                      ROWS[_i], (int)t, seen);
+        const double noise = 64 * 0x1p-52 * size, seen = least_on_octagon(&o, _i, &p, sign, &r);
+        ck_assert_msg(seen >= -noise, "%s, trial %d: %g below", GATES[_i], (int)t, seen);
+        p.offset += sign * (fmax(seen, 0) + 4 * noise);
+        ck_assert_msg(!rob_priv_check_joint(&n, o.box, &o.j, p.slope, p.offset, above),
+                      "%s, trial %d: a lifted plane is taken", GATES[_i], (int)t);
     }
     ck_assert_int_gt(taken, trials / 2);
 }
 END_TEST
 
-START_TEST(hostile_rows_are_refused)
+START_TEST(hostile_octagons_are_refused)
 {
-    static const double bad[] = { NAN, INFINITY, -INFINITY, 1.7e308, -1.7e308 };
-    for (int b = 0; b < 5; b++)
-        for (int part = 0; part < 5; part++)
-            for (int side = 0; side < 2; side++) {
-                rob_random r = rob_priv_random(7, 7);
-                drawn d = draw_row(_i, &r);
-                double *at[] = { d.slope[side], d.left[side], d.offset[side], d.right[side],
-                                 side ? d.up : d.lo };
-                at[part][0] = bad[b];
-                /* an offset further out, and a range a NaN's side cannot narrow, say less */
-                bool less = part == 2 && (side ? bad[b] > 0 : bad[b] < 0);
-                if (!less) ck_assert_msg(fault_of(_i, &d, side) >= 0 || (part == 3 && _i == 2),
-                                         "%s %d %d %d", ROWS[_i], b, part, side);
-            }
+    static const double bad[] = { NAN, INFINITY, -INFINITY, 1e300 };
+    const rob_op *op = rob_priv_op_by_name(GATES[_i]);
+    rob_node n = { .op = op, .shape = rob_priv_shape1(1), .ins = op->ins, .outs = 1 };
+    for (int b = 0; b < 4; b++)
+        for (int part = 0; part < 7; part++) {
+            rob_random r = rob_priv_random(3, 3);
+            octagon o = draw_octagon(_i, &r);
+            double slope[3] = { 0.1, 0.1, 0.1 };
+            double *at[] = { &o.j.m[0], &o.j.rest[0].up, &o.j.rest[1].lo, &o.j.second.lo,
+                             &o.box[0].up, &slope[0], &slope[1] };
+            *at[part] = bad[b];
+            ck_assert(!rob_priv_check_joint(&n, o.box, &o.j, slope, -50, false));
+        }
 }
 END_TEST
 
@@ -406,9 +336,8 @@ int main(void)
     tcase_add_loop_test(t, own_planes_pass_and_lifted_ones_do_not, 0, OP_COUNT);
     tcase_add_loop_test(t, what_is_taken_holds, 0, OP_COUNT);
     tcase_add_loop_test(t, hostile_numbers_are_refused, 0, OP_COUNT);
-    tcase_add_loop_test(t, planes_of_rows, 0, ROW_COUNT);
-    tcase_add_loop_test(t, any_planes_of_rows_that_are_taken_hold, 0, ROW_COUNT);
-    tcase_add_loop_test(t, hostile_rows_are_refused, 0, ROW_COUNT);
+    tcase_add_loop_test(t, planes_on_octagons, 0, GATE_COUNT);
+    tcase_add_loop_test(t, hostile_octagons_are_refused, 0, GATE_COUNT);
     suite_add_tcase(s, t);
     return rob_run_suite(s);
 }
