@@ -45,6 +45,7 @@ typedef struct rob_cell {
     int32_t age;                  /* latest step it depends on */
     int32_t ins, output;          /* output: k of a node with several */
     bool live, tight;             /* depends on x; deserves a bound of its own */
+    bool kinked;                  /* tight, outside scans, and nobody but relu reads it */
     bool shared;                  /* root whose numbers are read more than once */
     int32_t last;                 /* root: the last cell that reads it */
     int32_t loop, id;             /* scan and node that made it; -1: none */

@@ -357,6 +357,21 @@ static void find_tight_cells(rob_network *net)
     }
 }
 
+/* Roots of which only the side of 0 counts. */
+static void find_kinked_cells(rob_network *net)
+{
+    for (int32_t i = 0; i < net->cells; i++) {
+        rob_cell *c = &net->cell[i];
+        c->kinked = c->tight && c->time < 0 && i != net->cell[net->output].root;
+    }
+    for (int32_t i = 0; i < net->cells; i++) {
+        const rob_cell *c = &net->cell[i];
+        bool relu = c->kind == ROB_CELL_CURVED && c->node.op->id == ROB_OP_relu;
+        for (int32_t j = 0; j < c->ins && !relu; j++)
+            net->cell[net->cell[net->link[c->link + j].cell].root].kinked = false;
+    }
+}
+
 /* Who reads a root last, and whether any of its numbers go two ways: into two operands,
  * or into all outputs of a product. */
 static void find_readers(rob_network *net)
@@ -379,6 +394,7 @@ rob_status rob_priv_cells_finish(rob_network *net)
     rob_status status = find_sole_operands(net);
     if (status == ROB_OK) find_readers(net);
     find_tight_cells(net);
+    find_kinked_cells(net);
     return status == ROB_OK ? rob_priv_straight_find(net) : status;
 }
 

@@ -226,32 +226,18 @@ rob_status rob_priv_couple_refine(rob_work *w, int32_t cell)
 
 /* ---- rows: coefficients ---------------------------------------------------------- */
 
-enum { CHAINS = 8 };
-
-/* sum of the gaps where l > c, in chains that a compiler can put side by side */
-static double weight_above(const double *l, const double *gap, int64_t n, double c)
-{
-    double sum[CHAINS] = { 0 }, total = 0;
-    int64_t e = 0;
-    for (; e + CHAINS <= n; e += CHAINS)
-        for (int k = 0; k < CHAINS; k++) sum[k] += l[e + k] > c ? gap[e + k] : 0;
-    for (; e < n; e++) total += l[e] > c ? gap[e] : 0;
-    for (int k = 0; k < CHAINS; k++) total += sum[k];
-    return total;
-}
-
 /* c that makes sum |L_e - c| gap_e least: where the gaps above and below it balance */
-static double balance(const double *l, const double *gap, int64_t n)
+static double balance(const rob_rows_kernel *rows, const double *l, const double *gap, int64_t n)
 {
     double lo = l[0], up = l[0];
     for (int64_t e = 1; e < n; e++) {
         lo = fp_min(lo, l[e]);
         up = fp_max(up, l[e]);
     }
-    double half = 0.5 * weight_above(l, gap, n, -INFINITY);
+    double half = 0.5 * rows->above(n, l, gap, -INFINITY);
     for (int step = 0; step < 6 && lo < up; step++) {
         double c = 0.5 * lo + 0.5 * up;
-        if (weight_above(l, gap, n, c) > half) lo = c;
+        if (rows->above(n, l, gap, c) > half) lo = c;
         else up = c;
     }
     for (int64_t e = 0; e < n; e++)
@@ -261,8 +247,9 @@ static double balance(const double *l, const double *gap, int64_t n)
 
 /* About the same by four steps of Weiszfeld's: continuous in l, so a checker whose l are rounded
  * otherwise finds nearly the same (certificates). */
-static double settle(const double *l, const double *gap, int64_t n)
+static double settle(const rob_rows_kernel *rows, const double *l, const double *gap, int64_t n)
 {
+    (void)rows;
     double sum = 0, total = 0, spread = 0;
     for (int64_t e = 0; e < n; e++) sum += gap[e] * l[e], total += gap[e];
     double c = sum / total;
@@ -280,16 +267,18 @@ static double settle(const double *l, const double *gap, int64_t n)
     return isfinite(c) ? c : 0;
 }
 
-typedef double shift_of(const double *l, const double *gap, int64_t n);
+typedef double shift_of(const rob_rows_kernel *rows, const double *l, const double *gap,
+                        int64_t n);
 
 /* One row of L (n), shifted in place, to the input's numbers; the constant returned. */
-static double move_group(const sheet *r, int64_t g, shift_of *shift, double *l, double *to)
+static double move_group(const rob_rows_kernel *rows, const sheet *r, int64_t g, shift_of *shift,
+                         double *l, double *to)
 {
     const int64_t first = g * r->per, from = g * r->from;
     double sum[2] = { 0, 0 }, c = 0;
     if (rob_priv_all_zero(l + first, r->per)) return 0;
     if (shift != NULL) {
-        c = shift(l + first, r->gap[0] + first, r->per);
+        c = shift(rows, l + first, r->gap[0] + first, r->per);
         for (int64_t e = first; e < first + r->per; e++) l[e] -= c;
     }
     for (int64_t e = first; e < first + r->per; e++)
@@ -316,7 +305,7 @@ static void move_rows(rob_work *w, int32_t cell, int64_t count, const double *a,
         double total = 0, size = 0;
         memcpy(l, a + k * r.n, (size_t)r.n * sizeof *l);
         for (int64_t g = 0; g < r.groups; g++) {
-            double moved = move_group(&r, g, shift, l, to + k * r.m);
+            double moved = move_group(w->net->kernel, &r, g, shift, l, to + k * r.m);
             total += moved;
             size += fabs(moved);
         }

@@ -1,17 +1,19 @@
 /* pair.c -- products of two values that both depend on x.
  *
  * Y = op(A) op(B) with both factors live. With centres and radii on the ranges,
- * a = a_c +- a_r, b = b_c +- b_r, and mixtures g, g' in [-1, 1] for each element of Y,
+ * a = a_c +- a_r, b = b_c +- b_r,
  *
- *     a b >= (b_c + g b_r) a + (a_c + g a_r) b - a_c b_c - g (b_r a_c + a_r b_c) - a_r b_r
- *     a b <= (b_c + g' b_r) a + (a_c - g' a_r) b - a_c b_c - g' (b_r a_c - a_r b_c) + a_r b_r
+ *     a b >= (b_c - b_r) a + (a_c - a_r) b - a_c b_c + (b_r a_c + a_r b_c) - a_r b_r
+ *     a b <= (b_c + b_r) a + (a_c - a_r) b - a_c b_c - (b_r a_c - a_r b_c) + a_r b_r
  *
- * (McCormick's planes, mixed), summed over the inner index. A row L (M,N) goes to
- *     L B_c' + G B_r' on A,  G = g L+ + g' L-,
- *     L' A_c + H' A_r on B,  H = g L+ - g' L-.
+ * (McCormick's planes through the corners where a is least), summed over the inner index.
+ * A row L (M,N) goes to
+ *     L B_c' - |L| B_r' on A,     L' (A_c - A_r) on B,
+ * so A needs one product and no signs. The other corners, mixtures of both, and the centre
+ * are valid too and were no better (docs/studies/attention.md).
  *
- * (For |g| <= 1 the corners of the box show that no other offset is needed.) Weights of
- * loss as in plane.c: a coefficient is a chain of N (or M) terms, or twice as many.
+ * Weights of loss as in plane.c: a coefficient is a chain of M terms, each rounded once
+ * more for the difference, or of twice N.
  * Reference: McCormick, Math. Programming 10 (1976); Shi et al., ICLR 2020;
  * docs/theory/operators.md 4.
  */
@@ -20,13 +22,12 @@
 #include <string.h>
 
 /* Products: (M,K) (K,N), `batch` of them; packed centres and radii of both operands as
- * (N,K) and (M,K). mix: g and g'. */
+ * (N,K), and A_c - A_r as (M,K). */
 typedef struct pair {
     int64_t batch, m, n, k, bytes[2];
     bool turned[2];               /* stored the other way round */
     rob_couple b;
-    double *mixed;                /* 0: all of mix is 0 */
-    double *mix[2], *packed[2][2];    /* [operand][centre, radius] */
+    double *corner, *centre, *radius;    /* packed: of A, and of B */
 } pair;
 
 static pair pair_of(const rob_network *net, const rob_cell *c, double *at)
@@ -40,21 +41,15 @@ static pair pair_of(const rob_network *net, const rob_cell *c, double *at)
     for (int32_t i = 0; i < r - 2; i++) p.batch *= s->dim[i];
     p.bytes[0] = net->la->packed_bytes(p.m, p.k);
     p.bytes[1] = net->la->packed_bytes(p.n, p.k);
-    at = p.b.next;
-    p.mixed = at++;
-    for (int k = 0; k < 2; k++) p.mix[k] = at + k * c->size;
-    at += 2 * c->size;
-    for (int i = 0; i < 2; i++)
-        for (int k = 0; k < 2; k++) {
-            p.packed[i][k] = at;
-            at += p.batch * ((p.bytes[i] + 7) / 8);
-        }
+    p.corner = p.b.next;
+    p.centre = p.corner + p.batch * ((p.bytes[0] + 7) / 8);
+    p.radius = p.centre + p.batch * ((p.bytes[1] + 7) / 8);
     return p;
 }
 
-static void *packed_at(const pair *p, int operand, int kind, int64_t batch)
+static double *packed_at(const pair *p, int operand, double *of, int64_t batch)
 {
-    return p->packed[operand][kind] + batch * ((p->bytes[operand] + 7) / 8);
+    return of + batch * ((p->bytes[operand] + 7) / 8);
 }
 
 int64_t rob_priv_pair_numbers(const rob_network *net, const rob_cell *c,
@@ -65,8 +60,7 @@ int64_t rob_priv_pair_numbers(const rob_network *net, const rob_cell *c,
     one.link = (rob_link *)in;
     here.link = 0;
     pair p = pair_of(&one, &here, NULL);
-    return 5 * c->size + 2
-           + 2 * p.batch * ((p.bytes[0] + 7) / 8 + (p.bytes[1] + 7) / 8);
+    return 3 * c->size + 1 + p.batch * ((p.bytes[0] + 7) / 8 + 2 * ((p.bytes[1] + 7) / 8));
 }
 
 /* ---- planes ------------------------------------------------------------ */
@@ -95,8 +89,11 @@ static void pack_operand(const rob_work *w, const pair *p, int operand, int64_t 
         for (int64_t k = 0; k < p->k; k++)
             centre_of(z, element(p, operand, batch, i, k), &centre[i * p->k + k],
                       &radius[i * p->k + k]);
-    w->net->la->pack(rows, p->k, centre, p->k, 1, packed_at(p, operand, 0, batch));
-    w->net->la->pack(rows, p->k, radius, p->k, 1, packed_at(p, operand, 1, batch));
+    double *to = packed_at(p, operand, operand == 0 ? p->corner : p->centre, batch);
+    for (int64_t i = 0; operand == 0 && i < rows * p->k; i++) centre[i] -= radius[i];
+    w->net->la->pack(rows, p->k, centre, p->k, 1, to);
+    if (operand == 1)
+        w->net->la->pack(rows, p->k, radius, p->k, 1, packed_at(p, 1, p->radius, batch));
 }
 
 /* sums over the inner index: of a_c b_c, b_r a_c, a_r b_c, a_r b_r */
@@ -120,15 +117,14 @@ static dots dots_of(const pair *p, const rob_range *in, int64_t batch, int64_t i
     return d;
 }
 
-/* offsets of an element for its g, g'; every sum is off by at most gamma_{K+3} `most` and
+/* offsets of an element; every sum is off by at most gamma_{K+3} `most` and
  * K tiny */
 static void put_offsets(const pair *p, int64_t e, const dots *d)
 {
-    double g = p->mix[0][e], h = p->mix[1][e];
     double off = fp_mul_up(8 * fp_gamma(p->k + 8), d->most)
                  + 8 * (double)(p->k + 1) * ROB_TINY;
-    double low = -d->middle - g * (d->right + d->left) - d->corner;
-    double high = -d->middle - h * (d->right - d->left) + d->corner;
+    double low = -d->middle + (d->right + d->left) - d->corner;
+    double high = -d->middle - (d->right - d->left) + d->corner;
     p->b.offset[0][e] = fp_or_lo(fp_add_lo(low, -off));
     p->b.offset[1][e] = fp_or_up(fp_add_up(high, off));
     p->b.weight[e] = (double)(2 * (p->m + p->n) + 16) * fp_mul_up(d->most, 1 + 1e-9);
@@ -140,11 +136,6 @@ void rob_priv_pair_prepare(rob_work *w, int32_t cell)
     const rob_link *link = &w->net->link[c->link];
     pair p = pair_of(w->net, c, w->plane + c->plane);
     const rob_range *in = rob_priv_operands(w, c);
-    *p.mixed = 1;
-    for (int64_t e = 0; e < c->size; e++) {
-        p.mix[0][e] = -1;
-        p.mix[1][e] = 1;
-    }
     for (int64_t b = 0; b < p.batch; b++)
         for (int operand = 0; operand < 2; operand++)
             pack_operand(w, &p, operand, b, &in[operand]);
@@ -170,16 +161,6 @@ void rob_priv_pair_prepare(rob_work *w, int32_t cell)
 
 /* ---- coefficients ------------------------------------------------------ */
 
-/* G (or H): L scaled by the mixture of the side its sign chose */
-static void mix(const pair *p, int operand, int64_t batch, const double *l, double *g)
-{
-    const int64_t part = p->m * p->n, first = batch * part;
-    const double sign = operand == 0 ? 1 : -1;
-    for (int64_t e = 0; e < part; e++)
-        g[e] = l[e] >= 0 ? l[e] * p->mix[0][first + e]
-                         : l[e] * (sign * p->mix[1][first + e]);
-}
-
 /* One batch of one row, L (M,N), to one operand's coefficients, in its own order. */
 static void move_batch(const rob_work *w, const pair *p, int operand, int64_t batch,
                        const double *l, double *to)
@@ -188,13 +169,14 @@ static void move_batch(const rob_work *w, const pair *p, int operand, int64_t ba
     const int64_t rows = operand == 0 ? p->m : p->n, inner = operand == 0 ? p->n : p->m;
     const int64_t across = operand == 0 ? p->n : 1, along = operand == 0 ? 1 : p->n;
     double *turned = w->fresh, *at = p->turned[operand] ? turned : to;
-    la->product(rows, p->k, inner, l, across, along, packed_at(p, 1 - operand, 0, batch),
-                at, p->k, 0);
-    if (*p->mixed != 0) {
+    la->product(rows, p->k, inner, l, across, along,
+                packed_at(p, 1 - operand, operand == 0 ? p->centre : p->corner, batch), at,
+                p->k, 0);
+    if (operand == 0) {
         double *g = w->fresh + w->net->widest;
-        mix(p, operand, batch, l, g);
-        la->product(rows, p->k, inner, g, across, along,
-                    packed_at(p, 1 - operand, 1, batch), at, p->k, 1);
+        for (int64_t e = 0; e < p->m * p->n; e++) g[e] = -fabs(l[e]);
+        la->product(rows, p->k, inner, g, across, along, packed_at(p, 1, p->radius, batch), at,
+                    p->k, 1);
     }
     if (!p->turned[operand]) return;
     for (int64_t i = 0; i < rows; i++)

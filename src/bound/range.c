@@ -111,7 +111,7 @@ static rob_status tighten_some(rob_work *w, int32_t cell, const int64_t *which,
     return status;
 }
 
-rob_status rob_priv_range_tighten(rob_work *w, int32_t cell)
+static rob_status tighten_all(rob_work *w, int32_t cell)
 {
     const rob_cell *c = &w->net->cell[cell];
     rob_status status = ROB_OK;
@@ -122,6 +122,71 @@ rob_status rob_priv_range_tighten(rob_work *w, int32_t cell)
         if (count > 0) status = tighten_some(w, cell, w->which, count);
     }
     return status;
+}
+
+static bool is_divided(const rob_work *w, int64_t e) { return w->lo[e] < 0 && w->up[e] > 0; }
+
+/* Ends 2 e + side, at most `most`, from *next on: of numbers that relu's kink divides that
+ * nearer to 0, which decides most of them, or the other. */
+static int64_t some_ends(const rob_work *w, const rob_cell *c, bool other, int64_t *next,
+                         int64_t most, int64_t *end)
+{
+    int64_t count = 0;
+    for (; *next < c->size && count < most; (*next)++) {
+        double lo = w->lo[c->at + *next], up = w->up[c->at + *next];
+        if (is_divided(w, c->at + *next)) end[count++] = 2 * *next + ((lo + up < 0) != other);
+    }
+    return count;
+}
+
+static rob_status tighten_ends(rob_work *w, int32_t cell, const int64_t *end, int64_t count)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    memset(w->unit, 0, (size_t)(count * c->size) * sizeof *w->unit);
+    for (int64_t k = 0; k < count; k++) w->unit[k * c->size + end[k] / 2] = end[k] % 2 ? -1 : 1;
+    rob_status status = rob_priv_sweep(w, cell, count, w->unit, c->size, NULL);
+    for (int64_t k = 0; k < count && status == ROB_OK; k++) {
+        double *lo = &w->lo[c->at + end[k] / 2], *up = &w->up[c->at + end[k] / 2];
+        if (end[k] % 2) *up = fp_min(-w->proof[k].value, *up);
+        else *lo = fp_max(w->proof[k].value, *lo);
+    }
+    return status;
+}
+
+static rob_status tighten_side(rob_work *w, int32_t cell, bool other)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    rob_status status = ROB_OK;
+    for (int64_t next = 0; next < c->size && status == ROB_OK;) {
+        int64_t count = some_ends(w, c, other, &next, w->tile, w->which);
+        if (count > 0) status = tighten_ends(w, cell, w->which, count);
+    }
+    return status;
+}
+
+/* Relu is a line on either side of 0: what one end decides needs no other, while few stay
+ * divided. Where many do, intervals of what follows may be better than its sweeps, and
+ * they need both ends. Others than the rows of "crown" look at widths too. */
+static rob_status decide(rob_work *w, int32_t cell)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    rob_status status = tighten_side(w, cell, false);
+    int64_t divided = 0;
+    for (int64_t e = c->at; e < c->at + c->size; e++) divided += is_divided(w, e);
+    if (status != ROB_OK) return status;
+    if (16 * divided <= c->size) return tighten_side(w, cell, true);
+    return tighten_all(w, cell);
+}
+
+static bool only_sides_count(const rob_work *w, const rob_cell *c)
+{
+    return c->kinked && c->kept < 0 && w->halves == NULL && w->alpha == NULL && !w->plain
+           && w->branch == NULL && w->second == NULL && w->single == NULL;
+}
+
+rob_status rob_priv_range_tighten(rob_work *w, int32_t cell)
+{
+    return only_sides_count(w, &w->net->cell[cell]) ? decide(w, cell) : tighten_all(w, cell);
 }
 
 /* ---- which sweeps are worth it ---------------------------------------------------- */

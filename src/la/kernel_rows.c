@@ -29,9 +29,30 @@ static inline double total(vec v)
 /* v[0..n), n < LANES, zeros behind */
 static inline vec load_some(const double *p, int64_t n)
 {
+#if defined(ROB_KERNEL_avx512)
+    return (vec)_mm512_maskz_loadu_pd((__mmask8)((1 << n) - 1), p);
+#elif defined(ROB_KERNEL_avx2)
+    return (vec)_mm256_maskload_pd(p, (__m256i)((vecb){0, 1, 2, 3} < (vecb){0} + n));
+#else
     vec v = {0};
     memcpy(&v, p, (size_t)n * sizeof *p);
     return v;
+#endif
+}
+
+/* v into p[0..n), or all of it */
+static inline void store(double *p, int64_t n, vec v)
+{
+#if defined(ROB_KERNEL_avx512)
+    if (n < LANES) _mm512_mask_storeu_pd(p, (__mmask8)((1 << n) - 1), (__m512d)v);
+    else vec_store(p, v);
+#elif defined(ROB_KERNEL_avx2)
+    if (n < LANES)
+        _mm256_maskstore_pd(p, (__m256i)((vecb){0, 1, 2, 3} < (vecb){0} + n), (__m256d)v);
+    else vec_store(p, v);
+#else
+    memcpy(p, &v, (size_t)(n < LANES ? n : LANES) * sizeof *p);
+#endif
 }
 
 static inline vec load(const double *p, int64_t n)
@@ -63,8 +84,7 @@ INLINE void bend_vector(const rob_bend *b, const int ins, const int tall, int64_
         UNROLL for (int i = 0; i < ins; i++) {
             double *at = to[i] + r * ld[i] + e;
             const vec y = vec_fma(x, vec_select(up_to, lo[i], up[i]), load(at, left));
-            if (left >= LANES) vec_store(at, y);
-            else memcpy(at, &y, (size_t)left * sizeof(double));
+            store(at, left, y);
         }
         base[r] = vec_fma(x, vec_select(up_to, below, above), base[r]);
         cost[r] = vec_fma(magnitude(x), weight, cost[r]);
@@ -165,9 +185,18 @@ void R(rows_scale)(int64_t rows, int64_t n, const double *s, int more, const dou
             vec y = load(a + e, left);
             if (s != NULL) y = y * load(s + e, left);
             if (more) y = y + load(to + e, left);
-            if (left >= LANES) vec_store(to + e, y);
-            else memcpy(to + e, &y, (size_t)left * sizeof(double));
+            store(to + e, left, y);
         }
+}
+
+double R(rows_above)(int64_t n, const double *a, const double *w, double c)
+{
+    vec sum = {0};
+    for (int64_t e = 0; e < n; e += LANES) {
+        const int64_t left = n - e;
+        sum += vec_select((vecb)(load(a + e, left) > c), load(w + e, left), (vec){0});
+    }
+    return total(sum);
 }
 
 /* Few elements at a time, all rows: sums stay in registers. */
@@ -191,8 +220,7 @@ void R(rows_gather)(int64_t rows, int64_t n, const double *weight, const double 
         vec sum = load(to + e, left);
         for (int64_t r = 0; r < rows; r++)
             sum = vec_fma(magnitude(load(a + r * lda + e, left)), (vec){0} + weight[r], sum);
-        if (left >= LANES) vec_store(to + e, sum);
-        else memcpy(to + e, &sum, (size_t)left * sizeof(double));
+        store(to + e, left, sum);
     }
 }
 
@@ -217,6 +245,8 @@ typedef int rob_rows_are_double;
     void rob_priv_rows_scale_##KIND(int64_t rows, int64_t n, const double *s, int more,  \
                                     const double *a, int64_t lda, double *to,            \
                                     int64_t ld);                                         \
+    double rob_priv_rows_above_##KIND(int64_t n, const double *a, const double *w,       \
+                                      double c);                                         \
     void rob_priv_rows_gather_##KIND(int64_t rows, int64_t n, const double *weight,      \
                                      const double *a, int64_t lda, double *to);
 ROWS_KERNELS(f64_generic)
@@ -227,7 +257,8 @@ ROWS_KERNELS(f64_avx512)
     {                                                                                  \
         rob_priv_rows_bend_##KIND, rob_priv_rows_cost_##KIND,                          \
             rob_priv_rows_narrow_##KIND, rob_priv_rows_add_##KIND,                     \
-            rob_priv_rows_scale_##KIND, rob_priv_rows_gather_##KIND                    \
+            rob_priv_rows_scale_##KIND, rob_priv_rows_above_##KIND,                    \
+            rob_priv_rows_gather_##KIND                                                \
     }
 
 const rob_rows_kernel *rob_priv_rows(int32_t isa)

@@ -31,6 +31,8 @@ typedef struct rob_rows_kernel {
     /* to = (more ? to : 0) + s_e a, s per element; s NULL: 1 */
     void (*scale)(int64_t rows, int64_t n, const double *s, int more, const double *a,
                   int64_t lda, double *to, int64_t ld);
+    /* sum of w_e where a_e > c */
+    double (*above)(int64_t n, const double *a, const double *w, double c);
     /* to[e] += sum_r weight_r |a_re| */
     void (*gather)(int64_t rows, int64_t n, const double *weight, const double *a,
                    int64_t lda, double *to);

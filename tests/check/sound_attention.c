@@ -292,6 +292,42 @@ START_TEST(wrong_offsets_are_seen)
 }
 END_TEST
 
+/* ---- relu's operands --------------------------------------------------------------- */
+
+/* One end may decide: sweeping the other too proves the same, to rounding (magnitudes enter
+ * losses of 1e-13 of the values), and some end has been left out. */
+START_TEST(one_end_of_relus_operand_is_enough)
+{
+    const double x[MOST] = { 0.3, -1, 0.5, 0.2, 1, -0.4 };
+    stage one = stage_open(&DESIGNS[2 * _i]), two = stage_open(&DESIGNS[2 * _i]);
+    int kinked = 0;
+    double wider = 0;
+    for (int32_t i = 0; i < two.net->cells; i++) {
+        kinked += two.net->cell[i].kinked;
+        two.net->cell[i].kinked = false;
+    }
+    ck_assert_int_eq(kinked, 1);
+    for (double eps = 1e-3; eps < 0.3; eps *= 3) {
+        rob_ball ball = { x, NULL, ROB_NORM_LINF, eps, NULL };
+        proved p, q;
+        prove(&one, &ball, &p);
+        prove(&two, &ball, &q);
+        for (int64_t r = 0; r < ROWS; r++)
+            ck_assert_msg(fabs(p.row[r] - q.row[r]) <= 1e-9 * (1 + fabs(q.row[r])),
+                          "radius %g: %.17g, both ends %.17g", eps, p.row[r], q.row[r]);
+        for (int32_t i = 0; i < one.net->cells; i++) {
+            const rob_cell *c = &one.net->cell[i];
+            for (int64_t e = c->at; c->kinked && e < c->at + c->size; e++)
+                wider = fmax(wider, one.work->up[e] - one.work->lo[e]
+                                        - (two.work->up[e] - two.work->lo[e]));
+        }
+    }
+    ck_assert(wider > 1e-3);
+    stage_close(&one);
+    stage_close(&two);
+}
+END_TEST
+
 /* ---- no memory ------------------------------------------------------------------- */
 
 static rob_status bound_once(rob_work *w)
@@ -343,6 +379,7 @@ int main(void)
     tcase_add_loop_test(c, kept_ranges_prove_the_same, 0, (int)COUNT_OF(DESIGNS));
     tcase_add_loop_test(c, wrong_offsets_are_seen, 0, 2);
     tcase_add_test(c, no_memory_is_said);
+    tcase_add_loop_test(c, one_end_of_relus_operand_is_enough, 0, 2);
     suite_add_tcase(s, c);
     return rob_run_suite(s);
 }
