@@ -83,6 +83,7 @@ static void range_in_region(const rob_ball *b, int64_t k, double *lo, double *up
     *lo = *up = x;
     if (s == 0) return;
     double far = fp_mul_up(s, reach_up(b, k));
+    if (r->off != NULL) far = fp_add_up(far, r->off[k]);
     *lo = fp_or_lo(fp_add_lo(x, -far));
     *up = fp_or_up(fp_add_up(x, far));
     if (r->low.at) *lo = fp_min(fp_max(*lo, r->low.at[k % r->low.count]), x);
@@ -162,11 +163,22 @@ static void collect_in_region(const rob_ball *b, int64_t first, int64_t size,
     }
 }
 
+/* What coefficients on numbers from `first` on lose where x itself is only about known. */
+static void lose_offsets(const double *off, int64_t size, int64_t rows, const double *a,
+                         int64_t lda, double *loss)
+{
+    for (int64_t r = 0; r < rows; r++, a += lda)
+        for (int64_t e = 0; e < size; e++)
+            if (a[e] != 0) loss[r] += fabs(a[e]) * off[e] + 2 * ROB_TINY;
+}
+
 void rob_priv_ball_collect(const rob_ball *b, int64_t first, int64_t size, int64_t rows,
                            const double *a, int64_t lda, double *base, double *loss,
                            double *measure)
 {
     if (b->region != NULL) collect_in_region(b, first, size, rows, a, lda, measure);
+    if (b->region != NULL && b->region->off != NULL)
+        lose_offsets(b->region->off + first, size, rows, a, lda, loss);
     for (int64_t r = 0; r < rows; r++, a += lda) {
         double dot = 0, most = 0, seen = b->region != NULL ? 0 : measure[r];
         for (int64_t e = 0; e < size; e++) {

@@ -39,4 +39,6 @@ const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
     {"gain", 1e-4, 0, 1, "",
      "crown, alpha: least share that sweeps of a step's ranges are to win on affine forms"},
     {"cuts", 400, 0, 1e5, "", "rob_bound_universal: times that the ball is cut"},
+    {"parts", 64, 0, 1e5, "",
+     "rob_bound_universal, at most 8 coordinates: parts of the ball bounded anew"},
 };

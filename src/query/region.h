@@ -39,6 +39,7 @@ typedef struct rob_region {
     const double *basis;               /* (n, m) or NULL */
     double variation, difference;      /* INFINITY: none */
     int64_t most;                      /* 0: any number of steps */
+    const double *off;                 /* (n) bounds: x may be off by so much; NULL: not */
 } rob_region;
 
 /* Which parts a region has; what methods that do not know them answer about. */
