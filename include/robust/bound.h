@@ -69,6 +69,8 @@
  *                    wins so much on what affine forms give, as a share of the margin
  *                    lost, about; 0: always (docs/theory/bound.md 3)
  *   cuts      400    rob_bound_universal: times that the ball is cut in two
+ *   parts     64     rob_bound_universal, with at most 8 coordinates: parts of the ball
+ *                    that every series left is bounded on anew; `seconds` ends them too
  *
  * What holds for all functions. A bound keeps its options and its last answers; it may
  * be used on any query, by one thread at a time. Series are spread over the context's
@@ -195,7 +197,10 @@ ROB_API rob_status rob_bound_lipschitz(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * of d; a series can fail only in half-spaces of them; and the ball is cut into slabs, on each of which
  * multipliers prove half-spaces out of reach. So `most` never exceeds the number
  * of series that are not proved one by one at this radius, and falls below it where series
- * fail in directions that exclude each other. "margin" of each series is answered as well; by
+ * fail in directions that exclude each other. Where d has at most 8 coordinates (a subspace
+ * common to all, a band, a mask that leaves few numbers) the ball is also cut into up to `parts` boxes of them, on each
+ * of which ranges and rows are made again: in one to three coordinates that comes near, or
+ * meets, what an attack reaches; boxes and budgets of the region are left out there. "margin" of each series is answered as well; by
  * name, whatever i: "universal" 3 numbers, `most`, of how many that hold at x_i, and how
  * many of them are not proved one by one.
  * @param ctx  context; progress stage "bound" counts series
@@ -203,11 +208,11 @@ ROB_API rob_status rob_bound_lipschitz(rob_ctx *ctx, rob_bound *b, rob_query *q,
  * @param q    query; all series of one length, radius finite
  * @param most receives the number; NULL: not wanted
  * @return ROB_ESHAPE: lengths differ; ROB_EARGUMENT: the radius is INFINITY;
- *         ROB_EUNSUPPORTED: scale or subspace, else as rob_bound_margin; ROB_STOPPED: the
- *         number holds, more time would have lessened it
- * Cost: rob_bound_margin, and 6 `cuts` products of the affine functions with a vector, for
+ *         ROB_EUNSUPPORTED: a scale, or a subspace of a series' own, else as rob_bound_margin;
+ *         ROB_STOPPED: the number holds, more time would have lessened it
+ * Cost: rob_bound_margin, with few coordinates up to `parts` times twice for what is left, and 6 `cuts` products of the affine functions with a vector, for
  *       L1 and Linf thirty times that; memory for T D numbers a row. Reference:
- *       docs/theory/bound.md 11; Amaldi and Kann 1995 (the problem is hard, the bound is
+ *       docs/theory/bound.md 12; Amaldi and Kann 1995 (the problem is hard, the bound is
  *       branch and bound). Since 0.1.
  */
 ROB_API rob_status rob_bound_universal(rob_ctx *ctx, rob_bound *b, rob_query *q,

@@ -1,21 +1,23 @@
 /* parts.c -- one perturbation for many series, on parts of the set of u.
  *
- * d = E u with few coordinates u (m <= 8): a subspace, a band, or few numbers that move. The
- * box |u_j| <= eps is cut into boxes  Q = {c + W v : |v_j| <= 1},  W diagonal; those that
- * do not meet the ball are dropped. On Q every series that is not yet proved is bounded
- * anew, its ranges and rows made on
+ * d = E u with few coordinates u (m <= 8): a subspace, a band, or few numbers that
+ * move. The box |u_j| <= eps is cut into boxes  Q = {c + W v : |v_j| <= 1},  W
+ * diagonal; those that do not meet the ball are dropped. On Q every series that is not
+ * yet proved is bounded anew, its ranges and rows made on
  *
  *     x_i + E c + (E W) v,   |v_j| <= 1,
  *
- * a ball of the largest norm in a subspace, around a moved series. What is positive there
- * does not fail on Q, and of the half-spaces of the others shared.c bounds how many one v
- * can meet. At most so many fail in Q; over the parts the largest number counts, so
- * the dearest part is cut next, along the coordinate that moves its rows most, and the search
- * may end at any time. It also ends when at some centre as many are seen to fail.
+ * a ball of the largest norm in a subspace, around a moved series. What is positive
+ * there does not fail on Q, and of the half-spaces of the others shared.c bounds how
+ * many one v can meet. At most so many fail in Q; over the parts the largest number
+ * counts, so the dearest part is cut next, along the coordinate that moves its rows
+ * most, and the search may end at any time. It also ends when at some centre as many
+ * are seen to fail.
  *
  * Rounding: x_i + E c and E W are computed, each off by at most
  * (m + 3) u (|x_k| + sum_j |E_kj| (|c_j| + W_jj)) in number k; the region carries four
- * times that as `off` (query/region.h), which ranges and rows pay for. docs/theory/bound.md 12.
+ * times that as `off` (query/region.h), which ranges and rows pay for.
+ * docs/theory/bound.md 12.
  */
 #include "bound/joint.h"
 #include "bound/shared/universal.h"
@@ -25,9 +27,9 @@
 enum { M = ROB_WAYS_MOST, INNER_CUTS = 40 };
 
 typedef struct part {
-    double lo[M], up[M], share[M];/* share: of what moves rows, by coordinate */
+    double lo[M], up[M], share[M]; /* share: of what moves rows, by coordinate */
     int64_t most;
-    bool *open;                   /* (count) series that may fail here */
+    bool *open; /* (count) series that may fail here */
 } part;
 
 /* What one worker needs. */
@@ -43,7 +45,7 @@ typedef struct hand {
 typedef struct search {
     rob_hunt *h;
     rob_network *net;
-    hand *hand;                   /* (threads) */
+    hand *hand; /* (threads) */
     part *part;
     int64_t parts, room, numbers; /* numbers: groups of all series */
     int64_t *first;               /* (count) its half-spaces */
@@ -53,12 +55,12 @@ typedef struct search {
     double *shift, *basis, *size; /* (n), (n, m), (n) of the part at work */
     double width[M];
     part *now;
-    int64_t *list, listed;        /* series of the part at work */
-    int64_t seen;                 /* most that were seen to fail at one point */
-    double *points, *logits;      /* (count, n), (count, L) */
+    int64_t *list, listed;   /* series of the part at work */
+    int64_t seen;            /* most that were seen to fail at one point */
+    double *points, *logits; /* (count, n), (count, L) */
     const double **point;
     int64_t *steps;
-    atomic_int status;            /* of the jobs: 0, stopped, or an error */
+    atomic_int status; /* of the jobs: 0, stopped, or an error */
     bool crown, sweeps, forms;
     int64_t depth;
 } search;
@@ -90,7 +92,8 @@ static rob_status open_hand(search *s, int32_t index)
     a->index = index;
     a->w->depth = s->depth;
     a->w->sweeps = s->sweeps;
-    if (option[ROB_BOUND_SYMBOLS] > 0) a->w->symbols_most = (int64_t)option[ROB_BOUND_SYMBOLS];
+    if (option[ROB_BOUND_SYMBOLS] > 0)
+        a->w->symbols_most = (int64_t)option[ROB_BOUND_SYMBOLS];
     a->w->stop = hand_stops;
     a->w->stop_user = a;
     a->w->fault = s->h->bound->fault;
@@ -106,7 +109,8 @@ static void move_series(const search *s, hand *a, const double *x)
         bool moves = s->h->moves[k];
         a->x[k] = moves ? x[k] + s->shift[k] : x[k];
         a->off[k] = moves ? fp_up(fp_mul_up(unit, fabs(x[k]) + s->size[k])
-                                  + 8 * (double)(s->h->m + 4) * ROB_TINY) : 0;
+                                  + 8 * (double)(s->h->m + 4) * ROB_TINY)
+                          : 0;
     }
 }
 
@@ -119,7 +123,8 @@ static void keep_rows(search *s, hand *a, int64_t i, const rob_spec *spec)
         int64_t r = rob_priv_hunt_row(spec, a->value, a->affine, n, g);
         s->found[to] = (rob_half){ r == -1 ? -1 : i, -INFINITY, s->at + to * m };
         if (r < 0) continue;
-        double loss = rob_priv_hunt_pull(s->h, a->affine + r * n, s->width, 1, s->at + to * m);
+        double loss =
+            rob_priv_hunt_pull(s->h, a->affine + r * n, s->width, 1, s->at + to * m);
         s->found[to].fixed = fp_or_lo(fp_add_lo(a->affine[spec->rows * n + r], -loss));
     }
 }
@@ -132,11 +137,19 @@ static void bound_series(void *user, int64_t task, int32_t worker)
     const rob_case *c = &s->h->query->cases[i];
     const rob_spec *p = &c->spec;
     const rob_demand d = { p->rows, p->groups, p->outputs, p->c, p->b, p->group };
-    const rob_region region = {
-        .x = a->x, .mask = s->h->moves, .steps = s->net->steps, .features = s->net->features,
-        .n = s->h->n, .m = s->h->m, .norm = ROB_NORM_LINF, .radius = 1, .unit = 1,
-        .basis = s->basis, .variation = INFINITY, .difference = INFINITY, .off = a->off
-    };
+    const rob_region region = { .x = a->x,
+                                .mask = s->h->moves,
+                                .steps = s->net->steps,
+                                .features = s->net->features,
+                                .n = s->h->n,
+                                .m = s->h->m,
+                                .norm = ROB_NORM_LINF,
+                                .radius = 1,
+                                .unit = 1,
+                                .basis = s->basis,
+                                .variation = INFINITY,
+                                .difference = INFINITY,
+                                .off = a->off };
     const rob_ball ball = { a->x, s->h->moves, ROB_NORM_LINF, 1, &region };
     rob_outcome out;
     if (atomic_load(&s->status) != ROB_OK) return;
@@ -144,7 +157,8 @@ static void bound_series(void *user, int64_t task, int32_t worker)
     rob_status status = open_hand(s, worker);
     if (status == ROB_OK) {
         move_series(s, a, c->x);
-        status = rob_priv_bound_affine(a->w, &ball, &d, s->crown, a->row, a->affine, &out);
+        status =
+            rob_priv_bound_affine(a->w, &ball, &d, s->crown, a->row, a->affine, &out);
     }
     if (status == ROB_OK) {
         keep_rows(s, a, i, p);
@@ -162,7 +176,8 @@ static void place(search *s, const part *p)
     double centre[M];
     for (int64_t j = 0; j < h->m; j++) {
         centre[j] = 0.5 * p->lo[j] + 0.5 * p->up[j];
-        s->width[j] = fp_max(fp_add_up(p->up[j], -centre[j]), fp_add_up(centre[j], -p->lo[j]));
+        s->width[j] =
+            fp_max(fp_add_up(p->up[j], -centre[j]), fp_add_up(centre[j], -p->lo[j]));
     }
     for (int64_t k = 0; k < h->n; k++) {
         s->shift[k] = s->size[k] = 0;
@@ -182,7 +197,8 @@ static bool is_outside(const rob_hunt *h, const part *p)
     for (int64_t j = 0; j < h->m; j++) {
         double u = fp_max(fp_max(p->lo[j], -p->up[j]), 0);
         if (h->query->norm == ROB_NORM_LINF) near = fp_max(near, u);
-        else near = fp_add_lo(near, h->query->norm == ROB_NORM_L2 ? fp_mul_lo(u, u) : u);
+        else
+            near = fp_add_lo(near, h->query->norm == ROB_NORM_L2 ? fp_mul_lo(u, u) : u);
     }
     if (h->query->norm != ROB_NORM_L2) return near > h->eps;
     return near > fp_mul_up(h->eps, h->eps);
@@ -207,14 +223,19 @@ static rob_status count_part(search *s, part *p)
         for (int64_t g = s->first[i]; g < s->first[i] + groups; g++)
             if (s->found[g].series >= 0) s->half[halves++] = s->found[g];
         bool affine = halves > before;
-        for (int64_t r = before; r < halves; r++) affine = affine && isfinite(s->half[r].fixed);
+        for (int64_t r = before; r < halves; r++)
+            affine = affine && isfinite(s->half[r].fixed);
         for (int64_t r = before; r < halves && affine; r++) weigh(s, p, &s->half[r]);
         if (affine) continue;
         halves = before;
         always++;
     }
-    rob_shared inner = { .half = s->half, .halves = halves, .n = s->h->m,
-                         .norm = ROB_NORM_LINF, .cuts = INNER_CUTS, .eps = 1 };
+    rob_shared inner = { .half = s->half,
+                         .halves = halves,
+                         .n = s->h->m,
+                         .norm = ROB_NORM_LINF,
+                         .cuts = INNER_CUTS,
+                         .eps = 1 };
     rob_fp_state host = rob_priv_fp_enter();
     rob_status status = rob_priv_shared_most(&s->h->bound->memory, &inner);
     rob_priv_fp_leave(host);
@@ -245,7 +266,8 @@ static rob_status look(search *s, const part *p)
     for (int64_t i = 0; i < q->count; i++) {
         const rob_case *c = &q->cases[i];
         if (c->wrong) continue;
-        count += rob_priv_spec_margin(&c->spec, s->logits + i * c->spec.outputs, NULL) <= 0;
+        count +=
+            rob_priv_spec_margin(&c->spec, s->logits + i * c->spec.outputs, NULL) <= 0;
     }
     if (count > s->seen) s->seen = count;
 done:
@@ -353,7 +375,8 @@ static bool open_hands(search *s, const rob_memory *m)
         rows = q->cases[i].spec.rows > rows ? q->cases[i].spec.rows : rows;
     for (int32_t k = 0; fine && k < s->h->ctx->threads; k++) {
         hand *a = &s->hand[k];
-        fine = reserve(m, &a->x, n, sizeof(double)) && reserve(m, &a->off, n, sizeof(double))
+        fine = reserve(m, &a->x, n, sizeof(double))
+               && reserve(m, &a->off, n, sizeof(double))
                && reserve(m, &a->affine, rows * (n + 2), sizeof(double))
                && reserve(m, &a->value, rows, sizeof(double))
                && reserve(m, &a->row, rows, sizeof *a->row);
@@ -373,7 +396,8 @@ static bool open_room(search *s)
 {
     rob_hunt *h = s->h;
     const rob_memory *m = &h->bound->memory;
-    const int64_t n = h->n, count = h->query->count, outputs = h->query->cases[0].spec.outputs;
+    const int64_t n = h->n, count = h->query->count,
+                  outputs = h->query->cases[0].spec.outputs;
     bool fine = reserve(m, &s->hand, h->ctx->threads, sizeof *s->hand)
                 && reserve(m, &s->first, count, sizeof *s->first)
                 && reserve(m, &s->list, count, sizeof *s->list)
@@ -406,12 +430,13 @@ static void close_hand(const rob_memory *m, hand *a)
 static void close_room(search *s)
 {
     const rob_memory *m = &s->h->bound->memory;
-    for (int32_t k = 0; s->hand != NULL && k < s->h->ctx->threads; k++) close_hand(m, &s->hand[k]);
+    for (int32_t k = 0; s->hand != NULL && k < s->h->ctx->threads; k++)
+        close_hand(m, &s->hand[k]);
     for (int64_t k = 0; s->part != NULL && k < s->room; k++)
         rob_priv_release(m, s->part[k].open);
-    void *const all[] = { s->hand, s->first, s->list, s->shift, s->size, s->basis,
-                          s->points, s->logits, (void *)s->point, s->steps, s->found, s->half, s->at,
-                          s->part };
+    void *const all[] = { s->hand,  s->first,  s->list,   s->shift,         s->size,
+                          s->basis, s->points, s->logits, (void *)s->point, s->steps,
+                          s->found, s->half,   s->at,     s->part };
     for (int64_t k = 0; k < COUNT_OF(all); k++) rob_priv_release(m, all[k]);
     rob_priv_network_free(s->net);
 }
@@ -427,8 +452,9 @@ static void choose(search *s)
     s->crown = b->method != ROB_BOUND_INTERVAL;
     s->sweeps = b->method >= ROB_BOUND_CROWN;
     if (b->method == ROB_BOUND_AUTO)
-        s->sweeps = rob_priv_network_cost(s->net, s->depth, s->h->query->cases[0].spec.rows)
-                    <= b->option[ROB_BOUND_COST];
+        s->sweeps =
+            rob_priv_network_cost(s->net, s->depth, s->h->query->cases[0].spec.rows)
+            <= b->option[ROB_BOUND_COST];
     s->forms = s->crown && !(s->sweeps && coupled);
 }
 
@@ -439,7 +465,8 @@ rob_status rob_priv_hunt_parts(rob_hunt *h)
     search s = { .h = h, .room = (int64_t)parts + 1 };
     if (h->basis == NULL || h->m > M || parts < 1 || h->most == 0 || !(h->eps > 0))
         return ROB_OK;
-    TRY(rob_priv_bound_network(h->ctx, h->query->model, h->query->cases[0].steps, &s.net));
+    TRY(rob_priv_bound_network(h->ctx, h->query->model, h->query->cases[0].steps,
+                               &s.net));
     choose(&s);
     status = open_room(&s) ? run(&s) : ROB_EMEMORY;
 done:

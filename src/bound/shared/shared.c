@@ -17,7 +17,7 @@
  * r s/sqrt(eps^2 - |s|^2); else by ascent, one l_k after the other (it is concave).
  *
  * Directions and multipliers are as found; only the line above is rounded, outward.
- * docs/theory/bound.md 11.
+ * docs/theory/bound.md 12.
  */
 #include "bound/shared/shared.h"
 

@@ -7,10 +7,11 @@
  * x_i + d fails only if in some group all rows are <= 0: a group one of whose rows is
  * proved positive everywhere cannot; any other has its best row, and with it a half-space
  * f_r + a_r.d <= 0 outside which it does not fail. How many series one d can have there is
- * shared.c's question. Series whose rows have no affine function always count. What a mask
- * of ANY series holds does not move: its coefficients are zero.
+ * shared.c's question, asked in the coordinates u of d = E u where there is a subspace.
+ * Series whose rows have no affine function always count. What a mask of ANY series holds
+ * does not move: its coefficients are zero. Few coordinates: parts.c goes on.
  *
- * docs/theory/bound.md 11.
+ * docs/theory/bound.md 12.
  */
 #include "bound/shared/universal.h"
 
