@@ -92,6 +92,7 @@ static rob_status open_hand(search *s, int32_t index)
     a->index = index;
     a->w->depth = s->depth;
     a->w->sweeps = s->sweeps;
+    a->w->gain = option[ROB_BOUND_GAIN];
     if (option[ROB_BOUND_SYMBOLS] > 0)
         a->w->symbols_most = (int64_t)option[ROB_BOUND_SYMBOLS];
     a->w->stop = hand_stops;
