@@ -3,7 +3,8 @@
  * A certificate says: for the series x, on the region around it, every group of rows of
  * the specification has one with C f + b >= margin > 0, in real arithmetic with the
  * stored weights; and it says why: ranges of the network's values, planes between which
- * each of its nonlinear operators lies on them, and how far back each row has to go. Who
+ * each of its nonlinear operators lies on them, and how far back each row has to go; of each
+ * part on its own where the region is cut. Who
  * believes neither the search nor the machine it ran on checks it: rob_certificate_check
  * shares no line with the search but the outward rounded functions of src/fp and the
  * rules of the operator table, and proves every range and plane again. A certificate
@@ -34,8 +35,10 @@ typedef struct rob_certificate rob_certificate;
  * Prove one series of a query once more, and keep why.
  *
  * @param ctx    context
- * @param b      bound; "crown", "alpha", "branch" and "auto" all go the way of "crown", "interval"
- *               its own; `steps` and `joint` are heeded
+ * @param b      bound; "crown", "alpha" and "auto" all go the way of "crown", "interval" its own; "branch"
+ *               that of "crown", and where that proves nothing cuts the region at numbers of
+ *               x into at most `branches` parts within `seconds`; `steps` and `joint` are
+ *               heeded
  * @param q      query; its norm, units, region and specification are stated
  * @param i      series, counted from 0
  * @param radius of the ball, in the units of the query, finite; an answer of
@@ -95,7 +98,7 @@ ROB_API rob_status rob_certificate_check(rob_ctx *ctx, rob_certificate *c,
  * Read what a certificate says by name.
  *
  * "margin" claimed; "radius", in the units of the series; "norm" ROB_NORM_...; "steps",
- * "features", "outputs", "rows", "claims" counts; "series" x (steps, features);
+ * "features", "outputs", "rows", "claims" counts, "parts" that the region is cut into; "series" x (steps, features);
  * "coefficients" C (rows, outputs), "constants" b and "groups" (rows); "scale", "low",
  * "high" (steps, features) and "budgets" (steps) of the region, nothing where not stated.
  * After a check that passed: "proved" the margin it found, "seconds" it took, "planes",

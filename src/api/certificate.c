@@ -107,6 +107,7 @@ static double get_features(const rob_certificate *c) { return (double)c->cert.fe
 static double get_outputs(const rob_certificate *c) { return (double)c->cert.outputs; }
 static double get_rows(const rob_certificate *c) { return (double)c->cert.rows; }
 static double get_claims(const rob_certificate *c) { return (double)c->cert.claims; }
+static double get_parts(const rob_certificate *c) { return (double)c->cert.parts; }
 static double get_proved(const rob_certificate *c) { return c->proved.margin; }
 static double get_seconds(const rob_certificate *c) { return c->proved.seconds; }
 static double get_planes(const rob_certificate *c) { return (double)c->proved.planes; }
@@ -122,6 +123,7 @@ static const struct number {
     { "norm", get_norm, false },         { "steps", get_steps, false },
     { "features", get_features, false }, { "outputs", get_outputs, false },
     { "rows", get_rows, false },         { "claims", get_claims, false },
+    { "parts", get_parts, false },
     { "proved", get_proved, true },      { "seconds", get_seconds, true },
     { "planes", get_planes, true },      { "ranges", get_ranges, true },
     { "swept", get_swept, true },
@@ -186,7 +188,7 @@ rob_status rob_certificate_get(rob_ctx *ctx, const rob_certificate *c, const cha
     }
     CHECK(find_list(c, what, &found), ctx, ROB_EARGUMENT,
           "nothing is called '%.40s'; there are margin, radius, norm, steps, features, "
-          "outputs, rows, claims, series, coefficients, constants, groups, scale, low, "
+          "outputs, rows, claims, parts, series, coefficients, constants, groups, scale, low, "
           "high, budgets, proved, seconds, planes, ranges, swept", what);
     TRY(give(ctx, what, found.count, capacity, out, count));
     if (out) copy(found.at, found.count, out);

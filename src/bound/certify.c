@@ -279,7 +279,7 @@ static rob_status sweep_at(pass *p, const rob_demand *d, int64_t depth, double *
         for (int64_t k = 0; k < count && status == ROB_OK; k++) {
             if (!(w->proof[k].value > value[r + k])) continue;
             value[r + k] = w->proof[k].value;
-            p->cert->depth[r + k] = depth;
+            p->cert->depth[p->cert->parts * d->rows + r + k] = depth;
         }
     }
     return status;

@@ -19,4 +19,10 @@ rob_status rob_priv_certify_narrow(rob_certify *p, int32_t cell, int64_t *depth)
 bool rob_priv_certify_is_gate(const rob_work *w, int32_t cell);
 rob_status rob_priv_certify_octagon(rob_certify *p, int32_t cell);
 
+/* certify_parts.c: where the whole region has no certificate, one in at most so many parts. */
+enum { ROB_CERTIFY_DEEPEST = 60 };
+rob_status rob_priv_certify_parts(rob_work *w, const rob_ball *ball, const rob_region *region,
+                                  const rob_demand *d, int64_t most, double deadline,
+                                  rob_cert *cert);
+
 #endif

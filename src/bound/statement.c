@@ -5,9 +5,9 @@
  * are converted the region is rounded up; parts that a bound drops are not stated, so the
  * region is larger than the query's.
  */
+#include "bound/certify.h"
 #include "bound/joint.h"
 #include "bound/solve.h"
-#include "cert/cert.h"
 
 #include <string.h>
 
@@ -79,6 +79,7 @@ static rob_status prove(rob_ctx *ctx, const rob_bound *b, const rob_query *q,
     rob_ball ball = { series->x, r->mask, q->norm, c->eps, NULL };
     if (rob_priv_region_parts(r) != 0) ball.region = r;
     rob_work *w = NULL;
+    const double begun = rob_priv_clock();
     rob_fp_state host = rob_priv_fp_enter();
     rob_status status = rob_priv_work_open(net, &w);
     if (status == ROB_OK && b->option[ROB_BOUND_JOINT] != 0) status = rob_priv_joint_open(w);
@@ -89,7 +90,14 @@ static rob_status prove(rob_ctx *ctx, const rob_bound *b, const rob_query *q,
         w->fault_strip = b->fault_strip;
         w->stop = must_stop;
         w->stop_user = ctx;
-        status = rob_priv_bound_certify(w, &ball, &d, c);
+        status = rob_priv_cert_depths(c, 1) ? rob_priv_bound_certify(w, &ball, &d, c) : ROB_EMEMORY;
+    }
+    if (status == ROB_OK && b->method == ROB_BOUND_BRANCH && !(c->margin > 0)) {
+        rob_priv_cert_forget(c, 0);
+        status = rob_priv_certify_parts(w, &ball, r, &d, (int64_t)b->option[ROB_BOUND_BRANCHES],
+                                        begun + b->option[ROB_BOUND_SECONDS], c);
+    } else if (status == ROB_OK && !rob_priv_cert_cut(c, -1, 0)) {
+        status = ROB_EMEMORY;
     }
     rob_priv_work_close(w);
     rob_priv_fp_leave(host);

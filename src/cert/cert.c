@@ -3,8 +3,9 @@
  *     "robcert2", the network's digest (4 words),
  *     steps, features, outputs, norm, parts, eps,
  *     x, and as parts say: 1 scale, 2 low and high, 4 budget,
- *     rows, groups, c, b, group, depth, margin,
- *     claims, each: kind, row, loop, step, node, ins, depth, first, count, numbers,
+ *     rows, groups, c, b, group, margin,
+ *     cuts, each: at, where (robcert1: none), depth of each row in each part,
+ *     claims, each: part (robcert1: none), kind, row, loop, step, node, ins, depth, first, count, numbers,
  *     SHA-256 of all bytes before (4 words).
  *
  * Integers in two's complement, numbers as IEEE 754 binary64. The digest at the end
@@ -17,7 +18,7 @@
 
 /* The first knew claims of the first two kinds only. */
 static const char MAGIC[8] = "robcert2", FIRST[8] = "robcert1";
-enum { SCALE = 1, WALLS = 2, BUDGET = 4, PARTS = 7, CLAIM_WORDS = 9, WORD = 8 };
+enum { SCALE = 1, WALLS = 2, BUDGET = 4, PARTS = 7, CLAIM_WORDS = 10, WORD = 8 };
 enum { DIGEST_WORDS = ROB_CERT_DIGEST / WORD };
 
 bool rob_priv_cert_knows(const char *op)
@@ -57,6 +58,35 @@ rob_claim *rob_priv_cert_add(rob_cert *c, const rob_claim *claim)
     return to;
 }
 
+void rob_priv_cert_forget(rob_cert *c, int64_t claims)
+{
+    while (c->claims > claims) rob_priv_release(&c->memory, c->claim[--c->claims].at);
+}
+
+bool rob_priv_cert_cut(rob_cert *c, int64_t at, double where)
+{
+    if (c->cuts == c->cut_capacity) {
+        int64_t capacity = 2 * c->cut_capacity + 16;
+        rob_cut *more = rob_priv_grow(&c->memory, c->cut, c->cuts, capacity,
+                                      (int64_t)sizeof *more);
+        if (more == NULL) return false;
+        c->cut = more;
+        c->cut_capacity = capacity;
+    }
+    c->cut[c->cuts++] = (rob_cut){ at, where };
+    c->parts += at < 0;
+    return true;
+}
+
+bool rob_priv_cert_depths(rob_cert *c, int64_t parts)
+{
+    int64_t *more = rob_priv_grow(&c->memory, c->depth, c->parts * c->rows,
+                                  parts * c->rows + 1, (int64_t)sizeof *more);
+    if (more == NULL) return false;
+    c->depth = more;
+    return true;
+}
+
 static bool reserve(const rob_memory *m, double **p, int64_t count)
 {
     *p = rob_priv_allocate(m, count + 1, (int64_t)sizeof **p);
@@ -68,8 +98,7 @@ bool rob_priv_cert_room(rob_cert *c, bool scale, bool walls, bool budget)
     const rob_memory *m = &c->memory;
     const int64_t n = c->steps * c->features;
     c->group = rob_priv_allocate(m, c->rows + 1, (int64_t)sizeof *c->group);
-    c->depth = rob_priv_allocate(m, c->rows + 1, (int64_t)sizeof *c->depth);
-    return c->group != NULL && c->depth != NULL && reserve(m, &c->x, n)
+    return c->group != NULL && reserve(m, &c->x, n)
            && (!scale || reserve(m, &c->scale, n))
            && (!walls || (reserve(m, &c->low, n) && reserve(m, &c->high, n)))
            && (!budget || reserve(m, &c->budget, c->steps))
@@ -79,7 +108,7 @@ bool rob_priv_cert_room(rob_cert *c, bool scale, bool walls, bool budget)
 void rob_priv_cert_clear(rob_cert *c)
 {
     void *const all[] = { c->x, c->scale, c->low, c->high, c->budget, c->c, c->b,
-                          c->group, c->depth };
+                          c->group, c->depth, c->cut };
     for (int64_t i = 0; i < COUNT_OF(all); i++) rob_priv_release(&c->memory, all[i]);
     for (int64_t i = 0; i < c->claims; i++) rob_priv_release(&c->memory, c->claim[i].at);
     rob_priv_release(&c->memory, c->claim);
@@ -109,7 +138,7 @@ static int64_t words_of(const rob_cert *c)
     int64_t n = c->steps * c->features;
     int64_t words = 1 + 2 * DIGEST_WORDS + 6 + n * (1 + (c->scale != NULL))
                     + (c->low != NULL ? 2 * n : 0) + (c->budget ? c->steps : 0) + 2
-                    + c->rows * (c->outputs + 3) + 2;
+                    + c->rows * (c->outputs + 2 + c->parts) + 3 + 2 * c->cuts;
     for (int64_t i = 0; i < c->claims; i++)
         words += CLAIM_WORDS + rob_priv_claim_size(&c->claim[i]);
     return words;
@@ -117,7 +146,7 @@ static int64_t words_of(const rob_cert *c)
 
 static void put_claim(pen *p, const rob_claim *c)
 {
-    const int64_t head[CLAIM_WORDS] = { c->kind, c->row, c->loop, c->step, c->node,
+    const int64_t head[CLAIM_WORDS] = { c->part, c->kind, c->row, c->loop, c->step, c->node,
                                         c->ins, c->depth, c->first, c->count };
     for (int i = 0; i < CLAIM_WORDS; i++) put_integer(p, head[i]);
     put_numbers(p, c->at, rob_priv_claim_size(c));
@@ -147,8 +176,13 @@ rob_status rob_priv_cert_print(rob_ctx *ctx, const rob_cert *c, rob_bytes *out)
     put_numbers(&p, c->c, c->rows * c->outputs);
     put_numbers(&p, c->b, c->rows);
     for (int64_t r = 0; r < c->rows; r++) put_integer(&p, c->group[r]);
-    for (int64_t r = 0; r < c->rows; r++) put_integer(&p, c->depth[r]);
     put_numbers(&p, &c->margin, 1);
+    put_integer(&p, c->cuts);
+    for (int64_t i = 0; i < c->cuts; i++) {
+        put_integer(&p, c->cut[i].at);
+        put_numbers(&p, &c->cut[i].where, 1);
+    }
+    for (int64_t i = 0; i < c->parts * c->rows; i++) put_integer(&p, c->depth[i]);
     put_integer(&p, c->claims);
     for (int64_t i = 0; i < c->claims; i++) put_claim(&p, &c->claim[i]);
     rob_sha256 s;
@@ -238,17 +272,43 @@ static void get_statement(reader *r, rob_cert *c)
     get_numbers(r, c->b, c->rows, false);
     for (int64_t i = 0; i < c->rows; i++)
         c->group[i] = (int32_t)get_integer(r, 0, c->groups - 1);
-    for (int64_t i = 0; i < c->rows; i++) c->depth[i] = get_integer(r, 0, INT32_MAX);
-    get_numbers(r, &c->margin, 1, false);
+    if (r->kinds > ROB_CLAIM_PLANES) get_numbers(r, &c->margin, 1, false);
     for (int64_t i = 0; c->scale != NULL && i < n; i++)
         if (c->scale[i] < 0) r->bad = true;
     for (int64_t i = 0; c->budget != NULL && i < c->steps; i++)
         if (c->budget[i] < 0) r->bad = true;
 }
 
+/* Nodes in preorder: as many parts are wanted, after each, as cuts had two of; none is left
+ * at the end, and not before. False: no memory. */
+static bool get_tree(reader *r, rob_cert *c)
+{
+    const bool first = r->kinds == ROB_CLAIM_PLANES;
+    const int64_t cuts = first ? 1 : get_integer(r, 1, left_in(r) / 2);
+    int64_t open = 1;
+    for (int64_t i = 0; i < cuts && !r->bad; i++) {
+        int64_t at = first ? -1 : get_integer(r, -1, c->steps * c->features - 1);
+        double where = 0;
+        if (!first) get_numbers(r, &where, 1, false);
+        if (!rob_priv_cert_cut(c, at, where)) return false;
+        open += at < 0 ? -1 : 1;
+        if ((open == 0) != (i + 1 == cuts)) r->bad = true;
+    }
+    if (r->bad || c->parts > left_in(r) / c->rows) {
+        r->bad = true;
+        return true;
+    }
+    if (!rob_priv_cert_depths(c, c->parts)) return false;
+    for (int64_t i = 0; i < c->parts * c->rows; i++) c->depth[i] = get_integer(r, 0, INT32_MAX);
+    if (first) get_numbers(r, &c->margin, 1, false);
+    return true;
+}
+
 static bool get_claim(reader *r, rob_cert *c)
 {
-    rob_claim k = { .kind = (int32_t)get_integer(r, 1, r->kinds) };
+    const bool first = r->kinds == ROB_CLAIM_PLANES;
+    rob_claim k = { .part = first ? 0 : (int32_t)get_integer(r, 0, c->parts - 1) };
+    k.kind = (int32_t)get_integer(r, 1, r->kinds);
     k.row = (int32_t)get_integer(r, -1, INT32_MAX);
     k.loop = (int32_t)get_integer(r, -1, INT32_MAX);
     k.step = (int32_t)get_integer(r, -1, INT32_MAX);
@@ -300,6 +360,7 @@ static rob_status read_all(rob_ctx *ctx, reader *r, const char *path, rob_cert *
     CHECK(rob_priv_cert_room(c, parts & SCALE, parts & WALLS, parts & BUDGET), ctx,
           ROB_EMEMORY, "%s: out of memory for the certificate", path);
     get_statement(r, c);
+    CHECK(r->bad || get_tree(r, c), ctx, ROB_EMEMORY, "%s: out of memory for the parts", path);
     int64_t claims = get_integer(r, 0, left_in(r));
     for (int64_t i = 0; i < claims && !r->bad; i++)
         CHECK(get_claim(r, c), ctx, ROB_EMEMORY, "%s: out of memory for claim %lld", path,

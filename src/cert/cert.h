@@ -24,10 +24,14 @@ enum { ROB_CERT_DIGEST = 32 };
 enum { ROB_CLAIM_RANGE = 1, ROB_CLAIM_PLANES = 2, ROB_CLAIM_ROWS = 3, ROB_CLAIM_SQUARES = 4,
        ROB_CLAIM_STRIP = 5, ROB_CLAIM_KINDS = 6 };
 typedef struct rob_claim {
-    int32_t kind, row, loop, step, node, ins;
+    int32_t part, kind, row, loop, step, node, ins;
     int64_t depth, first, count;
     double *at;
 } rob_claim;
+
+/* A node of the tree of parts, in preorder: x_at <= where, then x_at >= where; at -1: no
+ * further, a part of which claims speak, numbered as they come. */
+typedef struct rob_cut { int64_t at; double where; } rob_cut;
 
 /* On the region {x + d}: d_k = s_k u_k, ||u||_norm <= eps, ||u_t||_norm <= budget_t for
  * each step, low <= x + d <= high, every group has a row with c f + b >= margin > 0. */
@@ -42,16 +46,23 @@ typedef struct rob_cert {
     int64_t rows, groups;
     double *c, *b;                /* (rows, outputs), (rows) */
     int32_t *group;               /* (rows) */
-    int64_t *depth;               /* (rows) as of a range */
+    int64_t *depth;               /* (parts, rows) as of a range */
     double margin;
+    rob_cut *cut;                 /* (cuts) nodes; one that goes no further: no tree */
+    int64_t cuts, cut_capacity, parts;
     rob_claim *claim;
     int64_t claims, capacity;
 } rob_cert;
 
+/* One more node; room for depths of so many parts, those there are kept. */
+bool rob_priv_cert_cut(rob_cert *c, int64_t at, double where);
+bool rob_priv_cert_depths(rob_cert *c, int64_t parts);
 /* Numbers a claim has. */
 int64_t rob_priv_claim_size(const rob_claim *c);
 /* Room for one more claim and its numbers; NULL: no memory. */
 rob_claim *rob_priv_cert_add(rob_cert *c, const rob_claim *claim);
+/* Claims from number `claims` on are forgotten. */
+void rob_priv_cert_forget(rob_cert *c, int64_t claims);
 /* Room for the region and the rows of a certificate whose sizes are set. */
 bool rob_priv_cert_room(rob_cert *c, bool scale, bool walls, bool budget);
 void rob_priv_cert_clear(rob_cert *c);

@@ -6,6 +6,7 @@
  *    planes are taken when they hold on the operands' ranges.
  * 3. Each row of the specification is bounded on the region; every group must have one
  *    at least at the claimed margin, which must be positive.
+ * 4. If the region is cut, x_k <= w and x_k >= w and so on, 2 and 3 for each part.
  * So what is claimed follows from the model and the rules of src/op and src/fp alone.
  * docs/theory/certificate.md has the argument.
  */
@@ -16,7 +17,7 @@
 
 static int by_name(const rob_claim *a, const rob_claim *b)
 {
-    const int64_t key[][2] = { { a->loop, b->loop }, { a->step, b->step },
+    const int64_t key[][2] = { { a->part, b->part }, { a->loop, b->loop }, { a->step, b->step },
                                { a->node, b->node }, { a->kind, b->kind },
                                { a->row, b->row },   { a->first, b->first },
                                { a->count, b->count } };
@@ -45,7 +46,7 @@ static int64_t find(const rob_check_work *w, const rob_claim *name)
 static const rob_claim *claim_of(const rob_check_work *w, const rob_check_value *v,
                                  int32_t kind, int32_t row, int64_t count)
 {
-    rob_claim name = { .kind = kind, .row = row, .loop = v->loop,
+    rob_claim name = { .part = w->part, .kind = kind, .row = row, .loop = v->loop,
                        .step = v->step, .node = v->node, .first = v->part,
                        .count = count };
     int64_t at = find(w, &name);
@@ -164,14 +165,14 @@ static rob_status tell(rob_check_work *w, rob_fp_state *host, int32_t i)
     return status;
 }
 
+/* The least of the groups' best rows. */
 static rob_status prove_rows(rob_check_work *w, double *margin)
 {
     const rob_cert *c = w->cert;
+    const int64_t *depth = c->depth + w->part * c->rows;
     double best = -INFINITY;
-    *margin = INFINITY;
     for (int64_t r = 0; r < c->rows; r++) {
-        w->row = r;
-        if (!rob_priv_check_row(w, c->c + r * c->outputs, c->b[r], c->depth[r]))
+        if (!rob_priv_check_row(w, c->c + r * c->outputs, c->b[r], depth[r]))
             return rob_priv_no_memory(w->ctx);
         best = fp_max(w->value[0], best);
         if (r + 1 < c->rows && c->group[r + 1] == c->group[r]) continue;
@@ -184,18 +185,109 @@ static rob_status prove_rows(rob_check_work *w, double *margin)
                          w->path, c->margin, *margin);
 }
 
-static rob_status prove_all(rob_check_work *w, double *margin)
+static rob_status prove_values(rob_check_work *w, rob_fp_state *host, double *margin)
 {
-    rob_fp_state host = rob_priv_fp_enter();
     rob_status status = ROB_OK;
     int32_t time = -1;
     for (int32_t i = 0; i < w->net->values && status == ROB_OK; i++) {
-        if (w->net->value[i].time != time) status = tell(w, &host, i);
+        if (w->net->value[i].time != time || i == 0) status = tell(w, host, i);
         time = w->net->value[i].time;
         if (status == ROB_OK) status = visit(w, i);
     }
-    if (status == ROB_OK) status = prove_rows(w, margin);
-    rob_priv_fp_leave(host);
+    return status == ROB_OK ? prove_rows(w, margin) : status;
+}
+
+/* ---- parts of the region --------------------------------------------------------- */
+
+enum { DEEPEST = 256 };
+
+/* A part is the region's, within walls; all are of the work's certificate otherwise. */
+typedef struct tree {
+    rob_check_work *w;
+    const rob_cert *whole;
+    rob_cert part;
+    rob_fp_state host;
+    int64_t next, owns;           /* node; owned before any part */
+    double margin;
+} tree;
+
+/* Nothing of another part is left. */
+static void forget(tree *t)
+{
+    rob_check_net *net = t->w->net;
+    rob_priv_check_let_go(net, t->owns);
+    for (int32_t i = 0; i < net->values; i++) {
+        net->value[i].plane = (rob_check_plane){ .weight = NULL };
+        net->value[i].joint = NULL;
+    }
+    t->w->spares = 0;
+}
+
+/* The part lies in the ball of the same radius about the point of its box that is nearest to
+ * x: number by number that is nearer to each of its points than x is. */
+static rob_status prove_part(tree *t)
+{
+    rob_check_work *w = t->w;
+    const int64_t n = t->whole->steps * t->whole->features;
+    bool none = false;
+    for (int64_t k = 0; t->whole->cuts > 1 && k < n; k++) {
+        none = none || t->part.low[k] > t->part.high[k];
+        t->part.x[k] = fp_min(fp_max(t->whole->x[k], t->part.low[k]), t->part.high[k]);
+    }
+    rob_status status = none ? ROB_OK : prove_values(w, &t->host, &t->margin);
+    if (w->part + 1 < t->whole->parts) forget(t);
+    w->part++;
+    return status;
+}
+
+static rob_status prove_node(tree *t, int depth)
+{
+    const rob_cut *cut = &t->whole->cut[t->next++];
+    if (cut->at < 0) return prove_part(t);
+    if (depth > DEEPEST)
+        return rob_priv_fail(t->w->ctx, ROB_EDOMAIN, "%s: refused: parts are cut more than %d "
+                             "times", t->w->path, DEEPEST);
+    double *low = &t->part.low[cut->at], *high = &t->part.high[cut->at];
+    const double was_low = *low, was_high = *high;
+    *high = fp_min(cut->where, was_high);
+    rob_status status = prove_node(t, depth + 1);
+    *high = was_high;
+    *low = fp_max(cut->where, was_low);
+    if (status == ROB_OK) status = prove_node(t, depth + 1);
+    *low = was_low;
+    return status;
+}
+
+/* Walls of its own, if there is anything to cut. */
+static bool open_tree(tree *t)
+{
+    rob_check_net *net = t->w->net;
+    const int64_t n = t->whole->steps * t->whole->features;
+    t->part = *t->whole;
+    if (t->whole->cuts > 1) {
+        double *room = rob_priv_check_own(net, 3 * n, (int64_t)sizeof *room);
+        if (room == NULL) return false;
+        t->part.x = room;
+        t->part.low = room + n;
+        t->part.high = room + 2 * n;
+        for (int64_t k = 0; k < n; k++) {
+            t->part.low[k] = t->whole->low != NULL ? t->whole->low[k] : -INFINITY;
+            t->part.high[k] = t->whole->high != NULL ? t->whole->high[k] : INFINITY;
+        }
+    }
+    t->owns = net->owns;
+    t->w->cert = &t->part;
+    return true;
+}
+
+static rob_status prove_all(rob_check_work *w, double *margin)
+{
+    tree t = { .w = w, .whole = w->cert, .margin = INFINITY };
+    if (!open_tree(&t)) return rob_priv_no_memory(w->ctx);
+    t.host = rob_priv_fp_enter();
+    rob_status status = prove_node(&t, 0);
+    rob_priv_fp_leave(t.host);
+    *margin = t.margin;
     return status;
 }
 
@@ -265,7 +357,7 @@ rob_status rob_priv_check(rob_ctx *ctx, const rob_model *model, const rob_cert *
 {
     rob_status status = ROB_OK;
     double begun = rob_priv_clock(), margin = -INFINITY;
-    rob_check_work w = { .ctx = ctx, .cert = cert, .path = path, .row = -1 };
+    rob_check_work w = { .ctx = ctx, .cert = cert, .path = path };
     TRY(network_of(ctx, model, cert, path, &w.net));
     CHECK(w.net->value[w.net->output].size == cert->outputs, ctx, ROB_EDOMAIN,
           "%s: refused: the model has other outputs", path);

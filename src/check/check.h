@@ -84,6 +84,8 @@ typedef struct rob_check_net {
 rob_status rob_priv_check_unroll(rob_ctx *ctx, rob_graph *g, rob_id x, rob_id output,
                                  rob_check_net **out);
 void rob_priv_check_net_free(rob_check_net *net);
+/* What was owned from number `owns` on is let go. */
+void rob_priv_check_let_go(rob_check_net *net, int64_t owns);
 void *rob_priv_check_own(rob_check_net *net, int64_t count, int64_t size);
 
 /* kernel.c: rows of a, m, to are lda, ldm, ld apart. product: rows a multiple of 4, m
@@ -116,7 +118,7 @@ typedef struct rob_check_work {
     double *base, *loss, *value, *cost;                      /* (tile) */
     double *measure;              /* (tile, 3) of the dual norm, budgets, walls */
     double ops;                   /* roundings in any chain of losses so far */
-    int64_t row;                  /* whose planes count, of the specification; -1 */
+    int32_t part;                 /* of the region, whose claims count */
     int64_t rows, planes, ranges; /* proved so far */
 } rob_check_work;
 

@@ -25,6 +25,11 @@ void *rob_priv_check_own(rob_check_net *net, int64_t count, int64_t size)
     return p;
 }
 
+void rob_priv_check_let_go(rob_check_net *net, int64_t owns)
+{
+    while (net->owns > owns) rob_priv_release(&net->memory, net->owned[--net->owns]);
+}
+
 static bool has_room(rob_check_net *net, int32_t links)
 {
     if (net->values == net->capacity) {

@@ -150,6 +150,73 @@ START_TEST(encoders_pass)
 }
 END_TEST
 
+START_TEST(parts_pass)
+{
+    int written = 0;
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        const int32_t norm = seed % 2 ? ROB_NORM_L2 : ROB_NORM_LINF;
+        double radius;
+        scene s = open_scene(KINDS[_i], 1, ROB_READOUT_LAST, 3, 4, seed);
+        rob_certificate *c = in_parts(&s, norm, &radius);
+        if (c != NULL) {
+            c = reread(&s, c);
+            fine(s.ctx, rob_certificate_check(s.ctx, c, s.model));
+            double proved = number(&s, c, "proved");
+            ck_assert(proved >= number(&s, c, "margin") && proved > 0);
+            ck_assert(proved <= least_margin(&s, norm, radius));
+            written += number(&s, c, "parts") > 1;
+        }
+        rob_certificate_free(c);
+        close_scene(&s);
+    }
+    ck_assert_int_gt(written, 0);
+}
+END_TEST
+
+/* Walls, scales and masks, and a part that a wall leaves nothing of. */
+START_TEST(parts_of_regions_pass)
+{
+    scene s = open_scene(KINDS[_i], 1, ROB_READOUT_LAST, 3, 4, 2);
+    const int64_t n = s.T * D;
+    double scale[64], low[64], high[64], radius;
+    uint8_t mask[64];
+    for (int64_t k = 0; k < n; k++) {
+        mask[k] = k != 2;
+        scale[k] = 0.5 + (double)(k % 3);
+        low[k] = s.x[k] - (k % 4 == 0 ? 0 : 9);
+        high[k] = s.x[k] + (k % 4 == 1 ? 0 : 9);
+    }
+    fine(s.ctx, rob_query_set_mask(s.ctx, s.query, 0, mask, n));
+    fine(s.ctx, rob_query_set_scale(s.ctx, s.query, 0, scale, n));
+    fine(s.ctx, rob_query_set_box(s.ctx, s.query, 0, low, high, n));
+    rob_certificate *c = in_parts(&s, ROB_NORM_LINF, &radius);
+    if (c != NULL) fine(s.ctx, rob_certificate_check(s.ctx, c, s.model));
+    rob_certificate_free(c);
+    close_scene(&s);
+}
+END_TEST
+
+/* Files of the format before claims of rows, strips and parts. */
+START_TEST(older_files_are_read)
+{
+    static const char *const files[] = { "lstm_walls", "gru_budget", "rnn_point" };
+    rob_ctx *ctx;
+    ck_assert_int_eq(rob_ctx_create(&ctx), ROB_OK);
+    for (int k = 0; k < 3; k++) {
+        char path[80];
+        rob_certificate *c;
+        double parts, claims;
+        snprintf(path, sizeof path, "tests/fuzz/corpus/certificate/%s", files[k]);
+        fine(ctx, rob_certificate_load(ctx, path, &c));
+        fine(ctx, rob_certificate_get(ctx, c, "parts", &parts, 1, NULL));
+        fine(ctx, rob_certificate_get(ctx, c, "claims", &claims, 1, NULL));
+        ck_assert(parts == 1 && claims > 0);
+        rob_certificate_free(c);
+    }
+    rob_ctx_free(ctx);
+}
+END_TEST
+
 /* Masks, scales, walls and budgets are stated and heeded. */
 START_TEST(regions_pass)
 {
@@ -233,7 +300,8 @@ START_TEST(bad_calls_get_one_line)
 }
 END_TEST
 
-static rob_status live_with(rob_ctx *ctx, const char *recipe)
+static rob_status live_with(rob_ctx *ctx, const char *recipe, const char *method,
+                            double radius)
 {
     rob_query *q = NULL;
     rob_bound *b = NULL;
@@ -243,8 +311,8 @@ static rob_status live_with(rob_ctx *ctx, const char *recipe)
     rob_status status = rob_model_create(ctx, recipe, &m);
     if (status == ROB_OK) status = rob_query_create(ctx, m, &q);
     if (status == ROB_OK) status = rob_query_add(ctx, q, x, 2, -1);
-    if (status == ROB_OK) status = rob_bound_create(ctx, "crown", &b);
-    if (status == ROB_OK) status = rob_certificate_create(ctx, b, q, 0, 1e-4, &c);
+    if (status == ROB_OK) status = rob_bound_create(ctx, method, &b);
+    if (status == ROB_OK) status = rob_certificate_create(ctx, b, q, 0, radius, &c);
     if (status == ROB_OK) status = rob_certificate_save(ctx, c, file);
     if (status == ROB_OK) status = rob_certificate_load(ctx, file, &again);
     if (status == ROB_OK) status = rob_certificate_check(ctx, again, m);
@@ -258,13 +326,14 @@ static rob_status live_with(rob_ctx *ctx, const char *recipe)
 
 static rob_status live(rob_ctx *ctx)
 {
-    return live_with(ctx, "lstm hidden=2 outputs=2 features=2 readout=last");
+    return live_with(ctx, "lstm hidden=2 outputs=2 features=2 readout=last", "crown",
+                     1e-4);
 }
 
 static rob_status live_with_attention(rob_ctx *ctx)
 {
     return live_with(ctx, "transformer heads=1 hidden=2 outputs=2 features=2 readout=mean "
-                          "activation=gelu norm=first");
+                          "activation=gelu norm=first", "crown", 1e-4);
 }
 
 START_TEST(memory_may_end_anywhere) { rob_live_poorly(_i ? live_with_attention : live); }
@@ -295,6 +364,9 @@ int main(void)
     tcase_add_loop_test(t, certificates_pass, 0, 2 * KIND_COUNT);
     tcase_add_loop_test(t, recipes_pass, 0, 4);
     tcase_add_loop_test(t, encoders_pass, 0, ENCODER_COUNT);
+    tcase_add_loop_test(t, parts_pass, 0, KIND_COUNT);
+    tcase_add_loop_test(t, parts_of_regions_pass, 0, KIND_COUNT);
+    tcase_add_test(t, older_files_are_read);
     tcase_add_loop_test(t, regions_pass, 0, 4 * KIND_COUNT);
     tcase_add_test(t, damaged_files_are_refused);
     tcase_add_test(t, bad_calls_get_one_line);

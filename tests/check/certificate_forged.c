@@ -300,6 +300,45 @@ START_TEST(faults_of_strips_are_refused)
 }
 END_TEST
 
+/* Parts exchanged, moved, cut elsewhere, or one missing. */
+START_TEST(forged_parts_are_refused)
+{
+    scene s = open_scene(_i ? ROB_KIND_LSTM : ROB_KIND_GRU, 1, ROB_READOUT_LAST, 3, 4, 1);
+    double radius;
+    rob_certificate *c = in_parts(&s, ROB_NORM_LINF, &radius);
+    ck_assert(c != NULL && number(&s, c, "parts") > 1);
+    rob_cert k = as_written(&s, c);
+    ck_assert_int_eq(check_forged(&s, &k, s.model), ROB_OK);
+    k.eps *= 1.05;
+    is_refused(&s, &k, "radius");
+    k.eps /= 1.05;
+    for (int64_t i = 0; i < k.claims; i++) k.claim[i].part = (int32_t)(k.parts - 1 - k.claim[i].part);
+    is_refused(&s, &k, "parts exchanged");
+    for (int64_t i = 0; i < k.claims; i++) k.claim[i].part = (int32_t)(k.parts - 1 - k.claim[i].part);
+    for (int64_t i = 0; i < k.cuts; i++) {
+        const rob_cut was = k.cut[i];
+        if (was.at < 0) continue;
+        k.cut[i].where += 0.2 * radius;
+        is_refused(&s, &k, "a cut moved up");
+        k.cut[i].where -= 0.4 * radius;
+        is_refused(&s, &k, "a cut moved down");
+        k.cut[i] = was;
+        k.cut[i].at = (was.at + 1) % (s.T * D);
+        is_refused(&s, &k, "another number cut");
+        k.cut[i] = was;
+    }
+    const rob_cut last = k.cut[k.cuts - 1];
+    k.cuts--;
+    k.parts--;
+    ck_assert_int_eq(check_forged(&s, &k, s.model), ROB_EFORMAT);
+    k.cut[k.cuts++] = last;
+    k.parts++;
+    ck_assert_int_eq(check_forged(&s, &k, s.model), ROB_OK);
+    rob_priv_cert_clear(&k);
+    close_scene(&s);
+}
+END_TEST
+
 /* Any word of the file (of later claims each third) replaced by any of these, the digest made right again: nothing
  * breaks, and what passes claims no more than before about the same series. */
 START_TEST(hostile_words_do_no_harm)
@@ -351,6 +390,7 @@ int main(void)
     tcase_add_loop_test(t, faults_of_the_search_are_refused, 0, 4 * KIND_COUNT);
     tcase_add_loop_test(t, faults_of_planes_of_rows_are_refused, 0, 4);
     tcase_add_loop_test(t, faults_of_strips_are_refused, 0, 2);
+    tcase_add_loop_test(t, forged_parts_are_refused, 0, 2);
     tcase_add_loop_test(t, hostile_words_do_no_harm, 0, KIND_COUNT + 1);
     suite_add_tcase(s, t);
     return run_with_file(s);

@@ -108,12 +108,31 @@ static inline int run_with_file(Suite *s)
     return code;
 }
 
+/* Where the whole region has no certificate, its parts may have; NULL: they have none. */
+static inline rob_certificate *in_parts(scene *s, int32_t norm, double *radius)
+{
+    rob_certificate *c = NULL;
+    rob_bound *crown = s->bound;
+    int grown = 0;
+    rob_certificate_free(certificate_of(s, norm, radius));
+    while (grown++ < 100
+           && rob_certificate_create(s->ctx, crown, s->query, 0, *radius, &c) == ROB_OK) {
+        rob_certificate_free(c);
+        *radius *= 1.01;
+    }
+    fine(s->ctx, rob_bound_create(s->ctx, "branch", &s->bound));
+    fine(s->ctx, rob_bound_set(s->ctx, s->bound, "seconds", 5));
+    fine(s->ctx, rob_bound_set(s->ctx, s->bound, "branches", 60));
+    if (rob_certificate_create(s->ctx, s->bound, s->query, 0, *radius, &c) < ROB_OK) c = NULL;
+    rob_bound_free(crown);
+    return c;
+}
+
 /* The certificate as it stands in memory; what was written by a forger. */
-static inline rob_cert opened(scene *s, double *radius)
+static inline rob_cert as_written(scene *s, rob_certificate *c)
 {
     rob_bytes bytes;
     rob_cert k;
-    rob_certificate *c = certificate_of(s, ROB_NORM_L2, radius);
     fine(s->ctx, rob_certificate_check(s->ctx, c, s->model));
     fine(s->ctx, rob_certificate_save(s->ctx, c, file));
     fine(s->ctx, rob_priv_io_read(s->ctx, file, 1 << 24, &bytes));
@@ -122,5 +141,11 @@ static inline rob_cert opened(scene *s, double *radius)
     rob_certificate_free(c);
     return k;
 }
+
+static inline rob_cert opened(scene *s, double *radius)
+{
+    return as_written(s, certificate_of(s, ROB_NORM_L2, radius));
+}
+
 
 #endif
