@@ -30,7 +30,9 @@
  *               parts, the worst part first (docs/theory/bound.md 10)
  *   "auto"      crown where `cost` allows, else zonotope; "depth" says what it was
  * None is ever below one that stands above it (with attention, crown and alpha
- * do without forms, alpha without choices, branch is alpha); "auto" is one of its two.
+ * do without forms, branch is alpha); "auto" is one of its two. What alpha chooses: lines of
+ * tanh, sigmoid, relu, gelu and other functions, planes of gates and products; in attention
+ * McCormick's mixtures, softmax's tangent points and shifts, layer norm's mixtures.
  * Options by name, with defaults:
  *   steps     0      time steps substituted before the known ranges of the state are
  *                    used; 0: all

@@ -125,6 +125,7 @@ void rob_priv_alpha_prepare(rob_alpha *s)
     memcpy(s->slope.start, w->plane, bytes);
     for (int32_t i = 0; i < w->net->cells; i++)
         if (rob_priv_alpha_mixes(&w->net->cell[i])) prepare_cell(s, i, -1);
+        else if (w->net->cell[i].kind == ROB_CELL_COUPLED) rob_priv_attend_begin(s, i);
 }
 
 void rob_priv_alpha_renew(rob_alpha *s, int32_t cell, int64_t e)
@@ -222,7 +223,9 @@ static double search(rob_alpha *s, int32_t cell, const double *row, double base,
         double step = 1.5 / (1 + 0.15 * (double)t);
         rob_priv_slope_tick(s);
         for (int32_t i = 0; i <= net->cell[cell].root; i++) {
-            if (!s->touched[i] || !rob_priv_alpha_mixes(&net->cell[i])) continue;
+            if (!s->touched[i]) continue;
+            if (net->cell[i].kind == ROB_CELL_COUPLED) rob_priv_attend_step(s, i);
+            if (!rob_priv_alpha_mixes(&net->cell[i])) continue;
             step_cell(s, i, step);
             rob_priv_slope_step(s, i);
         }
@@ -239,6 +242,7 @@ static void put_planes(rob_alpha *s, int32_t cell)
     for (int k = 0; k < K; k++) plane[k] = k == MOVED ? s->slope.best : s->plane[k];
     for (int32_t i = 0; i <= w->net->cell[cell].root; i++) {
         const rob_cell *c = &w->net->cell[i];
+        if (s->touched[i] && c->kind == ROB_CELL_COUPLED) rob_priv_attend_put(s, i);
         if (!s->touched[i] || !rob_priv_alpha_mixes(c)) continue;
         const double *weight[2] = {mixture(s, s->best, 0, 0, c),
                                    mixture(s, s->best, 1, 0, c)};

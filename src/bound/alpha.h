@@ -71,6 +71,16 @@ void rob_priv_slope_tick(rob_alpha *s);
 void rob_priv_slope_step(rob_alpha *s, int32_t cell);
 void rob_priv_slope_keep(rob_alpha *s);
 void rob_priv_slope_lift(rob_alpha *s, int32_t cell);
+/* Adam's step for derivative g of the parameter at a place. */
+double rob_priv_slope_adam(rob_slopes *m, int64_t at, double g);
+
+/* attend.c, for coupled cells: back, forth, a step; where parameters begin; the best planes
+ * into the work. */
+void rob_priv_attend_back(rob_alpha *s, int32_t cell);
+void rob_priv_attend_forth(rob_alpha *s, int32_t cell);
+void rob_priv_attend_step(rob_alpha *s, int32_t cell);
+void rob_priv_attend_begin(rob_alpha *s, int32_t cell);
+void rob_priv_attend_put(rob_alpha *s, int32_t cell);
 
 /* multiplier.c: multipliers w->turn enter a row at root i of a search, or rows of a sweep
  * at (rows, ld); a search begins, steps along the derivatives, keeps the best, ends. */

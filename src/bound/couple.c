@@ -32,6 +32,7 @@ typedef struct sheet {
     rob_couple b;
     double *slope[2], *left[2], *gap[2], *right[2];
     double *mean[2];              /* rmsnorm: range of the mean square of every group */
+    double *more;                 /* softmax: what a group's c is moved by */
 } sheet;
 
 static sheet sheet_of(const rob_network *net, const rob_cell *c, double *p)
@@ -49,6 +50,7 @@ static sheet sheet_of(const rob_network *net, const rob_cell *c, double *p)
         r.right[k] = p + 6 * r.n + k * r.m;
         r.mean[k] = p + 6 * r.n + 2 * r.m + k * r.groups;
     }
+    r.more = p + 6 * r.n + 2 * r.m + 2 * r.groups;
     return r;
 }
 
@@ -64,6 +66,7 @@ rob_couple_rows rob_priv_couple_rows(const rob_work *w, int32_t cell)
         r.offset[k] = s.b.offset[k];
         r.mean[k] = s.mean[k];
     }
+    r.more = s.more;
     return r;
 }
 
@@ -72,7 +75,7 @@ int64_t rob_priv_couple_numbers(const rob_network *net, const rob_cell *c,
 {
     if (c->node.op->id != ROB_OP_matmul)
         return 9 * c->size + 1 + 2 * rob_priv_shape_size(&in[0].shape)
-               + 2 * rob_priv_shape_rows(&in[0].shape);
+               + 3 * rob_priv_shape_rows(&in[0].shape);
     return rob_priv_pair_numbers(net, c, in);
 }
 
@@ -160,7 +163,7 @@ void rob_priv_couple_weigh(rob_work *w, int32_t cell)
     weigh_rows(&r, rob_priv_cell_big(w, of), c->node.op->id == ROB_OP_softmax);
 }
 
-static void prepare_rows(rob_work *w, int32_t cell)
+void rob_priv_couple_rows_make(rob_work *w, int32_t cell, const double *theta)
 {
     const rob_cell *c = &w->net->cell[cell];
     const rob_range *in = rob_priv_operands(w, c);
@@ -168,9 +171,9 @@ static void prepare_rows(rob_work *w, int32_t cell)
     rob_planes below = planes_of(w, &r, 0), above = planes_of(w, &r, 1);
     if (c->node.op->id == ROB_OP_rmsnorm) {
         const rob_range mean = { { 1, { r.groups } }, r.mean[0], r.mean[1] };
-        rob_priv_rmsnorm_relax_within(&c->node, in, &mean, NULL, &below, &above);
+        rob_priv_rmsnorm_relax_within(&c->node, in, &mean, theta, &below, &above);
     } else {
-        c->node.op->relax(&c->node, in, NULL, &below, &above);
+        c->node.op->relax(&c->node, in, theta, &below, &above);
     }
     rob_range own = rob_priv_cell_range(w, cell);
     cut_by_range(&r, &own);
@@ -178,6 +181,7 @@ static void prepare_rows(rob_work *w, int32_t cell)
         rob_bend b = rob_priv_couple_bend(w, cell);
         w->fault(&b);
     }
+    memset(r.more, 0, (size_t)r.groups * sizeof *r.more);
     rob_priv_couple_weigh(w, cell);
 }
 
@@ -278,7 +282,7 @@ static double move_group(const rob_rows_kernel *rows, const sheet *r, int64_t g,
     double sum[2] = { 0, 0 }, c = 0;
     if (rob_priv_all_zero(l + first, r->per)) return 0;
     if (shift != NULL) {
-        c = shift(rows, l + first, r->gap[0] + first, r->per);
+        c = shift(rows, l + first, r->gap[0] + first, r->per) + r->more[g];
         for (int64_t e = first; e < first + r->per; e++) l[e] -= c;
     }
     for (int64_t e = first; e < first + r->per; e++)
@@ -290,6 +294,21 @@ static double move_group(const rob_rows_kernel *rows, const sheet *r, int64_t g,
                        - r->right[1][from + j] * sum[1];
     }
     return c;
+}
+
+double rob_priv_couple_shift(const rob_work *w, int32_t cell, double *l)
+{
+    const rob_cell *c = &w->net->cell[cell];
+    const sheet r = sheet_of(w->net, c, w->plane + c->plane);
+    double total = 0;
+    for (int64_t first = 0; first < r.n; first += r.per) {
+        if (rob_priv_all_zero(l + first, r.per)) continue;
+        double by = balance(w->net->kernel, l + first, r.gap[0] + first, r.per)
+                    + r.more[first / r.per];
+        for (int64_t e = first; e < first + r.per; e++) l[e] -= by;
+        total += by;
+    }
+    return total;
 }
 
 /* rows a (count, n) -> to (count, m) */
@@ -321,7 +340,7 @@ static void move_rows(rob_work *w, int32_t cell, int64_t count, const double *a,
 void rob_priv_couple_prepare(rob_work *w, int32_t cell)
 {
     if (w->net->cell[cell].node.op->id == ROB_OP_matmul) rob_priv_pair_prepare(w, cell);
-    else prepare_rows(w, cell);
+    else rob_priv_couple_rows_make(w, cell, NULL);
 }
 
 rob_bend rob_priv_couple_bend(const rob_work *w, int32_t cell)

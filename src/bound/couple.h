@@ -20,11 +20,24 @@ void rob_priv_pair_prepare(rob_work *w, int32_t cell);
 void rob_priv_pair_pull(rob_work *w, int32_t cell, int64_t count, const double *a,
                         int operand, double *to);
 
+/* What the planes that the signs of a (c->size) choose make of operands za and zb, and by how
+ * much one more of its mixture would raise each; the mixtures themselves; offsets and weights
+ * again, once those of elements with a coefficient were changed. */
+void rob_priv_pair_at(rob_work *w, int32_t cell, const double *a, const double *za,
+                      const double *zb, double *y, double *gain);
+void rob_priv_pair_mixtures(const rob_work *w, int32_t cell, double *mix[2]);
+void rob_priv_pair_turn(rob_work *w, int32_t cell, const double *a);
+/* Planes of rows with parameters (two a number, below and above; NULL: the default). */
+void rob_priv_couple_rows_make(rob_work *w, int32_t cell, const double *theta);
+/* Softmax: coefficients l of all rows less each row's c; the sum of the c. */
+double rob_priv_couple_shift(const rob_work *w, int32_t cell, double *l);
+
 /* Rows: the planes of a cell, groups of `per` numbers from `from`; mean (rmsnorm): range of
  * every group's mean square, set by rob_priv_couple_refine. */
 typedef struct rob_couple_rows {
     int64_t n, m, groups, per, from;
     double *slope[2], *left[2], *right[2], *offset[2], *mean[2];
+    double *more;                 /* (groups) softmax: added to c */
 } rob_couple_rows;
 rob_couple_rows rob_priv_couple_rows(const rob_work *w, int32_t cell);
 /* What hangs on planes of rows, once these were changed. */

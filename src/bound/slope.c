@@ -17,6 +17,7 @@
 #include <string.h>
 
 enum { MOVED = ROB_ALPHA_MOVED, OFFSETS = 2 * ROB_MAX_INS };
+static const double FIRST = 0.9, SECOND = 0.99; /* Adam's decays */
 
 static bool moves(const rob_alpha *s, int32_t i)
 {
@@ -110,24 +111,28 @@ void rob_priv_slope_keep(rob_alpha *s)
            (size_t)s->w->net->plane_size * sizeof(double));
 }
 
+double rob_priv_slope_adam(rob_slopes *m, int64_t at, double g)
+{
+    double mean = m->mean[at] = FIRST * m->mean[at] + (1 - FIRST) * g;
+    double size = m->size[at] = SECOND * m->size[at] + (1 - SECOND) * g * g;
+    mean /= 1 - m->first_power;
+    size = sqrt(size / (1 - m->second_power));
+    if (!(size > 0) || !isfinite(size)) return 0;
+    return m->rate / (1 + 0.1 * (m->time - 1)) * mean / size;
+}
+
 static bool step_slopes(rob_alpha *s, const element *x, double a, const double *const *z)
 {
     rob_slopes *m = &s->slope;
-    const double first = 0.9, second = 0.99, t = m->time;
     bool any = false;
     for (int32_t j = 0; j < x->c->ins; j++) {
         const int64_t at = x->at[j];
-        if (!(m->unit[at] > 0)) continue;
-        double g = a * (z[j][x->e] - m->touch[at]) * m->unit[at];
-        double mean = m->mean[at] = first * m->mean[at] + (1 - first) * g;
-        double size = m->size[at] = second * m->size[at] + (1 - second) * g * g;
-        mean /= 1 - m->first_power;
-        size = sqrt(size / (1 - m->second_power));
-        if (!(size > 0) || !isfinite(size)) continue;
-        double step = m->rate / (1 + 0.1 * (t - 1)) * mean / size;
-        double to = s->plane[MOVED][x->slope[j]] + step * m->unit[at];
+        const double unit = m->unit[at];
+        if (!(unit > 0)) continue;
+        double step = rob_priv_slope_adam(m, at, a * (z[j][x->e] - m->touch[at]) * unit);
+        double to = s->plane[MOVED][x->slope[j]] + step * unit;
         s->plane[MOVED][x->slope[j]] = fabs(to) < 1e-300 ? 0 : to;
-        any = true;
+        any = any || step != 0;
     }
     return any;
 }
@@ -155,8 +160,8 @@ void rob_priv_slope_step(rob_alpha *s, int32_t i)
 void rob_priv_slope_tick(rob_alpha *s)
 {
     rob_slopes *m = &s->slope;
-    m->first_power = m->time == 0 ? 0.9 : m->first_power * 0.9;
-    m->second_power = m->time == 0 ? 0.99 : m->second_power * 0.99;
+    m->first_power = m->time == 0 ? FIRST : m->first_power * FIRST;
+    m->second_power = m->time == 0 ? SECOND : m->second_power * SECOND;
     m->time++;
 }
 

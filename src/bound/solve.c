@@ -316,7 +316,7 @@ static void choose_depth(const solver *s, task *t)
     t->depth = (int64_t)b->option[ROB_BOUND_STEPS];
     t->crown = b->method != ROB_BOUND_INTERVAL;
     t->branch = b->method == ROB_BOUND_BRANCH && !has_coupled(t->net);
-    t->alpha = t->branch || (b->method == ROB_BOUND_ALPHA && !has_coupled(t->net));
+    t->alpha = b->method == ROB_BOUND_ALPHA || b->method == ROB_BOUND_BRANCH;
     t->sweeps = b->method >= ROB_BOUND_CROWN && b->method < ROB_BOUND_AUTO;
     if (b->method == ROB_BOUND_AUTO)
         t->sweeps = rob_priv_network_cost(t->net, t->depth, t->series->spec.rows)

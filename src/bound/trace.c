@@ -130,6 +130,7 @@ void rob_priv_alpha_back(rob_alpha *s, int32_t cell, const double *row, double b
         if (s->w->turns > 0) rob_priv_turn_row(s, i);
         if (!s->touched[i] || !c->live || c->kind == ROB_CELL_VIEW) continue;
         if (c->kind == ROB_CELL_CURVED && rob_priv_alpha_mixes(c)) back_curved(s, i);
+        else if (c->kind == ROB_CELL_COUPLED) rob_priv_attend_back(s, i);
         else if (c->kind == ROB_CELL_PRODUCT) back_product(s, i);
         else if (c->kind == ROB_CELL_LINEAR) back_linear(s, i);
         else if (c->kind != ROB_CELL_INPUT) back_parts(s, i);
@@ -250,6 +251,7 @@ void rob_priv_alpha_forth(rob_alpha *s, int32_t root)
         if (c->kind == ROB_CELL_INPUT)
             memcpy(on(s, s->z, i), s->point + c->first, (size_t)c->size * sizeof(double));
         else if (rob_priv_alpha_mixes(c)) fore_curved(s, i);
+        else if (c->kind == ROB_CELL_COUPLED) rob_priv_attend_forth(s, i);
         else if (c->kind == ROB_CELL_PRODUCT) fore_product(s, i);
         else if (c->kind == ROB_CELL_SUM || c->kind == ROB_CELL_JOIN) fore_parts(s, i);
         else fore_operator(s, i);

@@ -196,6 +196,8 @@ START_TEST(proved_and_found_margins_are_in_order)
         rob_attack_free(a);
         for (int m = 0; m < 4; m++) {
             GOOD(rob_bound_create(ctx, proofs[m], &b));
+            GOOD(rob_bound_set(ctx, b, "choices", 6)); /* alpha: a little, for time */
+            GOOD(rob_bound_set(ctx, b, "chosen", 4));
             GOOD(rob_bound_margin(ctx, b, query, lower[m], N));
             for (int i = 0; i < N; i++)
                 ck_assert_msg(lower[m][i] <= found[i] + 1e-11, "%s %s %g: %g of %g",
