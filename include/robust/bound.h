@@ -32,7 +32,7 @@
  * None is ever below one that stands above it (with attention, crown and alpha
  * do without forms, branch is alpha); "auto" is one of its two. What alpha chooses: lines of
  * tanh, sigmoid, relu, gelu and other functions, planes of gates and products; in attention
- * McCormick's mixtures, softmax's tangent points and shifts, layer norm's mixtures.
+ * softmax's tangent points and shifts, layer norm's mixtures; not products of matrices.
  * Options by name, with defaults:
  *   steps     0      time steps substituted before the known ranges of the state are
  *                    used; 0: all

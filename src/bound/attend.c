@@ -1,18 +1,16 @@
-/* attend.c -- planes of attention chosen for a row: products of two uncertain values, softmax,
- * layer norm.
+/* attend.c -- planes of attention chosen for a row: softmax and layer norm.
  *
  * A search (alpha.c) goes back and forth through these cells on planes of its own, which
  * stand in the array of those that move:
  *
- *     product   d bound / d g = a sum_k (b_r (a* - a_c) +- a_r (b* - b_c)), g in [-1, 1] of
- *               the side that the sign of a asks for (pair.c)
  *     rmsnorm   the mixture theta of every number, by a secant: planes of all numbers at
  *               theta + h tell all derivatives at once, each being its number's alone
  *     softmax   the point t where a row's planes touch goes to the mean of the scores s*
- *               seen so far; coefficients shifted by c, sum p = 1, choose the sides
+ *               seen so far; sum L p = c + sum (L - c) p, d bound / d c = 1 - sum p*
  *
- * a*, b*, s* being what the planes in use make of the row's minimiser. Offsets are rigorous
- * for any g, theta and t; a sweep proves with the best.
+ * s*, p* being what the planes in use make of the row's minimiser. Products of two uncertain
+ * values keep the corner that pair.c takes: mixtures of corners gained nothing. Offsets are
+ * rigorous for any theta, t and c; a sweep proves with the best.
  *
  * Reference: Xu et al., ICLR 2021; Shi et al., ICLR 2020; Brown, Iterative solution of games
  * by fictitious play (1951), for t; docs/theory/bound.md 7.1.
@@ -90,7 +88,7 @@ void rob_priv_attend_forth(rob_alpha *s, int32_t i)
     double *own = enter(s);
     if (is_product(c))
         rob_priv_pair_at(s->w, i, s->a + c->at, operand(s, s->z, c, 0),
-                         operand(s, s->z, c, 1), s->z + c->at, s->theta);
+                         operand(s, s->z, c, 1), s->z + c->at);
     else value_of_rows(s, i, s->z + c->at);
     s->w->plane = own;
 }
@@ -101,22 +99,6 @@ void rob_priv_attend_forth(rob_alpha *s, int32_t i)
 static int64_t place(const rob_alpha *s, const rob_cell *c, int side, int64_t e)
 {
     return side * s->w->net->range_size + c->at + e;
-}
-
-static void step_product(rob_alpha *s, int32_t i)
-{
-    const rob_cell *c = &s->w->net->cell[i];
-    const double *a = s->a + c->at;
-    double *gain = s->theta, *mix[2];
-    rob_priv_pair_at(s->w, i, a, operand(s, s->z, c, 0), operand(s, s->z, c, 1),
-                     s->z + c->at, gain);
-    rob_priv_pair_mixtures(s->w, i, mix);
-    for (int64_t e = 0; e < c->size; e++) {
-        int side = a[e] < 0;
-        double step = 2 * rob_priv_slope_adam(&s->slope, place(s, c, side, e), a[e] * gain[e]);
-        mix[side][e] = fp_min(1, fp_max(-1, mix[side][e] + step));
-    }
-    rob_priv_pair_turn(s->w, i, a);
 }
 
 /* theta of all numbers of an operator over rows, below and above, from the place of their
@@ -192,8 +174,7 @@ void rob_priv_attend_step(rob_alpha *s, int32_t i)
 {
     const rob_cell *c = &s->w->net->cell[i];
     double *own = enter(s);
-    if (is_product(c)) step_product(s, i);
-    else if (is_softmax(c)) step_softmax(s, i);
+    if (is_softmax(c)) step_softmax(s, i);
     else if (is_norm(c)) step_norm(s, i);
     s->w->plane = own;
 }

@@ -20,13 +20,9 @@ void rob_priv_pair_prepare(rob_work *w, int32_t cell);
 void rob_priv_pair_pull(rob_work *w, int32_t cell, int64_t count, const double *a,
                         int operand, double *to);
 
-/* What the planes that the signs of a (c->size) choose make of operands za and zb, and by how
- * much one more of its mixture would raise each; the mixtures themselves; offsets and weights
- * again, once those of elements with a coefficient were changed. */
+/* What the planes that the signs of a (c->size) choose make of operands za and zb. */
 void rob_priv_pair_at(rob_work *w, int32_t cell, const double *a, const double *za,
-                      const double *zb, double *y, double *gain);
-void rob_priv_pair_mixtures(const rob_work *w, int32_t cell, double *mix[2]);
-void rob_priv_pair_turn(rob_work *w, int32_t cell, const double *a);
+                      const double *zb, double *y);
 /* Planes of rows with parameters (two a number, below and above; NULL: the default). */
 void rob_priv_couple_rows_make(rob_work *w, int32_t cell, const double *theta);
 /* Softmax: coefficients l of all rows less each row's c; the sum of the c. */

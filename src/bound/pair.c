@@ -159,18 +159,10 @@ void rob_priv_pair_prepare(rob_work *w, int32_t cell)
     *p.b.slack = 16 * ROB_TINY * slack;
 }
 
-/* ---- mixtures chosen for a row (attend.c) ------------------------------- */
-
-void rob_priv_pair_mixtures(const rob_work *w, int32_t cell, double *mix[2])
-{
-    const rob_cell *c = &w->net->cell[cell];
-    const pair p = pair_of(w->net, c, w->plane + c->plane);
-    mix[0] = p.mix[0];
-    mix[1] = p.mix[1];
-}
+/* ---- at a point (attend.c) ----------------------------------------------- */
 
 void rob_priv_pair_at(rob_work *w, int32_t cell, const double *a, const double *za,
-                      const double *zb, double *y, double *gain)
+                      const double *zb, double *y)
 {
     const rob_cell *c = &w->net->cell[cell];
     const pair p = pair_of(w->net, c, w->plane + c->plane);
@@ -178,33 +170,14 @@ void rob_priv_pair_at(rob_work *w, int32_t cell, const double *a, const double *
     for (int64_t e = 0; e < c->size; e++) {
         const int64_t batch = e / p.n / p.m, i = e / p.n % p.m, j = e % p.n;
         const int side = a[e] < 0;
-        double flat = 0, rise = 0, base = 0;
+        y[e] = p.b.offset[side][e];
         for (int64_t k = 0; k < p.k; k++) {
             const int64_t at = element(&p, 0, batch, i, k), bt = element(&p, 1, batch, j, k);
             double ac, ar, bc, br;
             centre_of(&in[0], at, &ac, &ar);
             centre_of(&in[1], bt, &bc, &br);
-            ar = side ? -ar : ar;
-            flat += bc * za[at] + ac * zb[bt];
-            rise += br * za[at] + ar * zb[bt];
-            base += br * ac + ar * bc;
+            y[e] += (bc + (side ? br : -br)) * za[at] + (ac - ar) * zb[bt];
         }
-        y[e] = flat + p.mix[side][e] * rise + p.b.offset[side][e];
-        gain[e] = rise - base;
-    }
-}
-
-void rob_priv_pair_turn(rob_work *w, int32_t cell, const double *a)
-{
-    const rob_cell *c = &w->net->cell[cell];
-    const pair p = pair_of(w->net, c, w->plane + c->plane);
-    const rob_range *in = rob_priv_operands(w, c);
-    for (int64_t e = 0; e < c->size; e++) {
-        if (a[e] == 0) continue;
-        dots d = dots_of(&p, in, e / p.n / p.m, e / p.n % p.m, e % p.n);
-        put_offsets(&p, e, &d);
-        p.b.weight[e] += (double)(c->size + 8) * fp_max(fabs(p.b.offset[0][e]),
-                                                        fabs(p.b.offset[1][e]));
     }
 }
 
