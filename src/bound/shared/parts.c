@@ -442,7 +442,8 @@ static void close_room(search *s)
     rob_priv_network_free(s->net);
 }
 
-/* Sweeps as for the whole ball; planes are not chosen: cuts do more for the time. */
+/* Ranges by forms, which on small parts are as good as sweeps for a tenth of the time, and
+ * planes that are not chosen: cuts do more. Networks without forms are swept. */
 static void choose(search *s)
 {
     const rob_bound *b = s->h->bound;
@@ -451,12 +452,8 @@ static void choose(search *s)
         coupled = coupled || s->net->cell[i].kind == ROB_CELL_COUPLED;
     s->depth = (int64_t)b->option[ROB_BOUND_STEPS];
     s->crown = b->method != ROB_BOUND_INTERVAL;
-    s->sweeps = b->method >= ROB_BOUND_CROWN;
-    if (b->method == ROB_BOUND_AUTO)
-        s->sweeps =
-            rob_priv_network_cost(s->net, s->depth, s->h->query->cases[0].spec.rows)
-            <= b->option[ROB_BOUND_COST];
-    s->forms = s->crown && !(s->sweeps && coupled);
+    s->sweeps = coupled && b->method >= ROB_BOUND_CROWN;
+    s->forms = s->crown && !s->sweeps;
 }
 
 rob_status rob_priv_hunt_parts(rob_hunt *h)
