@@ -62,7 +62,9 @@
  *                    above 1 then with slopes of their own for `chosen` ranges they hang
  *                    on, and again (docs/theory/orders.md 4). Smooth gates only, no
  *                    region but a mask; where it does not apply it changes nothing.
- *                    1: none; 0: 2 with alpha and branch, 1 with the others
+ *                    1: none; 0: 2 with alpha and branch, and with auto on Elman
+ *                    nets where T times the work of one bound is within a thousandth
+ *                    of `cost`, 1 with the others
  *   rings     8      rob_bound_lipschitz: balls that gradients are bounded on
  *   curvature 0      1: rob_bound_lipschitz also bounds Hessians ("curvature")
  *   joint     1      1: where there are forms, planes of gates on the joint domain of their

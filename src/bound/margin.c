@@ -246,7 +246,8 @@ rob_status rob_priv_bound_ball(rob_work *w, const rob_ball *ball, const rob_dema
     status = pass(w, d, crown, row);
     w->again = false;
     if (status == ROB_OK) *out = judge(d, row);
-    if (status == ROB_OK && w->second != NULL && crown) status = bend(w, d, row, out);
+    if (status == ROB_OK && w->second != NULL && crown && rob_priv_second_knows(ball))
+        status = bend(w, d, row, out);
     if (status == ROB_OK && w->alpha != NULL && crown) status = refine(w, d, row, out);
     if (status == ROB_OK && w->branch != NULL && crown && goes_on(w, out))
         status = rob_priv_branch(w->branch, d, row, out);

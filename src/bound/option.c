@@ -33,7 +33,7 @@ const rob_option rob_priv_bound_option[ROB_BOUND_OPTIONS] = {
     {"curvature", 0, 0, 1, "", "1: rob_bound_lipschitz also bounds the margin's Hessian"},
     {"order", 0, 0, 2, "",
      "2: crown, alpha: quadratic bounds of gates, for rows and for `chosen` ranges; 1: "
-     "none; 0: 2 with alpha and branch, 1 with others"},
+     "none; 0: 2 with alpha, branch, and auto on small Elman nets, 1 with others"},
     {"joint", 1, 0, 1, "",
      "1: planes of gates on the joint domain of their inputs, 0: on their box"},
     {"gain", 1e-4, 0, 1, "",

@@ -198,10 +198,12 @@ static rob_status solve_series(solver *s, task *t, rob_work *w, rob_proof *row)
     return status;
 }
 
-static bool bends(const rob_bound *b)
+static bool bends(const rob_bound *b, const rob_network *net)
 {
     const double order = b->option[ROB_BOUND_ORDER];
-    return order == 2 || (order == 0 && (b->method == ROB_BOUND_ALPHA || b->method == ROB_BOUND_BRANCH));
+    if (order != 0) return order == 2;
+    if (b->method != ROB_BOUND_AUTO) return b->method == ROB_BOUND_ALPHA || b->method == ROB_BOUND_BRANCH;
+    return rob_priv_second_pays(net, b->option[ROB_BOUND_COST]);
 }
 
 /* A workspace for one series, as the bound's options say. */
@@ -211,7 +213,7 @@ static rob_status open_task(solver *s, const task *t, watch *eye, double begun,
     const double *option = s->bound->option;
     rob_work *w = NULL;
     rob_status status = rob_priv_work_open(t->net, &w);
-    if (status == ROB_OK && t->sweeps && !single && bends(s->bound))
+    if (status == ROB_OK && t->sweeps && !single && bends(s->bound, t->net))
         status = rob_priv_second_open(w, &w->second);
     if (status == ROB_OK && t->alpha) status = rob_priv_alpha_open(w, &w->alpha);
     if (status == ROB_OK && (t->alpha || w->second != NULL)) {

@@ -1,6 +1,6 @@
 """shared.py -- how many series one perturbation fools: attack, proof, and proofs one by one.
 
-usage: shared.py LIBRARY MODEL SET.tsv COUNT RADIUS,... [PARTS,... [SUBSPACE,... [NORM]]]
+usage: shared.py LIBRARY MODEL SET.tsv COUNT RADIUS,... [PARTS,... [SUBSPACE,... [METHOD [NORM]]]]
 
 The first COUNT series of a UCR file, perturbed by d = E u, ||u|| <= RADIUS, with E one of
 offset (a constant), line (constant and slope), band3 (cosines 0 to 2), step (the middle
@@ -32,7 +32,7 @@ def columns(name, steps):
 
 
 def main(library, model, data, count, radii, parts="0,64", spaces="offset,line,band3,step",
-         norm="l2"):
+         method="zonotope", norm="l2"):
     robust.load(library)
     ctx = robust.Ctx()
     table = np.loadtxt(data)[:int(count), 1:]
@@ -51,7 +51,7 @@ def main(library, model, data, count, radii, parts="0,64", spaces="offset,line,b
             broken = int(attack.get(ctx, "fooled", 0)[0])
             said = []
             for p in parts.split(","):
-                bound = robust.Bound(ctx, "auto")
+                bound = robust.Bound(ctx, method)
                 bound.set(ctx, "parts", float(p))
                 begun = time.process_time()
                 bound.universal(ctx, query)

@@ -223,6 +223,24 @@ START_TEST(smooth_gates_gain)
 }
 END_TEST
 
+/* Method auto takes the second order by itself: on Elman nets, not where gates
+ * read two values, nor in regions it says nothing about, and not beyond what it may cost. */
+START_TEST(auto_takes_it_where_it_pays)
+{
+    bench b = bench_open("rnn nonlinearity=tanh readout=last hidden=6", 0.8, 1);
+    const double first = margin(&b, "auto", 1, ROB_NORM_L2, 0.2, 0);
+    ck_assert_double_gt(margin(&b, "auto", 0, ROB_NORM_L2, 0.2, 0), first + 1e-6);
+    ck_assert_double_eq(margin(&b, "crown", 0, ROB_NORM_L2, 0.2, 0), first);
+    ck_assert_double_eq(margin(&b, "auto", 0, ROB_NORM_L1, 0.2, 0),
+                        margin(&b, "auto", 1, ROB_NORM_L1, 0.2, 0));
+    bench_close(&b);
+    b = bench_open("gru readout=last hidden=6", 0.8, 1);
+    ck_assert_double_eq(margin(&b, "auto", 0, ROB_NORM_L2, 0.2, 0),
+                        margin(&b, "auto", 1, ROB_NORM_L2, 0.2, 0));
+    bench_close(&b);
+}
+END_TEST
+
 /* What third derivatives leave and what earlier gates leave, both forgotten. */
 START_TEST(a_seeded_fault_is_seen)
 {
@@ -451,6 +469,7 @@ int main(void)
                         (int)COUNT_OF(SMOOTH) * long_run());
     tcase_add_test(c, a_seeded_fault_in_the_curvature_is_seen);
     tcase_add_test(c, smooth_gates_gain);
+    tcase_add_test(c, auto_takes_it_where_it_pays);
     tcase_add_test(c, a_seeded_fault_is_seen);
     tcase_add_test(c, no_allocation_is_taken_for_granted);
     suite_add_tcase(s, c);

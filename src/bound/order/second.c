@@ -348,12 +348,16 @@ static int64_t find_columns(rob_second *s)
     return count;
 }
 
+bool rob_priv_second_knows(const rob_ball *ball)
+{
+    return ball->region == NULL && ball->norm != ROB_NORM_L1 && isfinite(ball->eps);
+}
+
 void rob_priv_second_begin(rob_second *s)
 {
     rob_work *w = s->w;
     const double eps = 1 + w->ball.eps;
-    s->usable = w->ball.region == NULL && w->ball.norm != ROB_NORM_L1
-                && isfinite(w->ball.eps);
+    s->usable = rob_priv_second_knows(&w->ball);
     s->others = w->plane;
     s->inputs = s->trust.n = find_columns(s);
     s->pairs = s->inputs * (s->inputs + 1) / 2;

@@ -46,6 +46,10 @@ typedef struct rob_second {
 /* NULL in *out, and ROB_OK: the network has cells without such forms, or is too large. */
 rob_status rob_priv_second_open(rob_work *w, rob_second **out);
 void rob_priv_second_close(rob_second *s);
+/* Is it worth its time beside a bound for which `cost` multiply-adds are allowed? */
+bool rob_priv_second_pays(const rob_network *net, double cost);
+/* Balls it says something about. */
+bool rob_priv_second_knows(const rob_ball *ball);
 /* While ranges are made: begin, every root in order, its range and planes being there; the
  * range of a number that curved cells read is tightened. end: rows may follow. */
 void rob_priv_second_begin(rob_second *s);
