@@ -69,7 +69,7 @@
  *   curvature 0      1: rob_bound_lipschitz also bounds Hessians ("curvature")
  *   joint     1      1: where there are forms, planes of gates on the joint domain of their
  *                    two inputs (an octagon), which is smaller than their box; 0: the box
- *   gain      1e-4   crown, alpha: ranges of a step are swept only where a sample of sweeps
+ *   gain      1e-4   crown, alpha, nets with gates: ranges of a step are swept only where a sample of sweeps
  *                    wins so much on what affine forms give, as a share of the margin
  *                    lost, about; 0: always (docs/theory/bound.md 3)
  *   cuts      400    rob_bound_universal: times that the ball is cut in two

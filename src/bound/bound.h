@@ -193,6 +193,7 @@ typedef struct rob_work {
     void (*fault_strip)(rob_strip *s); /* for tests, like fault */
     /* While a radius is searched for, a ball far too large is given up half way. */
     bool search, was_narrow, hopeless;
+    double *wide;                 /* (cells) widths of tight cells by intervals alone */
     double by_interval, by_all;   /* widths of this step's tight cells, summed */
     /* Called on every block of coefficients a walk meets (adjoint.c); NULL: not. */
     void (*look)(void *user, int32_t cell, int64_t rows, const double *a);

@@ -208,6 +208,16 @@ static rob_status bend(rob_work *w, const rob_demand *d, rob_proof *row, rob_out
     return status;
 }
 
+/* Elman nets have none: their forms lose more to sweeps, which cost them little. */
+static bool has_gates(const rob_network *net)
+{
+    for (int32_t i = 0; i < net->cells; i++) {
+        const rob_cell *c = &net->cell[i];
+        if (c->kind == ROB_CELL_CURVED && c->ins > 1 && c->node.op->id != ROB_OP_mul) return true;
+    }
+    return false;
+}
+
 /* Sweeps come after a pass without them, so that they never prove less; that pass also
  * finds which of them are worth it (range.c). When a radius is searched for, they come only
  * if they are needed. *done: nothing is left for them. */
@@ -216,7 +226,7 @@ static rob_status without_sweeps(rob_work *w, const rob_demand *d, rob_proof *ro
 {
     const bool more = w->second != NULL || w->alpha != NULL || w->branch != NULL;
     memset(w->idle, 0, (size_t)w->net->cells * sizeof *w->idle);
-    w->sounding = w->gain > 0;
+    w->sounding = w->gain > 0 && has_gates(w->net);
     w->found = w->sweeps = false;
     rob_status status = pass(w, d, true, row);
     *done = w->sounding && !w->found && !w->broken && !w->hopeless && !more;

@@ -198,7 +198,7 @@ static double noise_of(const rob_work *w, const rob_cell *c, int64_t e)
 }
 
 /* The numbers of most noise, at most SAMPLE. */
-enum { SAMPLE = 12 };
+enum { SAMPLE = 6 };
 static int64_t most_noise(const rob_work *w, const rob_cell *c, int64_t *which)
 {
     int64_t count = 0;
@@ -254,6 +254,13 @@ void rob_priv_range_seal(rob_work *w, const rob_cell *c)
 
 static bool has_range(const rob_cell *c) { return c->live && c->kind != ROB_CELL_VIEW; }
 
+static double width_of(const rob_work *w, const rob_cell *c)
+{
+    double sum = 0;
+    for (int64_t e = c->at; e < c->at + c->size; e++) sum += w->up[e] - w->lo[e];
+    return sum;
+}
+
 static void by_intervals(rob_work *w)
 {
     for (int32_t i = 0; i < w->net->cells; i++) {
@@ -264,6 +271,7 @@ static void by_intervals(rob_work *w)
         memcpy(w->up + c->at, w->fresh + w->net->widest,
                (size_t)c->size * sizeof(double));
         rob_priv_range_seal(w, c);
+        if (c->tight) w->wide[i] = width_of(w, c);
     }
     w->broken = false;
 }
@@ -273,13 +281,6 @@ static void by_intervals(rob_work *w)
 static void forget_planes(rob_work *w)
 {
     memset(w->plane, 0xff, (size_t)w->net->plane_size * sizeof *w->plane);
-}
-
-static double width_of(const rob_work *w, const rob_cell *c)
-{
-    double sum = 0;
-    for (int64_t e = c->at; e < c->at + c->size; e++) sum += w->up[e] - w->lo[e];
-    return sum;
 }
 
 /* What half-spaces or split numbers tell of a ball is news to forms. */
@@ -292,7 +293,7 @@ static bool is_idle(const rob_work *w, int32_t cell)
 static rob_status visit(rob_work *w, int32_t i)
 {
     const rob_cell *c = &w->net->cell[i];
-    double before = c->tight ? width_of(w, c) : 0;
+    const double before = c->tight ? w->wide[i] : 0;
     rob_priv_range_image(w, c);
     intersect(w, c);
     rob_priv_range_seal(w, c);
@@ -325,7 +326,7 @@ static rob_status visit(rob_work *w, int32_t i)
 static bool is_hopeless(rob_work *w)
 {
     bool wide = w->by_all > 0.95 * w->by_interval;
-    bool hopeless = w->search && w->was_narrow && wide && !w->again;
+    bool hopeless = w->search && w->was_narrow && wide;
     w->was_narrow = w->was_narrow || w->by_all < 0.5 * w->by_interval;
     w->by_all = w->by_interval = 0;
     return hopeless;
@@ -403,7 +404,7 @@ rob_status rob_priv_work_open(const rob_network *net, rob_work **out)
     bool fine = reserve(w, &w->lo, net->range_size)
                 && reserve(w, &w->up, net->range_size)
                 && reserve(w, &w->big, net->range_size)
-                && reserve(w, &w->plane, net->plane_size)
+                && reserve(w, &w->plane, net->plane_size) && reserve(w, &w->wide, net->cells)
                 && reserve(w, &w->kept, net->kept_size)
                 && reserve(w, &w->kept_x, net->steps * net->features)
                 && reserve(w, &w->touch, ROB_MAX_INS * net->widest)
@@ -466,7 +467,7 @@ void rob_priv_work_close(rob_work *w)
     rob_priv_branch_close(w->branch);
     for (int32_t i = 0; i < w->blocks; i++) rob_priv_release(&m, w->pool[i].at);
     void *const all[] = {
-        w->kept, w->kept_x, w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,
+        w->kept, w->kept_x, w->wide, w->lo, w->up, w->big, w->plane, w->touch, w->fresh, w->unit, w->base, w->loss,
         w->cost, w->measure, w->base2, w->loss2, w->which, w->proof, w->range, w->block,
         w->pool, w->form, w->idle, w->centre, w->spread, w->extent, w->reach, w->sum, w->seen, w->turned, w->ends,
         w->symbol, w->most, w->held_lo, w->held_up,

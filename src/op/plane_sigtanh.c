@@ -32,6 +32,7 @@ typedef struct task {
     point point[CELLS + 2];
     cell cell[CELLS + 1];
     int points, cells, worst;
+    double middle;                /* the function at the middle of the box */
     sample least;
 } task;
 typedef struct item { task *t; int i; } item;
@@ -98,13 +99,17 @@ static int lowest(const cell *c, int count)
     return best;
 }
 
-/* what the bound may miss: a share of the plane's mean height over corners and centre
- */
-static double tolerance(const rob_gate_problem *q, double least)
+static double at_middle(const rob_gate_problem *q)
 {
     double x = 0.5 * q->x.lo + 0.5 * q->x.up, y = 0.5 * q->y.lo + 0.5 * q->y.up;
-    double mean = fp_sigmoid(x) * fp_tanh(y) - q->a * x - q->b * y - least;
-    return 3e-4 * fabs(mean) + 1e-9 * fabs(least) + 1e-15;
+    return fp_sigmoid(x) * fp_tanh(y) - q->a * x - q->b * y;
+}
+
+/* what the bound may miss: a share of the plane's height at the middle */
+static double tolerance(const task *t)
+{
+    double least = t->least.value;
+    return 3e-4 * fabs(t->middle - least) + 1e-9 * fabs(least) + 1e-15;
 }
 
 static bool is_moderate(const rob_gate_problem *p)
@@ -132,6 +137,7 @@ static void start(task *t, const rob_gate_problem *p, batch *r)
     t->least = (sample){ INFINITY, p->x.lo, p->y.lo };
     t->points = t->cells = t->worst = 0;
     if (!is_moderate(p)) return;
+    t->middle = at_middle(p);
     int left = point_at(t, p->x.lo, r), right = point_at(t, p->x.up, r);
     cell_at(t, t->cells++, left, right, r);
 }
@@ -142,8 +148,7 @@ static void refine(task *t, batch *r)
     if (t->cells == 0) return;
     t->worst = lowest(t->cell, t->cells);
     const cell c = t->cell[t->worst];
-    double least = t->least.value;
-    if (t->cells >= CELLS || !(c.bound < least - tolerance(t->p, least))) return;
+    if (t->cells >= CELLS || !(c.bound < t->least.value - tolerance(t))) return;
     if (!(c.split > t->point[c.left].x && c.split < t->point[c.right].x)) return;
     int middle = point_at(t, c.split, r);
     cell_at(t, t->worst, c.left, middle, r);

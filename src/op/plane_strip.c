@@ -150,10 +150,21 @@ static rob_gate_problem turned(rob_gate_problem p)
     return p;
 }
 
+/* chord and middle of one factor, from its values at both ends */
+static double ends_of(double (*near)(double), const rob_univariate *f, rob_interval x,
+                      double *slope)
+{
+    double lo = near(x.lo), up = near(x.up), width = x.up - x.lo;
+    bool wide = width > 1e-4 * (1 + fabs(x.lo));
+    *slope = wide ? (up - lo) / width : f->slope(middle(x));
+    return 0.5 * lo + 0.5 * up;
+}
+
 static void slopes_of_sigtanh(rob_interval x, rob_interval y, rob_strip *s)
 {
-    s->slope[0] = middle_of(fp_tanh, y) * chord(fp_sigmoid, &rob_priv_uni_sigmoid, x);
-    s->slope[1] = middle_of(fp_sigmoid, x) * chord(fp_tanh, &rob_priv_uni_tanh, y);
+    double ds, dt, m = ends_of(fp_sigmoid, &rob_priv_uni_sigmoid, x, &ds);
+    s->slope[0] = ends_of(fp_tanh, &rob_priv_uni_tanh, y, &dt) * ds;
+    s->slope[1] = m * dt;
 }
 
 static void some_sigtanh(const rob_node *n, const rob_range *in, const int64_t *which,

@@ -425,7 +425,7 @@ START_TEST(sweeps_left_out_cost_little)
     double forms = margin_with(ctx, q, NAN), all = margin_with(ctx, q, 0),
            some = margin_with(ctx, q, 1e-4), none = margin_with(ctx, q, 1);
     ck_assert(isfinite(forms) && isfinite(all));
-    ck_assert(some >= forms && none == forms);
+    ck_assert(some >= forms && none == (_i < 6 ? forms : all));   /* an Elman net has no gates */
     ck_assert_msg(some >= all - 1e-3 * (clean - all), "%.9g, all %.9g, clean %.9g", some, all, clean);
     rob_query_free(q);
     rob_model_free(m);

@@ -5,7 +5,8 @@ usage: lirpa.py FOLDER [largest T]      after: bound FOLDER
 
 Each model is unrolled by hand, one Linear per gate. Step t's input enters through Linears
 on the whole flat sequence that are zero elsewhere, so that the L2 ball of the sequence is
-kept: through x[:, t] it would be lost. Prints a line of JSON for each size, as bound does;
+kept: through x[:, t] it would be lost. Prints a line of JSON for each size, as bound does
+(seconds: processor time of the call alone, the better of two below T = 50, without building);
 with the lines of bound on standard input also the ratios. Without auto_LiRPA it says so and
 exits 0.
 """
@@ -89,13 +90,16 @@ def bound(path, steps, hidden):
     if net(x).item() < 0:
         net = Unrolled(w, steps, 1)
     clean, eps = net(x).item(), EPS[steps, hidden]
-    begun = time.process_time()
     module = BoundedModule(net, torch.empty_like(x), bound_opts={"verbosity": 0})
     ball = BoundedTensor(x, PerturbationLpNorm(norm=2, eps=eps))
-    with torch.no_grad():
-        lower, _ = module.compute_bounds(x=(ball,), method="CROWN", bound_upper=False)
+    seconds = math.inf
+    for _ in range(2 if steps < 50 else 1):
+        begun = time.process_time()
+        with torch.no_grad():
+            lower, _ = module.compute_bounds(x=(ball,), method="CROWN", bound_upper=False)
+        seconds = min(seconds, time.process_time() - begun)
     return {"tool": "auto_LiRPA", "T": steps, "H": hidden, "eps": eps, "clean": clean,
-            "margin": lower.item(), "seconds": time.process_time() - begun,
+            "margin": lower.item(), "seconds": seconds,
             "MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
 
 
