@@ -41,6 +41,7 @@ struct rob_bound {
     bool gates_only;              /* branch.h */
     double fault_single;          /* share of float32's errors that tests leave out; 0 */
     double fault_steep;           /* of derivatives' widths */
+    double fault_part;            /* of widths of parts, rob_bound_universal */
     double universal[3];          /* most fooled, of how many, by radii; if any */
     bool shared;                  /* the last call was rob_bound_universal */
 };

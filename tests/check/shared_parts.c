@@ -3,7 +3,7 @@
  * Random recurrent nets of trained size; offsets, random subspaces, few numbers that move.
  * Every u of a fine grid (one coordinate), random and corner points, and the universal attack fail
  * no more series than was proved; on a line the proof meets the grid. Wrong planes, and
- * parts of which one is lost, are seen.
+ * parts that leave holes between them, are seen.
  */
 #include "bound/shared/universal.h"
 #include "check/multiple.h"
@@ -191,6 +191,25 @@ START_TEST(wrong_planes_are_seen)
 }
 END_TEST
 
+/* Parts that cover a tenth of themselves lose points. */
+START_TEST(holes_between_parts_are_seen)
+{
+    int seen = 0;
+    for (uint64_t seed = 20; seed < 26; seed++) {
+        scene s = open_scene(KINDS[seed % 3], seed, 1, ROB_NORM_L2, 0.4);
+        int64_t most = -1;
+        rob_bound *b;
+        ck_assert_int_eq(rob_bound_create(s.ctx, "zonotope", &b), ROB_OK);
+        b->fault_part = 0.9;
+        ck_assert_int_eq(rob_bound_universal(s.ctx, b, s.query, &most), ROB_OK);
+        seen += most < most_on_grid(&s);
+        rob_bound_free(b);
+        close_scene(&s);
+    }
+    ck_assert_int_gt(seen, 0);
+}
+END_TEST
+
 /* A moved series is where it is said to be, give or take `off`: without it, a centre off by as
  * much as 1 beside x of 2^53 would lose the point. */
 START_TEST(rounded_centres_are_paid_for)
@@ -226,6 +245,22 @@ START_TEST(far_from_zero)
     }
     ck_assert_int_ge(proved(&s, "auto", 30, NULL), most_on_grid(&s));
     close_scene(&s);
+}
+END_TEST
+
+/* Radii at the ends of the number line, in every norm: the number still holds. */
+START_TEST(radii_without_measure)
+{
+    const double radii[] = { 0, 5e-324, 1e-300, 1e30, 1e200, 1e308 };
+    for (int e = 0; e < 6; e++) {
+        scene s = open_scene(KINDS[e % 3], 40 + (uint64_t)e, 1 + e % 2, NORMS[_i], radii[e]);
+        int64_t most = proved(&s, "zonotope", 6, NULL), held = 0;
+        rob_random r = rob_priv_random(9, (uint64_t)e);
+        for (int64_t i = 0; i < SERIES; i++) held += !s.query->cases[i].wrong;
+        ck_assert_int_le(most, held);
+        ck_assert_int_ge(most, most_at_random(&s, &r, 40));
+        close_scene(&s);
+    }
 }
 END_TEST
 
@@ -338,8 +373,10 @@ int main(void)
     tcase_add_loop_test(c, a_line_is_met, 0, 3);
     tcase_add_loop_test(c, no_point_and_no_attack_exceeds, 0, 3);
     tcase_add_loop_test(c, wrong_planes_are_seen, 0, 3);
+    tcase_add_test(c, holes_between_parts_are_seen);
     tcase_add_test(c, rounded_centres_are_paid_for);
     tcase_add_test(c, far_from_zero);
+    tcase_add_loop_test(c, radii_without_measure, 0, 3);
     tcase_add_test(c, few_numbers_are_coordinates);
     tcase_add_test(c, it_may_be_stopped);
     tcase_add_test(c, what_is_not_common_is_refused);

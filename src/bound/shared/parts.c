@@ -180,6 +180,7 @@ static void place(search *s, const part *p)
         s->width[j] =
             fp_max(fp_add_up(p->up[j], -centre[j]), fp_add_up(centre[j], -p->lo[j]));
     }
+    for (int64_t j = 0; j < h->m; j++) s->width[j] *= 1 - h->bound->fault_part;
     for (int64_t k = 0; k < h->n; k++) {
         s->shift[k] = s->size[k] = 0;
         for (int64_t j = 0; j < h->m; j++) {
