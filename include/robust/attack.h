@@ -27,8 +27,11 @@
  *   "ead"       L1: the same with an elastic net, by FISTA (Chen et al. 2018)
  *   "fab"       L1, L2, Linf: projections on the linearised boundary, drawn towards the
  *               series (Croce & Hein 2020), classes in parallel
- *   "auto"      DeepFool, then an adaptive-ball search (DDN, Rony et al. 2019; FMN,
- *               Pintor et al. 2021), then every search to a point that satisfies the
+ *   "auto"      DeepFool, then searches that begin in different ways: long steps (DDN,
+ *               Rony et al. 2019; FMN, Pintor et al. 2021), an adaptive ball, the query's
+ *               nearest other series of another answer (Brendel et al. 2019), so that an
+ *               answer depends on what else is in the query (option others 0: on nothing);
+ *               then the promising ones to a point that satisfies the
  *               conditions of a nearest one (quadratic or linear programs in turn; not
  *               with ROB_NORM_L0), then a start along the largest curvature at x and
  *               random hops, polished again; for margins,
@@ -71,6 +74,7 @@
  *             a step
  *   auto      calls 300 gradients a series, all searches together; searches 0 started a
  *             series, 0: two to four by the groups, or one for 150 calls, at most 16;
+ *             others 64 series of the query looked at for a start, 0: none;
  *             with 1 there are no hops; second 0, 1 also the "factor" of every answer
  *   hopskipjump queries 5000 evaluations a series, start and line search to the boundary
  *             ("search") not counted; directions 100 of the first estimate
@@ -164,8 +168,8 @@ ROB_API rob_status rob_attack_set_text(rob_ctx *ctx, rob_attack *a, const char *
  * @param capacity numbers upper has room for
  * @return ROB_ESHAPE: capacity too small; ROB_EUNSUPPORTED: loss ce or dlr with rows of
  *         one's own, or the method does not search in the query's norm; as rob_query_get for the predictions
- * Cost: "auto": `calls` gradients and at most 2 x (`search` + 1) forward passes a
- * series.
+ * Cost: "auto": `calls` gradients and at most 2 x (`search` + 1) + 12 forward passes a
+ * series, and one for every search.
  * Reference: see the methods. Since 0.1.
  */
 ROB_API rob_status rob_attack_distance(rob_ctx *ctx, rob_attack *a, rob_query *q,

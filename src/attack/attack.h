@@ -34,6 +34,9 @@ typedef struct rob_lane {
     int64_t series;
     int32_t start; /* number of this search among the series' own */
     bool active;
+    int32_t role;  /* of a lane of "auto" */
+    bool slow;     /* minnorm.c: its ball grows slowly; signs: Linf, steps by signs */
+    bool signs;
     bool fresh;    /* descends from x, not from a random point */
     int64_t aim;   /* first row of the group descended on; -1: the deciding one */
     double *delta; /* (m) where the lane stands, coordinates of the region */
@@ -219,6 +222,10 @@ rob_status rob_priv_radius_search(rob_hunt *h, rob_descent *descend, int64_t rad
 /* the same as rob_priv_descend with the rules of Auto-PGD (apgd.c) */
 rob_status rob_priv_auto_descend(rob_hunt *h, int64_t steps, bool stop);
 rob_status rob_priv_norm_search(rob_hunt *h, int64_t steps);   /* minnorm.c */
+rob_status rob_priv_long_walk(rob_hunt *h, int64_t steps);     /* walk.c */
+/* active lanes stand where the way to the nearest of at most so many other series first
+ * fails; those for which none does leave (other.c) */
+rob_status rob_priv_start_at_others(rob_hunt *h, int64_t most);
 rob_status rob_priv_normal_search(rob_hunt *h, int64_t steps); /* minnorm.c */
 /* From where the active lanes stand to nearest boundary points (polish.c); a lane stops
  * at its limit. */

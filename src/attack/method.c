@@ -54,6 +54,7 @@ static const rob_option auto_options[] = {
     { "second", 0, 0, 1, "", "1: the factor of second order of every answer" },
     { "calls", 300, 4, 1e9, "gradients", "a series, all searches together" },
     { "searches", 0, 0, 64, "", "started a series; 0: by the groups, one for 150 calls" },
+    { "others", 64, 0, 1e6, "series", "of the query looked at for a start; 0: none" },
     COMMON
 };
 

@@ -38,7 +38,7 @@ static void adapt_radius(const rob_hunt *h, rob_lane *l, double share)
         l->eps = (1 - share) * least;
         l->high = 1;
     } else if (l->eps > 0) {
-        bool slow = l->start == 0 && l->eps >= l->low;
+        bool slow = l->slow && l->eps >= l->low;
         l->eps *= 1 + (l->high > 0 ? share : slow ? 0.1 : 0.5);
     } else {
         l->eps = rob_priv_lane_guess(h, l) / 2;
@@ -52,7 +52,7 @@ static void adapt_radius(const rob_hunt *h, rob_lane *l, double share)
 static void step_inside(const rob_hunt *h, rob_lane *l, double rate, int64_t k)
 {
     int64_t n = rob_priv_lane_size(h, l);
-    bool signs = h->norm == ROB_NORM_LINF && l->start % 2 == 0;
+    bool signs = h->norm == ROB_NORM_LINF && l->signs;
     double spread = h->norm == ROB_NORM_LINF && !signs ? sqrt((double)n) : 1;
     if (!isfinite(l->eps)) {
         l->active = false;

@@ -33,7 +33,7 @@ static int32_t shape_of(const rob_hunt *h)
 }
 
 /* length of x itself in the coordinates of the region, 1 for a series of zeros */
-static double size_of(const rob_hunt *h, const rob_lane *l)
+static double size_in(const rob_hunt *h, const rob_lane *l, int32_t norm)
 {
     const rob_region *r = rob_priv_lane_region(h, l);
     double *u = h->room, size;
@@ -41,8 +41,29 @@ static double size_of(const rob_hunt *h, const rob_lane *l)
         double s = rob_priv_region_scale(r, k);
         u[k] = s > 0 ? r->x[k] / s : 0;
     }
-    size = rob_priv_norm(shape_of(h), u, r->n);
+    size = rob_priv_norm(norm, u, r->n);
     return size > 0 && isfinite(size) ? size : 1;
+}
+
+static double size_of(const rob_hunt *h, const rob_lane *l)
+{
+    return size_in(h, l, shape_of(h));
+}
+
+double rob_priv_lane_deviation(const rob_hunt *h, const rob_lane *l)
+{
+    const rob_region *r = rob_priv_lane_region(h, l);
+    double mean = 0, sum = 0, count = 0;
+    for (int64_t k = 0; k < r->n; k++) {
+        double s = rob_priv_region_scale(r, k);
+        if (!(s > 0)) continue;
+        double v = r->x[k] / s;
+        count++;
+        sum += (v - mean) * (v - mean) * (count - 1) / count;
+        mean += (v - mean) / count;
+    }
+    double typical = count > 1 ? sqrt(sum / (count - 1)) : 0;
+    return typical > 0 && isfinite(typical) ? typical : size_of(h, l);
 }
 
 double rob_priv_lane_guess(const rob_hunt *h, const rob_lane *l)
@@ -190,17 +211,13 @@ done:
     return status;
 }
 
-rob_status rob_priv_nearest_search(rob_hunt *h, const rob_rule *rule, int64_t steps,
-                                   int64_t candidates)
+rob_status rob_priv_nearest_walk(rob_hunt *h, const rob_rule *rule, int64_t steps,
+                                 int64_t patience)
 {
     rob_status status = ROB_OK;
     rob_walk *walk = NULL;
     double *arena = NULL;
-    int64_t patience = (int64_t)rob_priv_attack_option(h->attack, "patience");
     TRY(make_walks(h, rule->vectors, &walk, &arena));
-    TRY(place_starts(h, candidates));
-    if (status == ROB_STOPPED) goto done;
-    TRY(rob_priv_hunt_aim(h, candidates));
     for (int64_t k = 0; k < steps && status == ROB_OK; k++) {
         TRY(rob_priv_hunt_gradients(h));
         if (status == ROB_STOPPED || h->rows == 0) goto done;
@@ -216,10 +233,23 @@ rob_status rob_priv_nearest_search(rob_hunt *h, const rob_rule *rule, int64_t st
     if (status == ROB_OK) TRY(rob_priv_hunt_values(h));
     for (int64_t r = 0; r < h->rows && status == ROB_OK; r++)
         rob_priv_lane_keep(h, h->row[r]);
-    if (status == ROB_OK) TRY(close_rays(h));
 done:
     rob_priv_release(&h->q->memory, walk);
     rob_priv_release(&h->q->memory, arena);
+    return status;
+}
+
+rob_status rob_priv_nearest_search(rob_hunt *h, const rob_rule *rule, int64_t steps,
+                                   int64_t candidates)
+{
+    rob_status status = ROB_OK;
+    int64_t patience = (int64_t)rob_priv_attack_option(h->attack, "patience");
+    TRY(place_starts(h, candidates));
+    if (status == ROB_STOPPED) goto done;
+    TRY(rob_priv_hunt_aim(h, candidates));
+    if (status == ROB_OK) TRY(rob_priv_nearest_walk(h, rule, steps, patience));
+    if (status == ROB_OK) TRY(close_rays(h));
+done:
     return status;
 }
 

@@ -36,6 +36,9 @@ typedef struct rob_rule {
  * x, the others at random points, for one gradient more. */
 rob_status rob_priv_nearest_search(rob_hunt *h, const rob_rule *rule, int64_t steps,
                                    int64_t candidates);
+/* the loop alone, for the active lanes from where they stand; patience 0: all steps */
+rob_status rob_priv_nearest_walk(rob_hunt *h, const rob_rule *rule, int64_t steps,
+                                 int64_t patience);
 /* that search for the method's options steps and, for margins, its end in the ball */
 rob_status rob_priv_nearest_margin(rob_hunt *h, rob_status (*distance)(rob_hunt *h));
 
@@ -43,6 +46,9 @@ rob_status rob_priv_nearest_margin(rob_hunt *h, rob_status (*distance)(rob_hunt 
 double rob_priv_falling(double from, double to, int64_t k, int64_t steps);
 /* |value|/||grad||_q, or a share of the series' own length where that says nothing */
 double rob_priv_lane_guess(const rob_hunt *h, const rob_lane *l);
+/* standard deviation of the series' numbers that may move, in the coordinates of the region;
+ * of constants their length, of zeros 1 */
+double rob_priv_lane_deviation(const rob_hunt *h, const rob_lane *l);
 /* delta <- a random point of that length (L0: in L1); step as of rob_priv_lane_scatter */
 void rob_priv_lane_toss(const rob_hunt *h, rob_lane *l, double length, int64_t step);
 

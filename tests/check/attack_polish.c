@@ -86,12 +86,14 @@ START_TEST(more_calls_are_never_worse_than_their_first_phase)
 }
 END_TEST
 
-/* Rows of a batch do not see one another: the first series' answer is what it is alone. */
+/* Rows of a batch do not see one another: the first series' answer is what it is alone,
+ * unless others may be starts. */
 START_TEST(neighbours_change_no_bit)
 {
     double alone, among[N];
     model = test_model(ctx, kinds[_i / 3], D, 10, 3, ROB_READOUT_LAST, ROB_F32, 1.0);
     by("auto");
+    ck_assert_int_eq(rob_attack_set(ctx, attack, "others", 0), ROB_OK);
     ask(1, 20, norms[_i % 3], INFINITY);
     distances(&alone);
     ask(N, 20, norms[_i % 3], INFINITY);
@@ -99,6 +101,69 @@ START_TEST(neighbours_change_no_bit)
     distances(among);
     ck_assert(isfinite(alone));
     ck_assert_double_eq(alone, among[0]);
+}
+END_TEST
+
+/* the nearest of the series that would fail in place of series i; INFINITY: none would */
+static double nearest_other(int64_t i, int32_t norm)
+{
+    double x[400], y[400], f[8], least = INFINITY;
+    int64_t n;
+    ck_assert_int_eq(rob_query_get(ctx, query, "x", i, x, 400, &n), ROB_OK);
+    for (int64_t j = 0; j < rob_query_count(query); j++) {
+        ck_assert_int_eq(rob_query_get(ctx, query, "x", j, y, 400, NULL), ROB_OK);
+        ck_assert_int_eq(rob_model_predict(ctx, model, y, n / D, f, 8), ROB_OK);
+        if (rob_priv_spec_margin(&query->cases[i].spec, f, NULL) > 0) continue;
+        for (int64_t k = 0; k < n; k++) y[k] -= x[k];
+        least = fmin(least, rob_priv_norm(norm, y, n));
+    }
+    return least;
+}
+
+/* Where gates saturate slopes at x point nowhere, but the boundary is crossed on the way to
+ * any series of another class. */
+START_TEST(another_series_is_a_start)
+{
+    enum { MANY = 40 };
+    double with[MANY], without[MANY];
+    int met = 0, won = 0;
+    model = test_model(ctx, ROB_KIND_LSTM, D, 10, 2, ROB_READOUT_LAST, ROB_F32, 60);
+    ask(MANY, 20, norms[_i], INFINITY);
+    by("auto");
+    ck_assert_int_eq(rob_attack_set(ctx, attack, "calls", 120), ROB_OK);
+    distances(with);
+    check_points(with, INFINITY);
+    for (int i = 0; i < MANY; i++) {
+        double way = nearest_other(i, norms[_i]);
+        /* the nearest in L2 is the one taken: at most sqrt(numbers) as far in Linf */
+        double slack = _i == 0 ? 1 + 1e-3 : sqrt(20 * D);
+        if (way < INFINITY) ck_assert_double_le(with[i], way * slack);
+        met += way < INFINITY;
+    }
+    ck_assert_int_gt(met, 0);
+    ck_assert_int_eq(rob_attack_set(ctx, attack, "others", 0), ROB_OK);
+    distances(without);
+    for (int i = 0; i < MANY; i++) won += with[i] < 0.99 * without[i];
+    ck_assert_int_gt(won, 0);
+}
+END_TEST
+
+START_TEST(no_budget_is_overspent)
+{
+    static const int calls[] = { 4, 7, 33, 80, 100, 121, 125, 160, 250, 333, 640 };
+    double upper[N];
+    model = test_model(ctx, kinds[_i / 3], D, 10, 4, ROB_READOUT_LAST, ROB_F32, 1.0);
+    ask(N, 20, norms[_i % 3], INFINITY);
+    for (int searches = 0; searches <= 16; searches += searches < 3 ? 1 : 13)
+        for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
+            by("auto");
+            rob_attack_set(ctx, attack, "searches", searches);
+            rob_attack_set(ctx, attack, "calls", calls[k]);
+            distances(upper);
+            for (int i = 0; i < N; i++)
+                ck_assert_msg(named("calls", i) <= calls[k], "%g of %d, %d searches",
+                              named("calls", i), calls[k], searches);
+        }
 }
 END_TEST
 
@@ -197,6 +262,8 @@ static Suite *suite(void)
     tcase_add_checked_fixture(c, start, stop);
     tcase_add_loop_test(c, nearest_points_satisfy_the_first_order_conditions, 0, 6);
     tcase_add_loop_test(c, more_calls_are_never_worse_than_their_first_phase, 0, 3);
+    tcase_add_loop_test(c, another_series_is_a_start, 0, 2);
+    tcase_add_loop_test(c, no_budget_is_overspent, 0, 6);
     tcase_add_loop_test(c, neighbours_change_no_bit, 0, 6);
     tcase_add_loop_test(c, both_sides_of_a_band_are_counted, 0, 3);
     tcase_add_loop_test(c, factors_are_the_closed_form, 0, 5);

@@ -86,7 +86,7 @@ START_TEST(stopping_keeps_what_is_done)
     ask(MANY, T, ROB_NORM_L2, INFINITY);
     by("auto");
     int64_t some = 0;
-    for (int64_t last = 0; last < 700; last += 97) {
+    for (int64_t last = 0; last < 1500; last += 149) {
         patience p = { .last = last };
         rob_ctx_set_progress(ctx, stop_after, &p);
         rob_status status = rob_attack_distance(ctx, attack, query, upper, MANY);
