@@ -183,6 +183,7 @@ static void some_sigtanh(const rob_node *n, const rob_range *in, const int64_t *
         p[2 * used + 1] = turned(p[2 * used]);
         used++;
     }
+    if (used == 0) return;
     rob_priv_min_sigtanhs(2 * used, p, bound, at);
     for (int64_t k = 0; k < used; k++) {
         s[to[k]].lo = bound[2 * k];
@@ -247,6 +248,7 @@ static void some_joint(const rob_node *n, const rob_range *in, const int64_t *wh
         p[2 * used + 1].known = blend ? -INFINITY : -s[i].up;
         used++;
     }
+    if (used == 0) return;
     rob_priv_min_joints(n->op->id == ROB_OP_sigtanh, 2 * used, p, bound);
     for (int64_t k = 0; k < used; k++) {
         rob_strip *t = &s[to[k]];
