@@ -15,8 +15,8 @@ enum { LINES = 2, OF_BLEND = 2 };
 bool rob_priv_certify_is_gate(const rob_work *w, int32_t cell)
 {
     const rob_cell *c = &w->net->cell[cell];
-    const int32_t op = c->node.op->id;
     if (w->joint == NULL || !w->sweeps || c->kind != ROB_CELL_CURVED) return false;
+    const int32_t op = c->node.op->id;
     if (op != ROB_OP_sigtanh && op != ROB_OP_sigmul && op != ROB_OP_blend) return false;
     for (int32_t k = 0; k < c->ins; k++)
         if (!w->net->cell[w->net->link[c->link + k].cell].live) return false;

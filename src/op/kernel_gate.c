@@ -86,9 +86,11 @@ static inline pair tanh_of(vec x)
     return tanh_with(x, power_of(-2 * size_of(x)).less_one);
 }
 
-/* log x to about 1e-13, x > 0 normal: where to look, never a bound */
+/* log x to about 1e-13, x > 0 normal (others are taken for the least such): where to look,
+ * never a bound */
 static inline vec about_log(vec x)
 {
+    x = larger(x, all(0x1p-1022));
     vecb bits_of = (vecb)x, shifted = bits_of - 0x3fe6a09e667f3bcd;
     vecb k = shifted >> 52;
     vec m = (vec)(bits_of - (k << 52)), f = m - 1, s = f / (1 + m), w = s * s;
