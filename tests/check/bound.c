@@ -195,6 +195,25 @@ START_TEST(a_wrong_series_has_radius_zero)
 }
 END_TEST
 
+/* A mask that lets nothing move: the margin is that of the series itself. What a
+ * float32 evaluation of five units and six steps is off by is below 1e-6 of numbers of order one: 1e-5. */
+START_TEST(where_nothing_may_move_the_margin_stands)
+{
+    static const char *const METHODS[] = {"interval", "zonotope", "crown", "alpha", "branch",
+                                          "auto"};
+    const uint8_t mask[STEPS * FEATURES] = {0};
+    double logits[3];
+    scene s = lstm_scene(METHODS[_i]);
+    ck_assert_int_eq(rob_model_predict(s.ctx, s.model, s.x, STEPS, logits, 3), ROB_OK);
+    double clean = INFINITY, most = fmax(logits[0], fmax(logits[1], logits[2]));
+    for (int k = 0; k < 3; k++)
+        if (logits[k] < most) clean = fmin(clean, most - logits[k]);
+    ck_assert_int_eq(rob_query_set_mask(s.ctx, s.query, 0, mask, STEPS * FEATURES), ROB_OK);
+    ck_assert_double_eq_tol(margin_at(&s, ROB_NORM_L2, 0.5), clean, 1e-5);
+    scene_close(&s);
+}
+END_TEST
+
 /* ---- the search ------------------------------------------------------------------ */
 
 /* What is answered was certified: a margin at exactly that radius says so again; and
@@ -444,6 +463,7 @@ int main(void)
     tcase_add_test(c, groups_take_the_best_row_and_the_worst_group);
     tcase_add_test(c, a_wrong_series_has_radius_zero);
     tcase_add_loop_test(c, a_radius_is_certified_and_nearly_largest, 0, 6);
+    tcase_add_loop_test(c, where_nothing_may_move_the_margin_stands, 0, 6);
     tcase_add_test(c, auto_respects_its_budget);
     tcase_add_test(c, threads_and_neighbours_do_not_matter);
     tcase_add_test(c, stopped_answers_are_valid);

@@ -357,9 +357,9 @@ void rob_priv_second_begin(rob_second *s)
 {
     rob_work *w = s->w;
     const double eps = 1 + w->ball.eps;
-    s->usable = rob_priv_second_knows(&w->ball);
     s->others = w->plane;
     s->inputs = s->trust.n = find_columns(s);
+    s->usable = s->inputs > 0 && rob_priv_second_knows(&w->ball);
     s->pairs = s->inputs * (s->inputs + 1) / 2;
     s->units_done = s->units_packed = 0;
     s->furthest = 0;
