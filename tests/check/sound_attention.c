@@ -239,6 +239,7 @@ END_TEST
  * first layer between calls is no less sound and, to rounding, no less tight. */
 START_TEST(kept_ranges_prove_the_same)
 {
+    chosen = false;
     stage s = stage_open(&DESIGNS[_i]);
     double x[MOST];
     rob_random r = rob_priv_random(3, 2);
@@ -309,6 +310,7 @@ END_TEST
 START_TEST(one_end_of_relus_operand_is_enough)
 {
     const double x[MOST] = { 0.3, -1, 0.5, 0.2, 1, -0.4 };
+    chosen = false;
     stage one = stage_open(&DESIGNS[2 * _i]), two = stage_open(&DESIGNS[2 * _i]);
     int kinked = 0;
     double wider = 0;
