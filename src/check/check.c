@@ -287,6 +287,9 @@ static rob_status prove_all(rob_check_work *w, double *margin)
     t.host = rob_priv_fp_enter();
     rob_status status = prove_node(&t, 0);
     rob_priv_fp_leave(t.host);
+    if (status == ROB_OK && t.margin == INFINITY)
+        return rob_priv_fail(w->ctx, ROB_EDOMAIN, "%s: refused: its walls leave nothing to prove",
+                             w->path);
     *margin = t.margin;
     return status;
 }
