@@ -103,14 +103,6 @@ START_TEST(what_is_trained_is_proved)
 }
 END_TEST
 
-static void weights_of(const rob_model *m, double *out, int64_t *count)
-{
-    *count = 0;
-    for (int32_t k = 0; k < m->parameters; k++)
-        for (int64_t i = 0; i < rob_priv_shape_size(&m->parameter[k].tensor->shape); i++)
-            out[(*count)++] = rob_priv_tensor_at(m->parameter[k].tensor, i);
-}
-
 /* Boxes grow over the ramp; the epochs in it are never the best of a run that goes on, and
  * threads do not change a bit. */
 START_TEST(the_ramp_is_not_the_best_and_bits_repeat)

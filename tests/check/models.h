@@ -41,6 +41,16 @@ static inline rob_model *test_model(rob_ctx *ctx, int32_t kind, int64_t features
     return m;
 }
 
+/* all weights of a model, one after the other */
+static inline void weights_of(const rob_model *m, double *out,
+                              int64_t *count)
+{
+    *count = 0;
+    for (int32_t k = 0; k < m->parameters; k++)
+        for (int64_t i = 0; i < rob_priv_shape_size(&m->parameter[k].tensor->shape); i++)
+            out[(*count)++] = rob_priv_tensor_at(m->parameter[k].tensor, i);
+}
+
 enum { W_IH, W_HH, B_IH, B_HH, HEAD_W, HEAD_B };
 
 static inline rob_model *affine_model(rob_ctx *ctx, int64_t features, int64_t outputs)

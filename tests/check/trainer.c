@@ -69,15 +69,6 @@ START_TEST(gradient_matches_differences)
 }
 END_TEST
 
-static void weights_of(const rob_model *m, double *out, int64_t *count)
-{
-    *count = 0;
-    for (int32_t k = 0; k < m->parameters; k++)
-        for (int64_t i = 0; i < rob_priv_shape_size(&m->parameter[k].tensor->shape);
-             i++)
-            out[(*count)++] = rob_priv_tensor_at(m->parameter[k].tensor, i);
-}
-
 START_TEST(learns_and_repeats)
 {
     rob_model *m =
